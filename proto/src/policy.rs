@@ -1,0 +1,327 @@
+//! What a proxy asks of its policy: the six named points, the verdicts, and what travels with them.
+//!
+//! RFC 3261 §16 says how to forward and leaves to local policy whether and where to. `proxy` calls
+//! an implementation of [`Policy`] at six points and nowhere else; `modules` implement it. A policy
+//! does no I/O: same input, same state, same `now`, same verdict. What must be looked up elsewhere
+//! is asked for by [`Verdict::Ask`], and the transaction waits parked, not the shard.
+
+use crate::message::{Message, Uri, Writer};
+use crate::time::{Micros, Now};
+use core::net::{IpAddr, SocketAddr};
+
+/// Where a message came from, or goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Index of our listener in the configuration.
+    pub listener: u16,
+    /// Our address, as asked by the peer: answers leave from it (wildcard listeners).
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// The connection, for streams; 0 over UDP.
+    pub flow: u64,
+}
+
+/// A request as the points see it: parsed, valid by §16.3, preprocessed by §16.4.
+#[derive(Clone, Copy, Debug)]
+pub struct Inbound<'m> {
+    /// The message as it came.
+    pub message: &'m Message<'m>,
+    /// Where it came from.
+    pub source: Endpoint,
+    /// The Request-URI after preprocessing (a strict router's is restored from Route).
+    pub request_uri: Uri<'m>,
+    /// Bytes of that URI.
+    pub request_uri_bytes: &'m [u8],
+    /// The Route value that remains on top after our own was taken off.
+    pub next_route: Option<Uri<'m>>,
+    /// The Request-URI names this proxy (a listener, an advertised address or a domain of ours).
+    pub to_us: bool,
+}
+
+/// Why an in-dialog request may be believed to belong to a dialog that we let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Our signed Route token verified; `from_initiator` says which side sends.
+    Token {
+        /// The sender is the side that sent the first INVITE.
+        from_initiator: bool,
+    },
+    /// No token, or one that does not verify. Only a live call can vouch for it.
+    None,
+}
+
+/// One place to send a request to: a branch before it is one (RFC 3261 §16.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The policy's own number for it (a gateway's index in its table; `u32::MAX`: none).
+    pub gateway: u32,
+    /// Listener to send from.
+    pub listener: u16,
+    /// Next hop.
+    pub next_hop: SocketAddr,
+    /// Connection to use, for streams; 0 over UDP.
+    pub flow: u64,
+    /// Given up without any response after this long (the branch lives on to its own end).
+    /// `Micros(0)`: only Timer B or F ends it.
+    pub no_response: Micros,
+}
+
+impl Target {
+    /// No gateway of a table: an in-dialog target.
+    pub const NO_GATEWAY: u32 = u32::MAX;
+}
+
+/// Targets of one verdict: all are tried in parallel. Serial forking is the next verdict's matter.
+///
+/// A fixed-size scratch area owned by the proxy and lent to the policy; filling it never allocates.
+#[derive(Debug)]
+pub struct TargetSet {
+    targets: [Option<(Target, u16, u16)>; limits::BRANCHES_MAX],
+    len: usize,
+    text: [u8; limits::URI_BYTES_MAX],
+    text_len: usize,
+}
+
+impl Default for TargetSet {
+    fn default() -> Self {
+        TargetSet { targets: [None; limits::BRANCHES_MAX], len: 0, text: [0; limits::URI_BYTES_MAX], text_len: 0 }
+    }
+}
+
+impl TargetSet {
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.len = 0;
+        self.text_len = 0;
+    }
+    /// Adds a target whose Request-URI stays as it came. False: no room.
+    pub fn push(&mut self, target: Target) -> bool {
+        self.push_with_uri(target, |_| {})
+    }
+    /// Adds a target with the Request-URI that `write` writes (nothing written: it stays). False: no room.
+    pub fn push_with_uri(&mut self, target: Target, write: impl FnOnce(&mut Writer<'_>)) -> bool {
+        let room = self.text.get_mut(self.text_len..).unwrap_or_default();
+        let mut writer = Writer::new(room);
+        write(&mut writer);
+        let Ok(written) = writer.finish() else { return false };
+        let Some(entry) = self.targets.get_mut(self.len) else { return false };
+        let (Ok(start), Ok(end)) = (u16::try_from(self.text_len), u16::try_from(self.text_len + written)) else {
+            return false;
+        };
+        *entry = Some((target, start, end));
+        self.len += 1;
+        self.text_len += written;
+        true
+    }
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// Targets in order, each with its new Request-URI (empty: unchanged).
+    pub fn iter(&self) -> impl Iterator<Item = (Target, &[u8])> {
+        self.targets.iter().take(self.len).flatten().map(|&(target, start, end)| {
+            (target, self.text.get(usize::from(start)..usize::from(end)).unwrap_or_default())
+        })
+    }
+}
+
+/// What a policy decides about a request (points 1 and 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict<R> {
+    /// Forward statefully to the targets in the [`TargetSet`].
+    Forward,
+    /// Forward statelessly to the one target in the [`TargetSet`] (§16.11).
+    ForwardStateless,
+    /// Answer it ourselves.
+    Reply {
+        /// Status code, 200 to 699.
+        status: u16,
+        /// Counted under this.
+        reason: R,
+    },
+    /// Ask a lane or another shard; come back with the answer, or with [`Answer::Late`] at the deadline.
+    Ask {
+        /// What is asked; the policy's own number, handed to [`crate::proxy::Outbox::ask`].
+        question: Question,
+        /// The longest wait.
+        deadline: Micros,
+    },
+    /// Say nothing.
+    Drop(R),
+}
+
+/// How a source that may not be served is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal<R> {
+    /// With this status, statelessly.
+    Reply {
+        /// Status code, 300 to 699.
+        status: u16,
+        /// Counted under this.
+        reason: R,
+    },
+    /// In silence.
+    Drop(R),
+}
+
+/// A question for a lane or another shard. The text (a host name, a user) stands in the outbox's call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Question {
+    /// The addresses of the host of the Request-URI or next Route (RFC 3263).
+    Resolve,
+    /// A question of a module, by its number.
+    Module(u32),
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The address of the host asked for.
+    Address(SocketAddr),
+    /// It is known that there is none.
+    Nothing,
+    /// A module's own answer.
+    Module(u64),
+    /// The deadline passed first; the question's default holds.
+    Late,
+}
+
+/// How a branch ended, or what it has brought so far (points 3, 4 and 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A final response of this status from the target.
+    Response(u16),
+    /// No response at all within the target's `no_response` time: given up, but still alive.
+    GivenUp,
+    /// Timer B or F, or Timer C, fired (a local 408).
+    TimedOut {
+        /// A provisional response other than 100 had come.
+        ringing: bool,
+    },
+    /// The transport reported the target unreachable (a local 503).
+    Unreachable,
+}
+
+impl Outcome {
+    /// The status code that stands for it upstream (RFC 3261 §16.7 to §16.9).
+    pub const fn status(self) -> u16 {
+        match self {
+            Outcome::Response(status) => status,
+            Outcome::GivenUp | Outcome::TimedOut { .. } => 408,
+            Outcome::Unreachable => 503,
+        }
+    }
+}
+
+/// What to do when every branch so far has failed (point 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Try the targets now in the [`TargetSet`].
+    Advance,
+    /// Send the best response upstream, under this status if another is wanted.
+    Send {
+        /// `Some(500)` turns a last 503 into 500 (§16.7 step 6); `None`: as it came.
+        status: Option<u16>,
+    },
+}
+
+/// What point 3 is told about a response.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseContext<'m> {
+    /// The branch's target.
+    pub target: Target,
+    /// From where the response came.
+    pub source: SocketAddr,
+    /// The request as it came from the caller.
+    pub request: &'m [u8],
+    /// Where that had come from.
+    pub caller: Endpoint,
+    /// Since the branch's request was first sent.
+    pub after: Micros,
+    /// First response of any kind on this branch.
+    pub first: bool,
+}
+
+/// What point 6 is told.
+#[derive(Clone, Copy, Debug)]
+pub struct End<'m> {
+    /// Status sent upstream; 0: the caller got none (an ACK, or nothing could be sent).
+    pub status: u16,
+    /// The request as it came from the caller; empty once it is no longer kept.
+    pub request: &'m [u8],
+    /// Where that had come from.
+    pub caller: Endpoint,
+}
+
+/// The policy of a proxy. One value a shard; all its state is its own.
+pub trait Policy {
+    /// What the policy keeps with each transaction: plain data, no pointers.
+    type Note: Copy + Default + core::fmt::Debug;
+    /// Typed reasons of replies and drops; each has one counter.
+    type Reason: Copy + core::fmt::Debug;
+
+    /// The gate of points 1 and 5, before anything is done for a request: may this source be served at
+    /// all? Asked for requests without a To tag and for malformed ones. `None`: yes.
+    fn admit(&mut self, message: &Message<'_>, source: &Endpoint, now: Now) -> Option<Refusal<Self::Reason>>;
+
+    /// Point 1: a request outside any dialog. Fills `targets` for a `Forward`. Called again with
+    /// `answer` after an `Ask`.
+    fn new_request(
+        &mut self,
+        request: &Inbound<'_>,
+        note: &mut Self::Note,
+        answer: Option<Answer>,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Verdict<Self::Reason>;
+
+    /// Point 2: a branch before it leaves. May refuse it (a cap, a gateway that went down since).
+    fn branch(&mut self, request: &[u8], target: &Target, note: &mut Self::Note, now: Now) -> bool;
+
+    /// Point 3: a response to a branch: provisional, 2xx or other final. It has been matched and its source accepted.
+    fn response(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, note: &mut Self::Note, now: Now);
+
+    /// A branch ended without a final response from its target (part of point 3: silence is an answer too).
+    fn silence(&mut self, target: &Target, outcome: Outcome, note: &mut Self::Note, now: Now);
+
+    /// Point 4: no branch is pending, none has succeeded, and no 6xx has come. `best` is the outcome
+    /// that §16.7 step 6 prefers.
+    fn best_response(
+        &mut self,
+        request: &Inbound<'_>,
+        best: Outcome,
+        note: &mut Self::Note,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Choice;
+
+    /// Point 5: a request with a To tag. `Forward` and `ForwardStateless` need a target that is
+    /// listed or belongs to the dialog.
+    fn in_dialog(
+        &mut self,
+        request: &Inbound<'_>,
+        proof: Proof,
+        note: &mut Self::Note,
+        answer: Option<Answer>,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Verdict<Self::Reason>;
+
+    /// Point 6: the transaction is over for the caller (final response sent, or none can be).
+    fn transaction_end(&mut self, end: &End<'_>, note: &mut Self::Note, now: Now);
+
+    /// A request that the policy itself sent (a probe) was answered, timed out or could not be sent.
+    /// `after`: since it was first sent.
+    fn own_response(&mut self, ticket: u64, outcome: Outcome, after: Micros, now: Now);
+
+    /// Whether a response to `target` may come from `source` although that is not its address.
+    fn answers_for(&self, target: &Target, source: IpAddr) -> bool;
+
+    /// Whether a host and port name this proxy (a listener, an advertised address, a domain of ours).
+    fn is_us(&self, host: &crate::message::Host<'_>, port: Option<u16>) -> bool;
+}

@@ -1,0 +1,55 @@
+//! Every fixed bound of Tandem, in one place, each with its reason.
+//!
+//! A leaf: `proto`, `engine` and everybody else may import it, it imports nobody. Sizes of pools,
+//! which depend on the machine and the traffic, are configuration (`tuning`'s `[limits]`); what
+//! stands here is what the code is built on and what the network is held to.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+/// Largest SIP message in bytes, over any transport.
+///
+/// WHY: spans inside a message are `u16`, and a UDP payload cannot be larger than 65,507 anyway.
+pub const MESSAGE_BYTES_MAX: usize = 65_535;
+
+/// Longest header line (with its foldings) in bytes.
+pub const HEADER_LINE_BYTES_MAX: usize = 8_192;
+
+/// Most header fields in one message. Real traffic stays below 60; torture `longreq` has 55.
+pub const HEADER_COUNT_MAX: usize = 128;
+
+/// Most Via values in one message: RFC 3261 §8.1.1.6 starts Max-Forwards at 70, `longreq` carries 34.
+pub const VIA_COUNT_MAX: usize = 70;
+
+/// Longest Request-URI, and longest URI that any rule reads, in bytes.
+pub const URI_BYTES_MAX: usize = 2_048;
+
+/// Longest Call-ID in bytes. It is hashed and kept with every call.
+pub const CALL_ID_BYTES_MAX: usize = 512;
+
+/// Longest From or To tag in bytes.
+pub const TAG_BYTES_MAX: usize = 256;
+
+/// Branches (client transactions) that one request may have over its whole life: parallel forks and
+/// serial failover together. The branch number travels in the Via token as one byte.
+pub const BRANCHES_MAX: usize = 16;
+
+/// Max-Breadth that is assumed when a request has none, and the most that is honoured (RFC 5393 §5.3.3).
+pub const MAX_BREADTH: u32 = 60;
+
+/// Max-Forwards that is inserted when a request has none (RFC 3261 §16.6 step 3).
+pub const MAX_FORWARDS_DEFAULT: u8 = 70;
+
+/// Slots that calls map to; slots map to shards (and, later, to nodes). Twelve bits of every token.
+pub const SLOT_COUNT: u16 = 4_096;
+
+/// Most shards of one process: the shard index travels in one byte.
+pub const SHARDS_MAX: usize = 64;
+
+/// Largest response that Tandem makes itself, beyond what it copies from the request, in bytes.
+pub const REPLY_EXTRA_BYTES_MAX: usize = 1_024;
+
+const _: () = assert!(MESSAGE_BYTES_MAX <= u16::MAX as usize, "spans are u16");
+const _: () = assert!(HEADER_COUNT_MAX <= u8::MAX as usize, "header indices are u8");
+const _: () = assert!(BRANCHES_MAX <= u8::MAX as usize, "the branch number is one byte");
+const _: () = assert!(SLOT_COUNT.is_power_of_two(), "a slot is a mask of a hash");
