@@ -1,0 +1,1 @@
+"""What the live scenarios stand on: processes, SIP peers, addresses, and the list of scenarios."""

@@ -1,0 +1,88 @@
+"""What a scenario gets: a folder, addresses of its own, ways to start peers, and the certainty that all of it goes."""
+
+import contextlib
+import pathlib
+import random
+
+from . import config, kamailio, sipp
+from .endpoint import Answering, Endpoint
+from .tandem import Tandem
+
+PORT = 5060
+
+
+class Scene:
+    """The stage of one scenario. Everything started through it ends with it, in reverse order."""
+
+    def __init__(self, scenario, folder, proxy="tandem"):
+        self.scenario, self.proxy = scenario, proxy
+        self.folder = pathlib.Path(folder)
+        # WHY: all of 127.0.0.0/8 is this host, so that each scenario has a network of its own and
+        # several may run at once with the same ports.
+        self.network = f"127.{random.randint(64, 254)}.{random.randint(1, 254)}"
+        self.ending = contextlib.ExitStack()
+        self.started = []
+
+    def ip(self, number):
+        return f"{self.network}.{number}"
+
+    def gateway_address(self, number=1):
+        return (self.ip(10 + number), PORT)
+
+    def caller_address(self, number=1):
+        return (self.ip(100 + number), PORT)
+
+    def keep(self, thing):
+        """Registers something with `stop` or `close` to be ended with the scene."""
+        self.ending.callback(getattr(thing, "stop", None) or thing.close)
+        self.started.append(thing)
+        return thing
+
+    def endpoint(self, address, **more):
+        return self.keep(Endpoint(address, **more))
+
+    def answering(self, address, behave, **more):
+        """An endpoint that lives in its own thread, already running."""
+        peer = self.keep(Answering(address, behave, **more))
+        peer.start()
+        return peer
+
+    def gateway(self, number=1, scenario="uas", words=(), prefix=(), address=None):
+        """sipp answering calls at the address of gateway `number`."""
+        local = address or self.gateway_address(number)
+        return self.keep(sipp.Gateway(self.folder, f"gateway-{number}", local, scenario, words, prefix))
+
+    def caller(self, to, calls, rate, number=1, scenario="uac", words=(), prefix=(), address=None):
+        """sipp placing calls from the address of caller `number`."""
+        local = address or self.caller_address(number)
+        return self.keep(sipp.Caller(self.folder, f"caller-{number}", local, to, calls, rate, scenario, words, prefix))
+
+    def tree(self, gateways=(), sets=None, listen=None, shards=1, tables=None, **set_options):
+        """A configuration: one set of `gateways` with `set_options`, or the `sets` given."""
+        listen = listen or [(self.ip(1), PORT)]
+        sets = sets or [config.gateway_set("carriers", gateways, **set_options)]
+        return config.tree(
+            listen, sets, socket=self.folder / "tandem.sock", state=self.folder / "state",
+            driver=self.scenario.driver, shards=shards, tables=tables,
+        )
+
+    def tandem(self, *gateways, tree=None, listen=None, name="tandem", ready=True, prefix=(), program=None, **more):
+        """Tandem before these gateways, up and listening."""
+        listen = listen or [(self.ip(1), PORT)]
+        if self.proxy == "kamailio":
+            return self.keep(kamailio.StandIn(self.folder, listen, gateways, more))
+        tree = tree or self.tree(gateways, listen=listen, **more)
+        return self.keep(Tandem(self.folder, tree, listen, name, ready, prefix, program))
+
+    def logs(self, lines=25):
+        """The last lines of every log, for the report of a failure."""
+        parts = []
+        for log in sorted(self.folder.glob("*.log")):
+            text = log.read_text(errors="replace").strip()
+            # WHY: sipp paints its screen into its output; its errors file says more.
+            if text and not log.name.startswith(("caller-", "gateway-")):
+                parts.append(f"--- {log.name}\n" + "\n".join(text.splitlines()[-lines:]))
+        return "\n".join(parts)
+
+    def end(self):
+        self.ending.close()

@@ -1,0 +1,92 @@
+"""Tandem as its user starts it: a file, a command, a control socket."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import time
+
+from . import config
+from .processes import Process, run, wait_until
+from .registry import Failed, expect
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+def binary():
+    """The program under test: `TANDEM_BIN`, or the release build of this repository."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    return pathlib.Path(os.environ.get("TANDEM_BIN", target / "release" / "tandem")).resolve()
+
+
+class Tandem(Process):
+    """A running `tandem run`. `address` is its first listener."""
+
+    def __init__(self, folder, tree, listen, name="tandem", ready=True, prefix=(), program=None):
+        self.folder, self.tree, self.listen = folder, tree, listen
+        self.address = listen[0]
+        self.file = folder / f"{name}.toml"
+        self.socket = pathlib.Path(tree["control"]["socket"])
+        self.write(tree)
+        self.program = program or binary()
+        super().__init__(folder, name, [*prefix, self.program, "run", "--config", self.file])
+        if ready:
+            self.wait_ready()
+
+    def write(self, tree):
+        """Writes the file that a reload will read."""
+        self.file.write_text(tree if isinstance(tree, str) else config.text_of(tree))
+
+    def wait_ready(self, seconds=5.0):
+        """Waits until the control socket answers."""
+
+        def answers():
+            expect(self.running(), f"tandem ended with {self.child.poll()} at start: {self.output()[-2000:]}")
+            with socket.socket(socket.AF_UNIX) as probe:
+                try:
+                    probe.connect(str(self.socket))
+                except OSError:
+                    return False
+                return True
+
+        wait_until(answers, seconds, lambda: f"tandem up; it says: {self.output()[-2000:]}")
+        self.up_after = time.monotonic() - self.started
+
+    def control(self, *words, seconds=5):
+        """Runs a control command; returns (exit code, stdout, stderr)."""
+        return run([self.program, *words, "--socket", self.socket], seconds)
+
+    def ask(self, *words):
+        """A control command's answer with `--format json`."""
+        code, out, err = self.control(*words, "--format", "json")
+        expect(code == 0, f"`tandem {' '.join(words)}` ended with {code}: {out}{err}")
+        return json.loads(out)
+
+    def reload(self, tree=None, *words):
+        """Writes the file, if one is given, and reloads; returns (exit code, stdout, stderr)."""
+        if tree is not None:
+            self.write(tree)
+        return self.control("reload", *words)
+
+    def terminate(self, seconds=35):
+        """SIGTERM; returns (exit code, seconds it took)."""
+        asked = time.monotonic()
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds), time.monotonic() - asked
+
+    def threads(self, prefix):
+        """Thread ids whose name starts with `prefix`."""
+        found = []
+        for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir():
+            try:
+                if (task / "comm").read_text().startswith(prefix):
+                    found.append(int(task.name))
+            except FileNotFoundError:
+                continue
+        return sorted(found)
+
+    def must_live(self):
+        """Fails when the process is gone."""
+        if not self.running():
+            raise Failed(f"tandem ended with {self.child.poll()}: {self.output()[-2000:]}")

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Runs the live scenarios: real peers, real sockets, Tandem as its user starts it.
+
+    run.py [--proxy kamailio] [--list] [--keep] [--jobs N] [name…]
+
+A name selects the scenarios whose name starts with it. Ends with 'N passed, N failed, N skipped'.
+"""
+
+import argparse
+import concurrent.futures
+import importlib
+import os
+import pathlib
+import pkgutil
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.dont_write_bytecode = True
+
+from harness import registry, tandem  # noqa: E402
+from harness.processes import die_with_parent  # noqa: E402
+from harness.scene import Scene  # noqa: E402
+
+PASSED, FAILED, SKIPPED = 0, 1, 75
+
+
+def load():
+    """Imports every file of `scenarios/`, which fills the list."""
+    for module in pkgutil.iter_modules([str(HERE / "scenarios")]):
+        importlib.import_module(f"scenarios.{module.name}")
+    return registry.SCENARIOS
+
+
+def missing(scenario, proxy):
+    """Why this machine cannot run it, or None."""
+    if scenario.root and os.geteuid() != 0:
+        return "needs root (network namespaces or tracing)"
+    lacking = [program for program in scenario.programs if not shutil.which(program)]
+    if lacking:
+        return f"needs {', '.join(lacking)}"
+    if proxy == "tandem" and not tandem.binary().exists():
+        return f"no {tandem.binary()}: cargo build --release"
+    return None
+
+
+def run_one(name, folder, proxy):
+    """Runs one scenario in this process; returns its exit code."""
+    scenario = load()[name]
+    why = missing(scenario, proxy)
+    if why:
+        print(why)
+        return SKIPPED
+    scene = Scene(scenario, folder, proxy)
+    code = PASSED
+    try:
+        scenario.run(scene)
+    except registry.Skipped as reason:
+        print(reason)
+        code = SKIPPED
+    except registry.Failed as reason:
+        where = traceback.extract_tb(reason.__traceback__)
+        line = next((frame for frame in reversed(where) if "scenarios" in frame.filename), where[-1])
+        print(f"{pathlib.Path(line.filename).name}:{line.lineno}: {reason}")
+        code = FAILED
+    except Exception:  # noqa: BLE001 - whatever broke is this scenario's failure
+        traceback.print_exc(file=sys.stdout)
+        code = FAILED
+    if code == FAILED:
+        print(scene.logs())
+    try:
+        scene.end()
+    except registry.Failed as reason:
+        print(reason)
+        code = FAILED
+    return code
+
+
+def run_child(scenario, arguments, base):
+    """Runs one scenario in a process of its own and reports it; returns its exit code."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=scenario.name.replace("/", "-") + "-", dir=base))
+    command = [sys.executable, str(HERE / "run.py"), "--one", scenario.name, "--folder", str(folder), "--proxy", arguments.proxy]
+    began = time.monotonic()
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             preexec_fn=die_with_parent)
+    try:
+        output, _ = child.communicate(timeout=scenario.seconds + 20)
+        code = child.returncode
+    except subprocess.TimeoutExpired:
+        child.kill()
+        output = child.communicate()[0] + b"\nstill running: given up"
+        code = FAILED
+    took = time.monotonic() - began
+    if code == PASSED and took > scenario.seconds:
+        output, code = f"right, but it took {took:.1f} s of {scenario.seconds} s".encode(), FAILED
+    text = output.decode(errors="replace").strip()
+    if code == PASSED:
+        print(f"PASS {scenario.name} ({took:.1f} s)", flush=True)
+    elif code == SKIPPED:
+        print(f"SKIP {scenario.name}: {text}", flush=True)
+    else:
+        indented = "\n".join("     " + line for line in text.splitlines())
+        print(f"FAIL {scenario.name} ({took:.1f} s): {scenario.says}\n{indented}", flush=True)
+        if arguments.keep:
+            print(f"     files: {folder}", flush=True)
+    return code
+
+
+def selected(names):
+    """The scenarios whose names start with one of `names`, all without any."""
+    scenarios = load()
+    chosen = [one for one in scenarios.values() if not names or any(one.name.startswith(name) for name in names)]
+    for name in names:
+        if not any(one.name.startswith(name) for one in chosen):
+            sys.exit(f"no scenario is called {name}; --list shows them")
+    return chosen
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--proxy", choices=("tandem", "kamailio"), default="tandem", help="what stands in the middle")
+    parser.add_argument("--list", action="store_true", help="show the scenarios and what each proves")
+    parser.add_argument("--keep", action="store_true", help="keep the files of failed scenarios")
+    parser.add_argument("--jobs", type=int, default=3, help="how many run at once, where they allow it")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        return run_one(arguments.one, arguments.folder, arguments.proxy)
+    chosen = selected(arguments.names)
+    if arguments.proxy == "kamailio":
+        chosen = [one for one in chosen if one.driver == registry.DRIVERS[0]]
+    if arguments.list:
+        for one in chosen:
+            print(f"{one.name:32} {one.says}")
+        return 0
+    base = tempfile.mkdtemp(prefix="tandem-live-")
+    try:
+        with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as together:
+            codes = list(together.map(lambda one: run_child(one, arguments, base), [one for one in chosen if not one.alone]))
+        codes += [run_child(one, arguments, base) for one in chosen if one.alone]
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(base, ignore_errors=True)
+    print(f"{codes.count(PASSED)} passed, {len(codes) - codes.count(PASSED) - codes.count(SKIPPED)} failed, {codes.count(SKIPPED)} skipped")
+    return 0 if all(code in (PASSED, SKIPPED) for code in codes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
