@@ -13,29 +13,24 @@
 //! | `Serve` | control | every shard | |
 //! | `Stop` | control | every shard | |
 //! | `Gateway` | the shard that learnt it | every other shard and control | |
-//! | `Network` | the shard whose error queue had it | every other shard | |
-//! | `Question` | a shard | DNS | `Answer` in the same box |
-//! | `Log` | a shard | log | |
+//! | `Question` | a shard | DNS lane | `Answer` in the same box |
+//! | `Log` | a shard | log lane | |
+//!
+//! Errors of the network need no letter: the engine tells every shard.
 
 use crate::log::ShardEvent;
 use crate::snapshot::ShardSnapshot;
-use engine::{Address, LaneId, NetworkError, ShardId};
+use engine::{Address, LaneId, ShardId};
 use modules::{GatewayEvent, Tables};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The lanes that shards may write to, in the order in which `run` makes them.
-pub mod lane {
-    use super::{Address, LaneId};
-    /// Owns the configuration; collects snapshots.
-    pub const CONTROL: Address = Address::Lane(LaneId(0));
-    /// Answers questions about names.
-    pub const DNS: Address = Address::Lane(LaneId(1));
-    /// Writes what happened to standard error.
-    pub const LOG: Address = Address::Lane(LaneId(2));
-    /// How many there are.
-    pub const COUNT: usize = 3;
-}
+/// Where shards send everything that is not for another shard: the control lane, which passes questions
+/// on to the DNS lane and events to the log lane.
+///
+/// WHY one: a ring for each pair of shard and lane would cost memory and one more place to look at,
+/// and none of this is on the path of a call that needs nothing looked up.
+pub const LANES: Address = Address::Lane(LaneId(0));
 
 /// One message of the control class.
 #[derive(Debug)]
@@ -57,8 +52,6 @@ pub enum Letter {
     Stop,
     /// A gateway's probe was answered or missed, or its breaker moved.
     Gateway(GatewayEvent),
-    /// The network reported a peer unreachable; it may be a gateway of every shard.
-    Network(NetworkError),
     /// What are this host's addresses?
     Question(Box<Question>),
     /// The question with [`Question::answer`] set.
