@@ -7,6 +7,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod pool;
+
 /// Largest SIP message in bytes, over any transport.
 ///
 /// WHY: spans inside a message are `u16`, and a UDP payload cannot be larger than 65,507 anyway.
@@ -43,6 +45,12 @@ pub const MAX_FORWARDS_DEFAULT: u8 = 70;
 /// Slots that calls map to; slots map to shards (and, later, to nodes). Twelve bits of every token.
 pub const SLOT_COUNT: u16 = 4_096;
 
+/// Highest number of a node among those that share keys: two bytes of every token.
+pub const NODE_ID_MAX: u16 = u16::MAX;
+
+/// Most keys that verify tokens at the same time: rotation needs two, sharing among sites a few more.
+pub const KEYS_MAX: usize = 8;
+
 /// Most shards of one process: the shard index travels in one byte.
 pub const SHARDS_MAX: usize = 64;
 
@@ -50,6 +58,47 @@ pub const SHARDS_MAX: usize = 64;
 pub const REPLY_EXTRA_BYTES_MAX: usize = 1_024;
 
 const _: () = assert!(MESSAGE_BYTES_MAX <= u16::MAX as usize, "spans are u16");
-const _: () = assert!(HEADER_COUNT_MAX <= u8::MAX as usize, "header indices are u8");
-const _: () = assert!(BRANCHES_MAX <= u8::MAX as usize, "the branch number is one byte");
+const _: () = assert!(
+    HEADER_COUNT_MAX <= u8::MAX as usize,
+    "header indices are u8"
+);
+const _: () = assert!(
+    BRANCHES_MAX <= u8::MAX as usize,
+    "the branch number is one byte"
+);
 const _: () = assert!(SLOT_COUNT.is_power_of_two(), "a slot is a mask of a hash");
+
+/// Size of an ordinary send slot and of an ordinary receive buffer, in bytes.
+///
+/// WHY: SIP over UDP is 400 to 1,500 bytes; 1,024 such slots (2 MiB) stay close to a core's cache.
+pub const SEND_SLOT_BYTES: usize = 2_048;
+
+/// Size of a slot or buffer of the second pool, which takes the largest message.
+pub const LARGE_SLOT_BYTES: usize = 65_536;
+
+/// Most frames that a shard takes from its driver in one turn, before answers are sent.
+///
+/// WHY: 64 × 3 µs keep the first answer of a batch below 200 µs; larger batches save nothing more.
+pub const RECEIVE_BATCH_MAX: usize = 64;
+
+/// Most timer steps (fired, or moved down a level of the wheel) in one turn.
+pub const TIMERS_PER_TURN_MAX: usize = 256;
+
+/// Most letters, and most handed-over frames, taken from one sender in one turn.
+pub const LETTERS_PER_TURN_MAX: usize = 64;
+
+/// Most lanes (threads for blocking work) of one process.
+pub const LANES_MAX: usize = 16;
+
+/// Most listeners of one process.
+pub const LISTENERS_MAX: usize = 64;
+
+/// How long a busy port is retried before the start fails, in milliseconds.
+///
+/// WHY: after SIGKILL an io_uring socket stays bound for about 40 ms.
+pub const BIND_RETRY_MS: u64 = 500;
+
+const _: () = assert!(
+    LARGE_SLOT_BYTES > MESSAGE_BYTES_MAX,
+    "the second pool takes every message"
+);

@@ -1,0 +1,82 @@
+//! What can be configured: one section a file, each key with its default and why.
+//!
+//! [`Config`] is what the rest of Tandem reads: plain, complete, checked. Names of sets, listeners
+//! and sources have been resolved to indices; gateways have their names.
+
+mod calls;
+mod limits;
+mod listen;
+mod process;
+mod route;
+mod set;
+mod shards;
+mod source;
+mod timers;
+mod upkeep;
+
+pub use calls::{Policy, Strangers};
+pub use limits::Limits;
+pub use listen::{Listen, Listener};
+pub use process::{
+    Control, Dns, Keys, Log, LogDestination, LogFormat, LogLevel, Metrics, SocketAccess, State,
+};
+pub use route::{NumberPrefix, Route};
+pub use set::{Algorithm, Gateway, LastUnavailable, RequestUri, Set};
+pub use shards::{CoreList, Driver, DriverKind, Shards, Steering};
+pub use source::SourceGroup;
+pub use timers::Timers;
+pub use upkeep::{Breaker, Probe};
+
+use crate::read::{Host, Network, OffOr};
+use crate::schema::defaults;
+
+section! {
+    /// The whole file.
+    Config {
+        /// Who may send requests: prefixes, or `["any"]`. Short for one `[[source]]` named `default`.
+        /// Listeners on loopback alone may do without: then loopback may send.
+        live sources: Vec<Network> = Vec::new(), derived "loopback when all listeners are on loopback, else nobody";
+        /// Host names by which others reach this proxy, beside its addresses: a Request-URI or Route
+        /// with one of them means us (RFC 3261 §16.4, §16.5).
+        live host_names: Vec<Host> = Vec::new();
+        /// Longest time from SIGTERM to the end of the process, in seconds: open transactions finish meanwhile.
+        live drain_seconds: u32 = 30, within 0 => 3_600;
+        /// After `tandem drain`, new calls are still carried for so long, in seconds: callers need it
+        /// to notice that their OPTIONS are answered with 503.
+        live drain_new_calls_seconds: u32 = 30, within 0 => 3_600;
+        /// Where SIP is received.
+        restart listen: Listen;
+        /// Who may send, in named groups that routes can tell apart.
+        live source_groups as "source": Vec<SourceGroup> = Vec::new();
+        /// How gateways are asked whether they live; each set may say otherwise.
+        live probe: OffOr<Probe> = OffOr::On(defaults());
+        /// When calls alone take a gateway out of use; each set may say otherwise.
+        live breaker: OffOr<Breaker> = OffOr::On(defaults());
+        /// Gateways that calls are spread over.
+        live sets as "set": Vec<Set> = Vec::new();
+        /// Which calls go to which set; the first that matches. With one set none is needed.
+        live routes as "route": Vec<Route> = Vec::new(), derived "everything to the only set";
+        /// How requests are treated before any route.
+        live policy: Policy = defaults();
+        /// Timers of transactions (RFC 3261 §17, table 4).
+        restart timers: Timers = defaults();
+        /// Sizes of pools and tables.
+        restart limits: Limits = defaults();
+        /// Threads that carry the traffic.
+        restart shards: Shards = defaults();
+        /// How datagrams are received and sent.
+        restart driver: Driver = defaults();
+        /// The socket of the `tandem` commands.
+        restart control: Control = defaults();
+        /// Prometheus metrics.
+        restart metrics: Metrics = defaults();
+        /// Logging.
+        restart log: Log = defaults();
+        /// What outlives a restart.
+        restart state: State = defaults();
+        /// Keys that sign our Via and Route tokens.
+        restart keys: Keys = defaults();
+        /// How gateways by name are found.
+        restart dns: Dns = defaults();
+    }
+}

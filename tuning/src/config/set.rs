@@ -1,0 +1,126 @@
+//! `[[set]]` and its gateways.
+
+use super::{Breaker, Probe};
+use crate::read::{
+    GatewayUri, ListenerName, Network, OffOr, SetName, StatusCodes, milliseconds, seconds,
+};
+use crate::schema::defaults;
+use std::time::Duration;
+
+choice! {
+    /// How a set picks the gateway of a call, and the order in which others follow.
+    Algorithm {
+        /// Smooth, by `weight`: exact over any 100 calls of a shard.
+        Weighted = "weighted",
+        /// One after the other; weights are not used.
+        RoundRobin = "round-robin",
+        /// The lowest `priority` that is up; weights among equals.
+        Priority = "priority",
+        /// The gateway with the fewest active calls for its weight.
+        LeastCalls = "least-calls",
+        /// By chance, by weight.
+        Random = "random",
+        /// By Call-ID: retransmissions and everything of one call go the same way.
+        HashCallId = "hash-call-id",
+        /// By the user and host of From.
+        HashCaller = "hash-caller",
+        /// By the user and host of To.
+        HashCallee = "hash-callee",
+        /// By the host of the Request-URI.
+        HashDomain = "hash-domain",
+        /// By the user, host and port of the Request-URI.
+        HashRequestUri = "hash-request-uri",
+        /// All gateways at once; the first to answer has the call.
+        Parallel = "parallel",
+    }
+}
+
+choice! {
+    /// What the Request-URI becomes when a call goes to a gateway.
+    RequestUri {
+        /// The user part stays, host and port become the gateway's.
+        Gateway = "gateway",
+        /// It stays as it came.
+        Keep = "keep",
+    }
+}
+
+choice! {
+    /// What the caller gets when 503 is the best that any gateway answered.
+    LastUnavailable {
+        /// 503 without Retry-After: the caller may advance to his next route.
+        Unavailable = "503",
+        /// 500, as RFC 3261 §16.7 step 6 has it.
+        ServerError = "500",
+    }
+}
+
+section! {
+    /// Gateways that calls are spread over.
+    Set {
+        /// Name; unique in the file.
+        live name: String;
+        /// The gateways. A string stands for a gateway with this URI.
+        live gateways: Vec<Gateway>;
+        /// How the gateway of a call is picked.
+        live algorithm: Algorithm = Algorithm::Weighted;
+        /// What the Request-URI becomes.
+        live request_uri: RequestUri = RequestUri::Gateway;
+        /// Listener to send from.
+        live listener: Option<ListenerName> = None, derived "the first listener of the gateway's address family";
+        /// For hashes: no gateway gets more than so many times its share of the active calls; what is
+        /// above goes to the next by hash.
+        live bounded: OffOr<f64> = OffOr::Off, within 1.0 => 10.0;
+        /// Forward without transactions: less work, no failover, no CANCEL or Timer C of our own. Hashes only.
+        live stateless: bool = false;
+        /// The set to try when every gateway of this one is down or full.
+        live overflow: Option<SetName> = None;
+        /// Final responses that move a call to the next gateway; 408 only before any 18x. `[]`: none.
+        live failover_codes: StatusCodes = StatusCodes::of(&[408, 500, 502, 503, 504]);
+        /// A gateway that has said nothing at all for so long is given up and the call moves on: three
+        /// INVITEs by default. The attempt lives on: a late answer is still taken.
+        live no_response_timeout: OffOr<Duration> = OffOr::On(seconds(2)), within milliseconds(100) => seconds(32);
+        /// Most gateways that one call tries.
+        live attempts_max: u32 = 5, within 1 => 16;
+        /// What a 503 becomes when no gateway is left.
+        live last_503: LastUnavailable = LastUnavailable::Unavailable;
+        /// How its gateways are asked whether they live.
+        live probe: OffOr<Probe> = OffOr::On(defaults()), inherits "probe";
+        /// When calls alone take one of its gateways out of use.
+        live breaker: OffOr<Breaker> = OffOr::On(defaults()), inherits "breaker";
+    }
+}
+
+section! {
+    /// One place to send calls to.
+    Gateway shorthand uri {
+        /// Where it is. A host name is looked up (RFC 3263), and each address found counts as a gateway of its own.
+        live uri: GatewayUri;
+        /// Name for commands, statistics and logs; unique in the file.
+        live name: String = String::new(), derived "the host and port";
+        /// Share of the calls, against the other gateways of the set. 0: only when the others failed.
+        live weight: u32 = 1, within 0 => 1_000_000;
+        /// For `priority`: the lowest number is used first.
+        live priority: u32 = 0, within 0 => 65_535;
+        /// Other addresses that it answers from.
+        live reply_from: Vec<Network> = Vec::new();
+        /// Most active calls; above it is full and calls go elsewhere.
+        live calls_max: Option<u32> = None, within 1 => 100_000_000;
+    }
+}
+
+impl Algorithm {
+    /// It picks by a hash of the message.
+    pub const fn is_hash(self) -> bool {
+        use Algorithm::*;
+        matches!(
+            self,
+            HashCallId | HashCaller | HashCallee | HashDomain | HashRequestUri
+        )
+    }
+
+    /// It looks at weights.
+    pub const fn uses_weight(self) -> bool {
+        !matches!(self, Algorithm::RoundRobin | Algorithm::Parallel)
+    }
+}

@@ -1,0 +1,156 @@
+//! `[shards]` and `[driver]`: threads, and how they receive and send.
+
+use crate::read::{Node, Reader, Value, milliseconds, seconds};
+use crate::schema::Kind;
+use std::time::Duration;
+use toml::de::DeValue;
+
+choice! {
+    /// How datagrams find a shard in the kernel.
+    Steering {
+        /// By the core that received them where queue interrupts are pinned one a core, else by the kernel's hash.
+        Auto = "auto",
+        /// By the core that received them.
+        Core = "core",
+        /// By the kernel's hash of addresses and ports.
+        Hash = "hash",
+    }
+}
+
+choice! {
+    /// The interface to the kernel.
+    DriverKind {
+        /// The best that the host permits.
+        Auto = "auto",
+        /// io_uring with multishot receive.
+        IoUring = "io_uring",
+        /// recvmmsg and sendmmsg.
+        Mmsg = "mmsg",
+    }
+}
+
+section! {
+    /// Threads that carry the traffic, one a core.
+    Shards {
+        /// Cores to run on: `"0-3,8"` or a list of numbers.
+        restart cores: Option<CoreList> = None, derived "the cores that the process may use";
+        /// How many; more than one a core only for tests.
+        restart count: Option<u32> = None, derived "one a core", within 1 => 64;
+        /// Pin each to its core.
+        restart pin: bool = true;
+        /// How datagrams find a shard.
+        restart steering: Steering = Steering::Auto;
+    }
+}
+
+section! {
+    /// How datagrams are received and sent.
+    Driver {
+        /// The interface to the kernel.
+        restart kind: DriverKind = DriverKind::Auto;
+        /// Receive buffers of each shard, 2 KiB each; a power of two.
+        restart receive_slots_per_shard: u32 = 1_024, within 64 => 32_768;
+        /// Send buffers of each shard, 2 KiB each; a power of two.
+        restart send_slots_per_shard: u32 = 1_024, within 64 => 32_768;
+        /// Longest time that a datagram should wait in a socket's receive buffer, from which the buffer's
+        /// size follows: what would wait longer is better lost, since its sender repeats it.
+        restart receive_wait: Duration = milliseconds(200), within milliseconds(5) => seconds(5);
+    }
+}
+
+/// Numbers of cores, in order, none twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoreList(Vec<u32>);
+
+/// Highest core number that a list may name.
+const CORE_MAX: u32 = 4_095;
+
+impl CoreList {
+    /// The cores.
+    pub fn cores(&self) -> &[u32] {
+        &self.0
+    }
+
+    /// The kernel's notation: `0-3,8`.
+    pub fn parse(text: &str) -> Option<CoreList> {
+        let mut cores = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+            if first > last || last > CORE_MAX {
+                return None;
+            }
+            cores.extend(first..=last);
+        }
+        CoreList::of(cores)
+    }
+
+    /// The list of these; `None` when empty or one stands twice.
+    pub fn of(mut cores: Vec<u32>) -> Option<CoreList> {
+        cores.sort_unstable();
+        let distinct = cores.windows(2).all(|pair| pair.first() != pair.last());
+        (distinct && !cores.is_empty()).then_some(CoreList(cores))
+    }
+}
+
+impl std::fmt::Display for CoreList {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut first = true;
+        for run in self.0.chunk_by(|left, right| left + 1 == *right) {
+            let separator = if std::mem::take(&mut first) { "" } else { "," };
+            match run {
+                [only] => write!(formatter, "{separator}{only}")?,
+                [start, .., end] => write!(formatter, "{separator}{start}-{end}")?,
+                [] => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Value for CoreList {
+    fn kind() -> Kind {
+        let number = Kind::Integer {
+            low: 0,
+            high: i128::from(CORE_MAX),
+        };
+        Kind::Either(vec![
+            Kind::Text("cores such as \"0-3,8\""),
+            Kind::List(Box::new(number)),
+        ])
+    }
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>, _: Option<&Self>) -> Option<Self> {
+        let list = match node.get_ref() {
+            DeValue::String(text) => CoreList::parse(text),
+            _ => CoreList::of(Vec::<u32>::read(node, reader, None)?),
+        };
+        if list.is_none() {
+            reader.malformed(
+                node,
+                "not a list of different cores",
+                "write \"0-3\", \"0-3,8\" or [0, 1]",
+            );
+        }
+        list
+    }
+    fn print(&self) -> Option<toml::Value> {
+        Some(toml::Value::String(self.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    #[test]
+    fn core_lists() {
+        assert_eq!(
+            CoreList::parse("0-3, 8,10-11").unwrap().to_string(),
+            "0-3,8,10-11"
+        );
+        for bad in ["", "3-1", "0,0", "a", "0-4096", "1-"] {
+            assert_eq!(CoreList::parse(bad), None, "{bad}");
+        }
+    }
+}

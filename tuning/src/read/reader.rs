@@ -1,0 +1,270 @@
+//! The walk over the file's tree: one method a shape, each error with its place and remedy.
+
+use super::marks::Marks;
+use super::value::{Node, Value};
+use crate::diagnostic::Finding;
+use crate::schema::{Fallback, Key, show};
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// State of one walk.
+#[derive(Debug)]
+pub(crate) struct Reader<'s> {
+    root: &'s DeTable<'s>,
+    path: String,
+    /// Where values stand.
+    pub(crate) marks: Marks,
+    /// What is wrong so far.
+    pub(crate) findings: Vec<Finding>,
+    /// Inside a second reading of an inherited table, whose mistakes are known already.
+    muted: bool,
+}
+
+impl<'s> Reader<'s> {
+    pub(crate) fn new(root: &'s DeTable<'s>) -> Self {
+        Reader {
+            root,
+            path: String::new(),
+            marks: Marks::default(),
+            findings: Vec::new(),
+            muted: false,
+        }
+    }
+
+    pub(crate) fn found(&mut self, finding: Finding) {
+        if !self.muted {
+            self.findings.push(finding);
+        }
+    }
+
+    /// The key `name` of `table`, or `fallback`. `None`: there is an error, and it has been noted.
+    pub(crate) fn field<T: Value>(
+        &mut self,
+        table: &DeTable<'_>,
+        around: &Node<'_>,
+        name: &'static str,
+        fallback: Option<T>,
+        bounds: Option<(toml::Value, toml::Value)>,
+    ) -> Option<T> {
+        let Some((key, node)) = table.get_key_value(name) else {
+            if fallback.is_none() {
+                self.missing(table, around, name);
+            }
+            return fallback;
+        };
+        let outer = self.enter(name, key.span(), node.span());
+        let value = T::read(node, self, fallback.as_ref());
+        if let (Some(value), Some((low, high))) = (&value, bounds) {
+            self.hold_within(name, node, value, &low, &high);
+        }
+        self.path.truncate(outer);
+        value
+    }
+
+    /// Every entry of a list; entries with errors are left out after their errors were noted.
+    pub(crate) fn entries<T: Value>(&mut self, node: &Node<'_>, kind: &str) -> Option<Vec<T>> {
+        let DeValue::Array(array) = node.get_ref() else {
+            self.wrong_type(node, kind);
+            return None;
+        };
+        let mut values = Vec::with_capacity(array.len());
+        for (index, entry) in array.iter().enumerate() {
+            let outer = self.path.len();
+            self.path.push_str(&format!("[{index}]"));
+            self.mark(entry.span(), entry.span());
+            values.extend(T::read(entry, self, None));
+            self.path.truncate(outer);
+        }
+        Some(values)
+    }
+
+    /// What the top-level key `name` holds, for sections that take their defaults from it.
+    pub(crate) fn inherited<T: Value>(&mut self, name: &str) -> Option<T> {
+        let root = self.root;
+        let node = root.get(name)?;
+        let muted = std::mem::replace(&mut self.muted, true);
+        let value = T::read(node, self, None);
+        self.muted = muted;
+        value
+    }
+
+    /// One of the words; the error names the likely one.
+    pub(crate) fn word(
+        &mut self,
+        node: &Node<'_>,
+        words: &'static [(&'static str, &'static str)],
+    ) -> Option<&'static str> {
+        let kind = crate::schema::Kind::Choice(words).in_words();
+        let DeValue::String(text) = node.get_ref() else {
+            self.wrong_type(node, &kind);
+            return None;
+        };
+        if let Some((word, _)) = words.iter().find(|(word, _)| word == text) {
+            return Some(word);
+        }
+        let likely = suggestion(text, words.iter().map(|(word, _)| *word));
+        let finding = Finding::error(
+            "unknown-word",
+            Some(node.span()),
+            format!("`{text}` is not a value of `{}`", self.path),
+        )
+        .label(likely.map_or("not known".to_owned(), |word| {
+            format!("did you mean {word:?}?")
+        }))
+        .remedy(format!("write {kind}"));
+        self.found(finding);
+        None
+    }
+
+    /// Notes that `node` is not what its key takes.
+    pub(crate) fn wrong_type(&mut self, node: &Node<'_>, expected: &str) {
+        let found = match node.get_ref() {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number with a decimal point",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        let finding = Finding::error(
+            "wrong-type",
+            Some(node.span()),
+            format!("`{}` has the wrong type", self.path),
+        )
+        .label(format!("this is {found}"))
+        .remedy(format!("write {expected}"));
+        self.found(finding);
+    }
+
+    /// Notes that the text of `node` is not of the form that its key takes.
+    pub(crate) fn malformed(
+        &mut self,
+        node: &Node<'_>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        let finding = Finding::error(
+            "malformed-value",
+            Some(node.span()),
+            format!("`{}` cannot be understood", self.path),
+        )
+        .label(why)
+        .remedy(remedy);
+        self.found(finding);
+    }
+
+    /// Notes each key of `table` that no `known` key is.
+    pub(crate) fn refuse_unknown_keys(&mut self, table: &DeTable<'_>, known: &[Key]) {
+        for (key, _) in table.iter() {
+            let name = key.get_ref().as_ref();
+            if known.iter().any(|known| known.name == name) {
+                continue;
+            }
+            let around = if self.path.is_empty() {
+                "at the top level".to_owned()
+            } else {
+                format!("in `{}`", self.path)
+            };
+            let likely = suggestion(name, known.iter().map(|key| key.name));
+            let all: Vec<_> = known.iter().map(|key| format!("`{}`", key.name)).collect();
+            let finding = Finding::error(
+                "unknown-key",
+                Some(key.span()),
+                format!("unknown key `{name}` {around}"),
+            );
+            let finding = match likely {
+                Some(likely) => finding
+                    .label(format!("did you mean `{likely}`?"))
+                    .remedy(format!("write `{likely}`")),
+                None => finding
+                    .label("not known here")
+                    .remedy(format!("the keys here are {}", all.join(", "))),
+            };
+            self.found(finding);
+        }
+    }
+
+    fn missing(&mut self, table: &DeTable<'_>, around: &Node<'_>, name: &'static str) {
+        // WHY: a misspelt key has been noted with the right name; that it is missing is the same mistake.
+        let misspelt = table
+            .iter()
+            .any(|(key, _)| suggestion(key.get_ref(), std::iter::once(name)).is_some());
+        if misspelt {
+            return;
+        }
+        let path = if self.path.is_empty() {
+            "the file".to_owned()
+        } else {
+            format!("`{}`", self.path)
+        };
+        let finding = Finding::error(
+            "missing-key",
+            Some(around.span()),
+            format!("{path} needs `{name}`"),
+        )
+        .label(format!("`{name}` is missing"))
+        .remedy(format!("add `{name} = ...`"));
+        self.found(finding);
+    }
+
+    fn hold_within<T: Value>(
+        &mut self,
+        name: &str,
+        node: &Node<'_>,
+        value: &T,
+        low: &toml::Value,
+        high: &toml::Value,
+    ) {
+        if value.is_within(low, high) {
+            return;
+        }
+        let (low, high) = (show(low), show(high));
+        let finding = Finding::error(
+            "out-of-bounds",
+            Some(node.span()),
+            format!("`{}` is out of bounds", self.path),
+        )
+        .label(format!("`{name}` takes {low} to {high}"))
+        .remedy(format!("write a value from {low} to {high}"));
+        self.found(finding);
+    }
+
+    fn enter(&mut self, name: &str, key: Range<usize>, value: Range<usize>) -> usize {
+        let outer = self.path.len();
+        if outer > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        self.mark(key, value);
+        outer
+    }
+
+    fn mark(&mut self, key: Range<usize>, value: Range<usize>) {
+        if !self.muted {
+            self.marks.set(&self.path, key, value);
+        }
+    }
+}
+
+/// The known word nearest to `written`, when it is near enough to be what was meant.
+pub(crate) fn suggestion<'w>(
+    written: &str,
+    known: impl Iterator<Item = &'w str>,
+) -> Option<&'w str> {
+    let plain = |word: &str| word.to_lowercase().replace(['-', ' '], "_");
+    let written = plain(written);
+    known
+        .map(|word| (strsim::damerau_levenshtein(&written, &plain(word)), word))
+        .filter(|(distance, word)| *distance <= (word.len().max(3) / 3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+/// Whether a key without a value is an error.
+impl Key {
+    /// The file must have it.
+    pub fn is_required(&self) -> bool {
+        self.fallback == Fallback::Required
+    }
+}
