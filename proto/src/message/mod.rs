@@ -4,10 +4,56 @@
 //! [`Message::parse`] makes one pass over the header section and finds the start line, the name and
 //! the value of each header field, and the body. Values are parsed when asked for
 //! ([`Message::top_via`], [`Message::cseq`], ...), so that a malformed header that no rule reads
-//! passes byte for byte.
+//! passes byte for byte. [`validate_request`] and [`validate_response`] ask for what every rule needs.
+//! [`Splice`] copies a message with changes into an output buffer ([`Writer`]).
+//!
+//! | File | Holds |
+//! |---|---|
+//! | `parse`, `start_line`, `scan`, `name`, `arena` | datagram to offsets: the one pass |
+//! | `view`, `list` | [`Message`] and its headers of several values |
+//! | `via`, `name_addr`, `cseq`, `uri`, `host`, `transport`, `method` | values |
+//! | `lex`, `escape` | characters, quoted strings, parameters, `%HH` |
+//! | `uri_equivalence` | RFC 3261 §19.1.4 |
+//! | `validate` | what is refused before routing, and with which answer |
+//! | `edit`, `writer` | copying with changes |
+//! | `error`, `span` | why not, and where |
 
-pub mod edit;
-pub mod name;
-pub mod uri;
-pub mod via;
-pub mod name_addr;
+mod arena;
+mod cseq;
+mod edit;
+mod error;
+mod escape;
+mod host;
+mod lex;
+mod list;
+mod method;
+mod name;
+mod name_addr;
+mod parse;
+mod scan;
+mod span;
+mod start_line;
+mod transport;
+mod uri;
+mod uri_equivalence;
+mod validate;
+mod via;
+mod view;
+mod writer;
+
+pub use arena::{Arena, Field};
+pub use cseq::CSeq;
+pub use edit::{Splice, replace_body};
+pub use error::{Fault, HeaderError, Malformation, ParseError, UriError};
+pub use host::Host;
+pub use method::Method;
+pub use name::HeaderName;
+pub use name_addr::NameAddr;
+pub use span::Span;
+pub use start_line::StartLine;
+pub use transport::Transport;
+pub use uri::{Scheme, Uri};
+pub use validate::{RejectReason, Rejection, validate_request, validate_response};
+pub use via::{BRANCH_COOKIE, Rport, Via};
+pub use view::Message;
+pub use writer::{Overflow, Writer};

@@ -1,0 +1,40 @@
+//! CSeq (RFC 3261 §20.16).
+
+use super::error::Fault;
+use super::lex::{Cursor, LWS, TOKEN};
+use super::method::Method;
+use super::span::Span;
+
+/// The value of a CSeq header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CSeq<'m> {
+    /// The sequence number.
+    pub number: u32,
+    /// The method by number.
+    pub method: Method,
+    /// Its octets.
+    pub method_bytes: &'m [u8],
+}
+
+impl<'m> CSeq<'m> {
+    /// Reads `1*DIGIT LWS Method`.
+    pub(super) fn read(bytes: &'m [u8], value: Span) -> Result<CSeq<'m>, Fault> {
+        let mut cursor = Cursor::new(bytes, value);
+        let number = cursor.number(u32::MAX)?;
+        if cursor.run(LWS).is_empty() {
+            return Err(Fault::Number);
+        }
+        let method_bytes = cursor.run(TOKEN);
+        if method_bytes.is_empty() {
+            return Err(Fault::Token);
+        }
+        if !cursor.at_end() {
+            return Err(Fault::Trailing);
+        }
+        Ok(CSeq {
+            number,
+            method: Method::of(method_bytes),
+            method_bytes,
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! Hosts: names, IPv4 addresses and IPv6 references (RFC 3261 §25.1, RFC 5118, RFC 5954).
+
+use super::lex::{Cursor, HOST};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The host of a URI or of a sent-by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host<'m> {
+    /// A domain name, as it stands there. Empty for schemes that have no host.
+    Name(&'m [u8]),
+    /// A dotted quad.
+    V4(Ipv4Addr),
+    /// An IPv6 address, whichever way it was written.
+    V6(Ipv6Addr),
+}
+
+impl<'m> Host<'m> {
+    /// Reads a host name, a dotted quad, or an IPv6 address in brackets. `None` if it is neither.
+    pub fn parse(bytes: &'m [u8]) -> Option<Host<'m>> {
+        match bytes {
+            [b'[', address @ .., b']'] => ipv6(address).map(Host::V6),
+            _ => name_or_ipv4(bytes),
+        }
+    }
+
+    /// The same, and an IPv6 address without brackets too, as some write `received` (RFC 5118 §4.5).
+    pub(super) fn parse_loosely(bytes: &'m [u8]) -> Option<Host<'m>> {
+        Host::parse(bytes).or_else(|| ipv6(bytes).map(Host::V6))
+    }
+
+    /// The address, if it is one. An IPv4-mapped one counts as the IPv4 address in it, so that lists
+    /// of addresses cannot be passed by another spelling (RFC 5118 §4.9).
+    pub fn ip(&self) -> Option<IpAddr> {
+        match *self {
+            Host::Name(_) => None,
+            Host::V4(address) => Some(IpAddr::V4(address)),
+            Host::V6(address) => Some(IpAddr::V6(address).to_canonical()),
+        }
+    }
+
+    /// Whether both name the same host: addresses by value, names in any case.
+    pub fn eq_ignore_case(&self, other: &Host<'_>) -> bool {
+        match (self, other) {
+            (Host::Name(one), Host::Name(two)) => one.eq_ignore_ascii_case(two),
+            _ => self.ip().is_some() && self.ip() == other.ip(),
+        }
+    }
+}
+
+/// Takes the octets of a host: an IPv6 reference with its brackets, or name characters. Possibly none.
+pub(super) fn take_host<'m>(cursor: &mut Cursor<'m>) -> &'m [u8] {
+    let start = cursor.pos();
+    if !cursor.eat(b'[') {
+        return cursor.run(HOST);
+    }
+    while cursor
+        .peek()
+        .is_some_and(|octet| octet.is_ascii_hexdigit() || octet == b':' || octet == b'.')
+    {
+        cursor.advance();
+    }
+    cursor.eat(b']');
+    cursor.since(start)
+}
+
+fn name_or_ipv4(bytes: &[u8]) -> Option<Host<'_>> {
+    if bytes.is_empty() || !HOST.has_all(bytes) {
+        return None;
+    }
+    // RFC 3261's toplabel starts with a letter: what ends in a digit and has only digits and dots is
+    // an address or nothing.
+    if bytes
+        .iter()
+        .all(|&octet| octet.is_ascii_digit() || octet == b'.')
+    {
+        return core::str::from_utf8(bytes).ok()?.parse().ok().map(Host::V4);
+    }
+    Some(Host::Name(bytes))
+}
+
+/// Longest text of an IPv6 address, `0000:...:255.255.255.255`, and one colon too many.
+const IPV6_TEXT_MAX: usize = 46;
+
+/// Reads an IPv6 address; three colons count as two (RFC 5118 §4.10: tolerate the old grammar's bug).
+fn ipv6(bytes: &[u8]) -> Option<Ipv6Addr> {
+    if bytes.len() > IPV6_TEXT_MAX {
+        return None;
+    }
+    let text = core::str::from_utf8(bytes).ok()?;
+    let Some(triple) = text.find(":::") else {
+        return text.parse().ok();
+    };
+    let mut repaired = [0u8; IPV6_TEXT_MAX];
+    let (before, after) = bytes.split_at_checked(triple)?;
+    let after = after.get(1..)?;
+    repaired.get_mut(..before.len())?.copy_from_slice(before);
+    repaired
+        .get_mut(before.len()..before.len() + after.len())?
+        .copy_from_slice(after);
+    core::str::from_utf8(repaired.get(..bytes.len() - 1)?)
+        .ok()?
+        .parse()
+        .ok()
+}

@@ -1,0 +1,348 @@
+//! Characters and small pieces of RFC 3261 §25.1 that every value is made of: linear white space,
+//! tokens, quoted strings, parameters. Used by the value parsers of this folder only.
+//!
+//! WHY: CR and LF count as white space here, because `parse` has already refused every CR or LF that
+//! is not part of a folding.
+
+use super::error::Fault;
+use super::span::Span;
+
+/// A set of octets: one bit of [`CLASSES`].
+#[derive(Clone, Copy)]
+pub(super) struct Class(u16);
+
+/// `token`.
+pub(super) const TOKEN: Class = Class(1);
+/// Linear white space.
+pub(super) const LWS: Class = Class(1 << 1);
+/// A host name; the underscore is not RFC 3261's, but is in use.
+pub(super) const HOST: Class = Class(1 << 2);
+/// `user`, without escapes; a raw `#` is not RFC 3261's, but is in use.
+pub(super) const USER: Class = Class(1 << 3);
+/// `password`, without escapes.
+pub(super) const PASSWORD: Class = Class(1 << 4);
+/// `paramchar` of a URI, without escapes.
+pub(super) const URI_PARAMETER: Class = Class(1 << 5);
+/// `hname` and `hvalue` of a URI, without escapes, and the `&` and `=` between them.
+pub(super) const URI_HEADER: Class = Class(1 << 6);
+/// What may stand between `<` and `>` before the URI is looked at more closely.
+pub(super) const URI: Class = Class(1 << 7);
+/// The unquoted value of a header parameter: more than `token / host`, because values with `/`, `=`
+/// and `@` are in use; never what would end the parameter.
+pub(super) const PARAMETER_VALUE: Class = Class(1 << 8);
+/// Visible ASCII: a Call-ID.
+pub(super) const VISIBLE: Class = Class(1 << 9);
+/// Decimal digits.
+pub(super) const DIGIT: Class = Class(1 << 10);
+/// `scheme` after its first letter.
+pub(super) const SCHEME: Class = Class(1 << 11);
+/// Digits and visual separators of a telephone number (RFC 3966 §3, with `hex digit * #`).
+pub(super) const PHONE: Class = Class(1 << 12);
+
+/// A display name without quotation marks: tokens and the white space between them.
+pub(super) const DISPLAY_NAME: Class = Class(TOKEN.0 | LWS.0);
+/// [`URI`] without what would belong to the header round it.
+pub(super) const ADDR_SPEC: Class = Class(1 << 13);
+
+impl Class {
+    /// Whether `octet` is in the set.
+    #[inline]
+    pub(super) fn has(self, octet: u8) -> bool {
+        CLASSES[usize::from(octet)] & self.0 != 0
+    }
+
+    /// Whether all of `octets` are.
+    #[inline]
+    pub(super) fn has_all(self, octets: &[u8]) -> bool {
+        octets.iter().all(|&octet| self.has(octet))
+    }
+}
+
+static CLASSES: [u16; 256] = classes();
+
+const fn classes() -> [u16; 256] {
+    let mut table = [0u16; 256];
+    let mut octet = 0usize;
+    while octet < 256 {
+        let o = octet as u8;
+        let alphanumeric = o.is_ascii_alphanumeric();
+        let unreserved = alphanumeric || one_of(o, b"-_.!~*'()");
+        let visible = o.is_ascii_graphic();
+        let mut bits = 0;
+        if alphanumeric || one_of(o, b"-.!%*_+`'~") {
+            bits |= TOKEN.0;
+        }
+        if one_of(o, b" \t\r\n") {
+            bits |= LWS.0;
+        }
+        if alphanumeric || one_of(o, b"-._") {
+            bits |= HOST.0;
+        }
+        if unreserved || one_of(o, b"&=+$,;?/#") {
+            bits |= USER.0;
+        }
+        if unreserved || one_of(o, b"&=+$,") {
+            bits |= PASSWORD.0;
+        }
+        if unreserved || one_of(o, b"[]/:&+$") {
+            bits |= URI_PARAMETER.0;
+        }
+        if unreserved || one_of(o, b"[]/?:+$&=") {
+            bits |= URI_HEADER.0;
+        }
+        if (visible && !one_of(o, b"<>\"")) || o >= 0x80 {
+            bits |= URI.0;
+        }
+        if (visible && !one_of(o, b"<>\";,?")) || o >= 0x80 {
+            bits |= ADDR_SPEC.0;
+        }
+        if (visible && !one_of(o, b"<>\";,")) || o >= 0x80 {
+            bits |= PARAMETER_VALUE.0;
+        }
+        if visible {
+            bits |= VISIBLE.0;
+        }
+        if o.is_ascii_digit() {
+            bits |= DIGIT.0;
+        }
+        if alphanumeric || one_of(o, b"+-.") {
+            bits |= SCHEME.0;
+        }
+        if o.is_ascii_hexdigit() || one_of(o, b"*#-.()") {
+            bits |= PHONE.0;
+        }
+        table[octet] = bits;
+        octet += 1;
+    }
+    table
+}
+
+const fn one_of(octet: u8, set: &[u8]) -> bool {
+    let mut i = 0;
+    while i < set.len() {
+        if set[i] == octet {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+/// A place in a message, and the end it must not pass.
+#[derive(Clone, Copy)]
+pub(super) struct Cursor<'m> {
+    /// The message up to the end of the value.
+    bytes: &'m [u8],
+    /// INVARIANT: `pos <= bytes.len()`, which is at most [`limits::MESSAGE_BYTES_MAX`].
+    pos: usize,
+}
+
+/// `;name` or `;name=value` of a header.
+pub(super) struct Parameter<'m> {
+    pub(super) name: &'m [u8],
+    /// With its quotation marks if it has any; `None` without `=`.
+    pub(super) value: Option<&'m [u8]>,
+    /// From the semicolon to the last octet.
+    pub(super) span: Span,
+}
+
+impl<'m> Cursor<'m> {
+    /// At the start of `value` in `bytes`.
+    pub(super) fn new(bytes: &'m [u8], value: Span) -> Cursor<'m> {
+        let bytes = bytes.get(..usize::from(value.end)).unwrap_or_default();
+        Cursor {
+            bytes,
+            pos: usize::from(value.start).min(bytes.len()),
+        }
+    }
+
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.pos).copied()
+    }
+
+    #[inline]
+    pub(super) fn pos(&self) -> usize {
+        self.pos
+    }
+
+    #[inline]
+    pub(super) fn at_end(&self) -> bool {
+        self.pos >= self.bytes.len()
+    }
+
+    /// Back to a place that [`Cursor::pos`] gave.
+    pub(super) fn return_to(&mut self, pos: usize) {
+        debug_assert!(pos <= self.pos);
+        self.pos = pos;
+    }
+
+    /// From `start` to here.
+    pub(super) fn since(&self, start: usize) -> &'m [u8] {
+        self.bytes.get(start..self.pos).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn skip_lws(&mut self) {
+        while self.peek().is_some_and(|octet| LWS.has(octet)) {
+            self.pos += 1;
+        }
+    }
+
+    /// Takes one octet, whatever it is.
+    #[inline]
+    pub(super) fn advance(&mut self) {
+        self.pos = (self.pos + 1).min(self.bytes.len());
+    }
+
+    /// Takes `octet` if it is next.
+    #[inline]
+    pub(super) fn eat(&mut self, octet: u8) -> bool {
+        let found = self.peek() == Some(octet);
+        self.pos += usize::from(found);
+        found
+    }
+
+    /// Takes `text` if it is next, letter for letter.
+    #[inline]
+    pub(super) fn eat_exactly(&mut self, text: &[u8]) -> bool {
+        let found = self
+            .bytes
+            .get(self.pos..)
+            .is_some_and(|rest| rest.starts_with(text));
+        if found {
+            self.pos += text.len();
+        }
+        found
+    }
+
+    /// Takes octets as long as they are in `class`; possibly none.
+    #[inline]
+    pub(super) fn run(&mut self, class: Class) -> &'m [u8] {
+        let rest = self.bytes.get(self.pos..).unwrap_or_default();
+        let length = rest
+            .iter()
+            .position(|&octet| !class.has(octet))
+            .unwrap_or(rest.len());
+        self.pos += length;
+        rest.get(..length).unwrap_or_default()
+    }
+
+    /// Takes a quoted string, quotation marks included. Control characters need a backslash.
+    pub(super) fn quoted_string(&mut self) -> Result<&'m [u8], Fault> {
+        let start = self.pos;
+        if !self.eat(b'"') {
+            return Err(Fault::QuotedString);
+        }
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    self.pos += 1;
+                    return Ok(self.since(start));
+                }
+                Some(b'\\') => match self.bytes.get(self.pos + 1) {
+                    None | Some(b'\r' | b'\n') => return Err(Fault::QuotedString),
+                    Some(_) => self.pos += 2,
+                },
+                Some(octet) if octet >= b' ' && octet != 0x7f || LWS.has(octet) => self.pos += 1,
+                _ => return Err(Fault::QuotedString),
+            }
+        }
+    }
+
+    /// Takes a comment with what is nested in it (RFC 3261 §25.1).
+    pub(super) fn comment(&mut self) -> Result<&'m [u8], Fault> {
+        let start = self.pos;
+        let mut depth = 0usize;
+        loop {
+            match self.peek() {
+                Some(b'(') => depth += 1,
+                Some(b')') => depth = depth.saturating_sub(1),
+                Some(b'\\') if self.pos + 1 < self.bytes.len() => self.pos += 1,
+                Some(octet) if octet >= b' ' || LWS.has(octet) => {}
+                _ => return Err(Fault::QuotedString),
+            }
+            self.pos += 1;
+            if depth == 0 {
+                return Ok(self.since(start));
+            }
+        }
+    }
+
+    /// Takes the next `;name[=value]`. `None` when no semicolon follows; then nothing is taken.
+    pub(super) fn parameter(&mut self) -> Result<Option<Parameter<'m>>, Fault> {
+        let before = self.pos;
+        self.skip_lws();
+        let start = self.pos;
+        if !self.eat(b';') {
+            self.pos = before;
+            return Ok(None);
+        }
+        self.skip_lws();
+        let name = self.run(TOKEN);
+        if name.is_empty() {
+            return Err(Fault::Parameter);
+        }
+        let after_name = self.pos;
+        self.skip_lws();
+        let value = if self.eat(b'=') {
+            self.skip_lws();
+            let value = if self.peek() == Some(b'"') {
+                self.quoted_string()?
+            } else {
+                self.run(PARAMETER_VALUE)
+            };
+            if value.is_empty() {
+                return Err(Fault::Parameter);
+            }
+            Some(value)
+        } else {
+            self.pos = after_name;
+            None
+        };
+        Ok(Some(Parameter {
+            name,
+            value,
+            span: Span::between(start, self.pos),
+        }))
+    }
+
+    /// Takes `1*DIGIT`, at most `max`.
+    pub(super) fn number(&mut self, max: u32) -> Result<u32, Fault> {
+        decimal(self.run(DIGIT))
+            .filter(|&number| number <= max)
+            .ok_or(Fault::Number)
+    }
+
+    /// After a value of a comma-separated list: the start of the next one, or `None` at the end.
+    /// Anything else there is an error.
+    pub(super) fn next_value(&mut self) -> Result<Option<usize>, Fault> {
+        self.skip_lws();
+        if self.at_end() {
+            return Ok(None);
+        }
+        if !self.eat(b',') {
+            return Err(Fault::Trailing);
+        }
+        self.skip_lws();
+        if self.at_end() {
+            Err(Fault::Empty)
+        } else {
+            Ok(Some(self.pos))
+        }
+    }
+}
+
+/// `1*DIGIT` as a number; `None` if empty, if it has other octets, or above 2^32-1.
+pub(super) fn decimal(digits: &[u8]) -> Option<u32> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u32, |number, &octet| {
+        let digit = octet.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number.checked_mul(10)?.checked_add(u32::from(digit))
+    })
+}

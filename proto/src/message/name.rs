@@ -1,0 +1,299 @@
+//! Header names known by number, compact forms folded in (RFC 3261 §7.3.3 and §20).
+//!
+//! A name is looked up by its length and its first eight octets in one table; longer names are
+//! compared in full. `parse` asks once a header line.
+
+/// A header name. What is not listed is [`HeaderName::Other`] and keeps its bytes in the message
+/// ([`Message::named`](super::Message::named) finds it).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "the names are the headers")]
+pub enum HeaderName {
+    Via,
+    From,
+    To,
+    CallId,
+    CSeq,
+    Contact,
+    MaxForwards,
+    Route,
+    RecordRoute,
+    ContentLength,
+    ContentType,
+    Require,
+    ProxyRequire,
+    Supported,
+    Unsupported,
+    Expires,
+    MinExpires,
+    Authorization,
+    ProxyAuthorization,
+    WwwAuthenticate,
+    ProxyAuthenticate,
+    Reason,
+    RetryAfter,
+    Allow,
+    Event,
+    SubscriptionState,
+    UserAgent,
+    Server,
+    Path,
+    ServiceRoute,
+    PAssertedIdentity,
+    PPreferredIdentity,
+    Privacy,
+    Identity,
+    SessionExpires,
+    MinSe,
+    RSeq,
+    RAck,
+    ReferTo,
+    ReferredBy,
+    Replaces,
+    Date,
+    MaxBreadth,
+    Timestamp,
+    Warning,
+    Accept,
+    ContentEncoding,
+    Organization,
+    Subject,
+    /// Any other token.
+    Other,
+}
+
+impl HeaderName {
+    /// Number of variants, for tables indexed by header.
+    pub const COUNT: usize = HeaderName::Other as usize + 1;
+
+    /// The header of that name, in any case, compact or not.
+    pub fn of(name: &[u8]) -> HeaderName {
+        if name.iter().any(|&octet| octet <= b' ') {
+            return HeaderName::Other;
+        }
+        lookup(folded_start(name), name)
+    }
+
+    /// Its name as RFC 3261 writes it; `Other` for [`HeaderName::Other`], whose bytes only the message
+    /// has.
+    pub fn as_str(self) -> &'static str {
+        KNOWN
+            .iter()
+            .find(|(name, ..)| *name == self)
+            .map_or("Other", |(_, long, _)| long)
+    }
+}
+
+/// Each known name and its compact form (`\0`: none).
+const KNOWN: [(HeaderName, &str, u8); HeaderName::COUNT - 1] = [
+    (HeaderName::Via, "Via", b'v'),
+    (HeaderName::From, "From", b'f'),
+    (HeaderName::To, "To", b't'),
+    (HeaderName::CallId, "Call-ID", b'i'),
+    (HeaderName::CSeq, "CSeq", 0),
+    (HeaderName::Contact, "Contact", b'm'),
+    (HeaderName::MaxForwards, "Max-Forwards", 0),
+    (HeaderName::Route, "Route", 0),
+    (HeaderName::RecordRoute, "Record-Route", 0),
+    (HeaderName::ContentLength, "Content-Length", b'l'),
+    (HeaderName::ContentType, "Content-Type", b'c'),
+    (HeaderName::Require, "Require", 0),
+    (HeaderName::ProxyRequire, "Proxy-Require", 0),
+    (HeaderName::Supported, "Supported", b'k'),
+    (HeaderName::Unsupported, "Unsupported", 0),
+    (HeaderName::Expires, "Expires", 0),
+    (HeaderName::MinExpires, "Min-Expires", 0),
+    (HeaderName::Authorization, "Authorization", 0),
+    (HeaderName::ProxyAuthorization, "Proxy-Authorization", 0),
+    (HeaderName::WwwAuthenticate, "WWW-Authenticate", 0),
+    (HeaderName::ProxyAuthenticate, "Proxy-Authenticate", 0),
+    (HeaderName::Reason, "Reason", 0),
+    (HeaderName::RetryAfter, "Retry-After", 0),
+    (HeaderName::Allow, "Allow", 0),
+    (HeaderName::Event, "Event", b'o'),
+    (HeaderName::SubscriptionState, "Subscription-State", 0),
+    (HeaderName::UserAgent, "User-Agent", 0),
+    (HeaderName::Server, "Server", 0),
+    (HeaderName::Path, "Path", 0),
+    (HeaderName::ServiceRoute, "Service-Route", 0),
+    (HeaderName::PAssertedIdentity, "P-Asserted-Identity", 0),
+    (HeaderName::PPreferredIdentity, "P-Preferred-Identity", 0),
+    (HeaderName::Privacy, "Privacy", 0),
+    (HeaderName::Identity, "Identity", b'y'),
+    (HeaderName::SessionExpires, "Session-Expires", b'x'),
+    (HeaderName::MinSe, "Min-SE", 0),
+    (HeaderName::RSeq, "RSeq", 0),
+    (HeaderName::RAck, "RAck", 0),
+    (HeaderName::ReferTo, "Refer-To", b'r'),
+    (HeaderName::ReferredBy, "Referred-By", b'b'),
+    (HeaderName::Replaces, "Replaces", 0),
+    (HeaderName::Date, "Date", 0),
+    (HeaderName::MaxBreadth, "Max-Breadth", 0),
+    (HeaderName::Timestamp, "Timestamp", 0),
+    (HeaderName::Warning, "Warning", 0),
+    (HeaderName::Accept, "Accept", 0),
+    (HeaderName::ContentEncoding, "Content-Encoding", b'e'),
+    (HeaderName::Organization, "Organization", 0),
+    (HeaderName::Subject, "Subject", b's'),
+];
+
+/// Sets bit 5 of each octet: letters become lower case.
+///
+/// WHY this is a safe comparison of names: among octets above the space only `@[\]^_` and their
+/// partners `` `{|}~ `` DEL fall together besides letters, and no known name has one of those.
+const FOLD: u64 = 0x2020_2020_2020_2020;
+
+/// The first eight octets of `name` folded, the first in the lowest byte; zero after its end.
+pub(super) const fn folded_start(name: &[u8]) -> u64 {
+    let mut word = 0;
+    let mut i = 0;
+    while i < name.len() && i < 8 {
+        word |= ((name[i] | 0x20) as u64) << (8 * i);
+        i += 1;
+    }
+    word
+}
+
+/// The same, from eight octets that begin with a name of `length` octets.
+#[inline]
+pub(super) fn folded_start_of_word(word: u64, length: usize) -> u64 {
+    let folded = word | FOLD;
+    if length >= 8 {
+        folded
+    } else {
+        folded & ((1 << (8 * length)) - 1)
+    }
+}
+
+/// The header whose name starts with `start` ([`folded_start`]) and is `name`.
+///
+/// INVARIANT: `name` holds no octet below the space.
+#[inline]
+pub(super) fn lookup(start: u64, name: &[u8]) -> HeaderName {
+    let entry = &TABLE[slot(start, name.len())];
+    let same = entry.start == start
+        && usize::from(entry.length) == name.len()
+        && (name.len() <= 8 || name.eq_ignore_ascii_case(entry.text));
+    if same { entry.name } else { HeaderName::Other }
+}
+
+struct Entry {
+    start: u64,
+    length: u8,
+    name: HeaderName,
+    text: &'static [u8],
+}
+
+const SLOTS: usize = 256;
+
+/// Spreads the names above over the table without a collision; `table` proves it at compile time.
+/// When a name is added and the build fails here, try other odd numbers.
+const MULTIPLIER: u64 = 0x5e79_ca41_b022_cec7;
+
+static TABLE: [Entry; SLOTS] = table();
+
+const fn slot(start: u64, length: usize) -> usize {
+    ((start ^ length as u64).wrapping_mul(MULTIPLIER) >> 56) as usize
+}
+
+const fn table() -> [Entry; SLOTS] {
+    let mut table = [const {
+        Entry {
+            start: 0,
+            length: 0,
+            name: HeaderName::Other,
+            text: b"",
+        }
+    }; SLOTS];
+    let mut i = 0;
+    while i < KNOWN.len() {
+        let (name, long, compact) = KNOWN[i];
+        let long = long.as_bytes();
+        let entry = &mut table[slot(folded_start(long), long.len())];
+        assert!(
+            entry.length == 0,
+            "two header names in one slot: choose another MULTIPLIER"
+        );
+        *entry = Entry {
+            start: folded_start(long),
+            length: long.len() as u8,
+            name,
+            text: long,
+        };
+        if compact != 0 {
+            let entry = &mut table[slot(compact as u64, 1)];
+            assert!(
+                entry.length == 0,
+                "two header names in one slot: choose another MULTIPLIER"
+            );
+            *entry = Entry {
+                start: compact as u64,
+                length: 1,
+                name,
+                text: b"",
+            };
+        }
+        i += 1;
+    }
+    table
+}
+
+const _: () = assert!(
+    HeaderName::COUNT <= 64,
+    "repeated headers are one bit each of a u64"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_name_is_found_in_any_case() {
+        for (index, (name, long, compact)) in KNOWN.into_iter().enumerate() {
+            assert_eq!(
+                name as usize, index,
+                "{long}: the list is in the order of the enum"
+            );
+            assert_eq!(HeaderName::of(long.as_bytes()), name, "{long}");
+            assert_eq!(
+                HeaderName::of(long.to_ascii_uppercase().as_bytes()),
+                name,
+                "{long}"
+            );
+            assert_eq!(
+                HeaderName::of(long.to_ascii_lowercase().as_bytes()),
+                name,
+                "{long}"
+            );
+            assert_eq!(name.as_str(), long);
+            if compact != 0 {
+                assert_eq!(HeaderName::of(&[compact]), name, "{long}");
+                assert_eq!(
+                    HeaderName::of(&[compact.to_ascii_uppercase()]),
+                    name,
+                    "{long}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn near_names_are_other() {
+        for near in [
+            "",
+            "Call\rID",
+            "To ",
+            "V1a",
+            "Vi",
+            "Viaa",
+            "Call_ID",
+            "Contact-Length",
+            "Content-Lengtj",
+            "Content-Lengthh",
+            "z",
+            "C%6Fntact",
+        ] {
+            assert_eq!(HeaderName::of(near.as_bytes()), HeaderName::Other, "{near}");
+        }
+    }
+}

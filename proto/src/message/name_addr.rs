@@ -1,0 +1,185 @@
+//! `name-addr` and `addr-spec` with header parameters: From, To, Contact, Route, Record-Route, Path
+//! (RFC 3261 §20.10, §25.1).
+
+use super::arena::Field;
+use super::error::{Fault, HeaderError};
+use super::lex::{ADDR_SPEC, Cursor, DISPLAY_NAME, SCHEME, URI};
+use super::list::{Place, Values};
+use super::name::HeaderName;
+use super::span::Span;
+use super::view::Message;
+
+/// One value of such a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameAddr<'m> {
+    /// The display name as it stands there, quotation marks included; possibly empty.
+    pub display: &'m [u8],
+    /// The URI without angle brackets; `*` for `Contact: *`.
+    pub uri: &'m [u8],
+    /// Where it stands.
+    pub uri_span: Span,
+    /// The header parameters from the first semicolon on, without the white space round them; not the
+    /// URI's own.
+    pub params: &'m [u8],
+    /// The `tag` parameter; empty if there is none.
+    tag: &'m [u8],
+    /// This one value, without commas.
+    pub value: Span,
+    /// Index of its line in [`Message::fields`].
+    pub field: u8,
+    /// Whether it is the only value of its line.
+    pub alone: bool,
+    /// What to cut to take this value off: its whole line if it is alone, else it and one comma.
+    pub removal: Span,
+    /// Whether the URI stands in angle brackets.
+    pub bracketed: bool,
+}
+
+impl<'m> NameAddr<'m> {
+    /// The tag; empty if there is none.
+    pub fn tag(&self) -> &'m [u8] {
+        self.tag
+    }
+
+    /// The header parameter of that name (any case), quotation marks included; `Some(b"")` if it has no
+    /// value, `None` if it is not there.
+    pub fn param(&self, name: &[u8]) -> Option<&'m [u8]> {
+        let mut cursor = Cursor::new(self.params, Span::between(0, self.params.len()));
+        while let Ok(Some(parameter)) = cursor.parameter() {
+            if parameter.name.eq_ignore_ascii_case(name) {
+                return Some(parameter.value.unwrap_or_default());
+            }
+        }
+        None
+    }
+}
+
+/// All values of one such header.
+pub(super) struct NameAddrs<'m>(Values<'m>);
+
+impl<'m> NameAddrs<'m> {
+    pub(super) fn new(message: &Message<'m>, name: HeaderName) -> NameAddrs<'m> {
+        NameAddrs(Values::new(message, name))
+    }
+}
+
+impl<'m> Iterator for NameAddrs<'m> {
+    type Item = Result<NameAddr<'m>, HeaderError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next(read, |address, place: Place| {
+            address.value = place.value;
+            address.field = place.field;
+            address.alone = place.alone;
+            address.removal = place.removal;
+        })
+    }
+}
+
+/// Reads one value; the cursor stops after its last octet.
+fn read<'m>(cursor: &mut Cursor<'m>, field: &Field) -> Result<NameAddr<'m>, Fault> {
+    if field.name == HeaderName::Contact && cursor.peek() == Some(b'*') && field.value.len() == 1 {
+        let start = cursor.pos();
+        cursor.advance();
+        return finish(
+            cursor,
+            &[],
+            (cursor.since(start), Span::between(start, cursor.pos())),
+            false,
+        );
+    }
+    let (display, bracketed) = display_name(cursor)?;
+    let uri = if bracketed {
+        bracketed_uri(cursor)?
+    } else {
+        addr_spec(cursor)?
+    };
+    finish(cursor, display, uri, bracketed)
+}
+
+/// Takes what stands before `<`. False: no `<` follows, and nothing is taken.
+fn display_name<'m>(cursor: &mut Cursor<'m>) -> Result<(&'m [u8], bool), Fault> {
+    let start = cursor.pos();
+    if cursor.peek() == Some(b'"') {
+        let display = cursor.quoted_string()?;
+        cursor.skip_lws();
+        return if cursor.peek() == Some(b'<') {
+            Ok((display, true))
+        } else {
+            Err(Fault::DisplayName)
+        };
+    }
+    let display = cursor.run(DISPLAY_NAME);
+    if cursor.peek() == Some(b'<') {
+        return Ok((display.trim_ascii_end(), true));
+    }
+    cursor.return_to(start);
+    Ok((&[], false))
+}
+
+/// Takes `<URI>`.
+fn bracketed_uri<'m>(cursor: &mut Cursor<'m>) -> Result<(&'m [u8], Span), Fault> {
+    cursor.advance();
+    let start = cursor.pos();
+    let uri = cursor.run(URI);
+    let span = Span::between(start, cursor.pos());
+    if cursor.eat(b'>') && has_scheme(uri) {
+        Ok((uri, span))
+    } else {
+        Err(Fault::Uri)
+    }
+}
+
+/// Takes a URI without brackets: it ends before a semicolon or comma and must not hold a question
+/// mark (RFC 3261 §20.10), because all three would belong to the header.
+fn addr_spec<'m>(cursor: &mut Cursor<'m>) -> Result<(&'m [u8], Span), Fault> {
+    let start = cursor.pos();
+    let uri = cursor.run(ADDR_SPEC);
+    let span = Span::between(start, cursor.pos());
+    if cursor.peek() != Some(b'?') && has_scheme(uri) {
+        Ok((uri, span))
+    } else {
+        Err(Fault::Uri)
+    }
+}
+
+/// Whether it starts with a scheme and a colon, and something follows.
+fn has_scheme(uri: &[u8]) -> bool {
+    let Some(colon) = uri.iter().position(|&octet| !SCHEME.has(octet)) else {
+        return false;
+    };
+    uri.get(colon) == Some(&b':')
+        && uri.len() > colon + 1
+        && uri.first().is_some_and(u8::is_ascii_alphabetic)
+}
+
+/// Takes the header parameters.
+fn finish<'m>(
+    cursor: &mut Cursor<'m>,
+    display: &'m [u8],
+    (uri, uri_span): (&'m [u8], Span),
+    bracketed: bool,
+) -> Result<NameAddr<'m>, Fault> {
+    let after_uri = cursor.pos();
+    let mut tag: Option<&[u8]> = None;
+    while let Some(parameter) = cursor.parameter()? {
+        if parameter.name.eq_ignore_ascii_case(b"tag") {
+            let value = parameter.value.ok_or(Fault::Parameter)?;
+            if tag.replace(value).is_some() {
+                return Err(Fault::RepeatedParameter);
+            }
+        }
+    }
+    Ok(NameAddr {
+        display,
+        uri,
+        uri_span,
+        params: cursor.since(after_uri).trim_ascii_start(),
+        tag: tag.unwrap_or_default(),
+        value: Span::at(0),
+        field: 0,
+        alone: false,
+        removal: Span::at(0),
+        bracketed,
+    })
+}

@@ -1,0 +1,161 @@
+//! The first line: request line or status line (RFC 3261 §7.1, §7.2).
+
+use super::error::Malformation;
+use super::lex::{DIGIT, TOKEN, decimal};
+use super::method::Method;
+use super::scan::next_control;
+use super::span::Span;
+
+/// What the first line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartLine {
+    /// `Method SP Request-URI SP SIP-Version`.
+    Request {
+        /// By number.
+        method: Method,
+        /// Its octets.
+        method_span: Span,
+        /// The Request-URI.
+        uri: Span,
+    },
+    /// `SIP-Version SP Status-Code SP Reason-Phrase`.
+    Response {
+        /// 100 to 699.
+        status: u16,
+        /// The Reason-Phrase; possibly empty.
+        reason: Span,
+    },
+}
+
+/// The first line as `parse` reads it.
+pub(super) struct FirstLine {
+    pub(super) line: StartLine,
+    /// After its CRLF.
+    pub(super) end: usize,
+    /// A request of a version other than 2.0.
+    pub(super) foreign_version: bool,
+    /// What is wrong with a request line that is good enough to be answered.
+    pub(super) trouble: Option<Malformation>,
+}
+
+const VERSION: &[u8] = b"SIP/2.0";
+
+/// Reads the line at the start of `bytes`. An error comes with an offset and leaves nothing to answer.
+pub(super) fn first_line(bytes: &[u8]) -> Result<FirstLine, (Malformation, usize)> {
+    let method = method_end(bytes);
+    match bytes.get(method) {
+        Some(b'/')
+            if bytes
+                .get(..method)
+                .is_some_and(|name| name.eq_ignore_ascii_case(b"SIP")) =>
+        {
+            status_line(bytes)
+        }
+        Some(b' ') if method > 0 => request_line(bytes, method),
+        _ => Err((Malformation::NotSip, method)),
+    }
+}
+
+fn method_end(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .position(|&octet| !TOKEN.has(octet))
+        .unwrap_or(bytes.len())
+}
+
+/// Offset of the CR of the CRLF that ends the line. HTAB and other control characters are passed over:
+/// who reads the line decides about them.
+fn line_end(bytes: &[u8]) -> Result<usize, (Malformation, usize)> {
+    let mut at = next_control(bytes, 0);
+    loop {
+        match (bytes.get(at), bytes.get(at + 1)) {
+            (Some(b'\r'), Some(b'\n')) => return Ok(at),
+            (Some(b'\r' | b'\n'), _) => return Err((Malformation::BareLineBreak, at)),
+            (Some(_), _) => at = next_control(bytes, at + 1),
+            (None, _) => return Err((Malformation::NotSip, at)),
+        }
+    }
+}
+
+fn request_line(bytes: &[u8], method_len: usize) -> Result<FirstLine, (Malformation, usize)> {
+    let line_end = line_end(bytes)?;
+    let line = bytes.get(..line_end).unwrap_or_default();
+    let uri_start = method_len + 1;
+    // The last space divides Request-URI and version; a line with others is in trouble below.
+    let uri_end = match line.len().checked_sub(VERSION.len() + 1) {
+        Some(at) if at >= uri_start && line.get(at) == Some(&b' ') => at,
+        _ => line
+            .iter()
+            .rposition(|&octet| octet == b' ')
+            .filter(|&at| at >= uri_start)
+            .unwrap_or(line_end),
+    };
+    let uri = line.get(uri_start..uri_end).unwrap_or_default();
+    let version = line.get(uri_end + 1..).unwrap_or_default();
+    let supported = version.eq_ignore_ascii_case(VERSION);
+    let well_formed = !uri.is_empty()
+        && uri.iter().all(|&octet| octet > b' ')
+        && (supported || is_version(version))
+        && line_end <= limits::HEADER_LINE_BYTES_MAX;
+    Ok(FirstLine {
+        line: StartLine::Request {
+            method: Method::of(line.get(..method_len).unwrap_or_default()),
+            method_span: Span::between(0, method_len),
+            uri: Span::between(uri_start.min(uri_end), uri_end),
+        },
+        end: line_end + 2,
+        foreign_version: !supported,
+        trouble: if well_formed {
+            None
+        } else {
+            Some(Malformation::RequestLine)
+        },
+    })
+}
+
+/// `"SIP" "/" 1*DIGIT "." 1*DIGIT`.
+fn is_version(version: &[u8]) -> bool {
+    let Some((name, number)) = version.split_at_checked(4) else {
+        return false;
+    };
+    let mut parts = number.split(|&octet| octet == b'.');
+    let digits =
+        |part: Option<&[u8]>| part.is_some_and(|part| !part.is_empty() && DIGIT.has_all(part));
+    name.eq_ignore_ascii_case(b"SIP/")
+        && digits(parts.next())
+        && digits(parts.next())
+        && parts.next().is_none()
+}
+
+fn status_line(bytes: &[u8]) -> Result<FirstLine, (Malformation, usize)> {
+    let line_end = line_end(bytes)?;
+    let line = bytes.get(..line_end).unwrap_or_default();
+    let code_start = VERSION.len() + 1;
+    let code_end = code_start + 3;
+    let framed = line
+        .get(..VERSION.len())
+        .is_some_and(|version| version.eq_ignore_ascii_case(VERSION))
+        && line.get(VERSION.len()) == Some(&b' ')
+        && matches!(line.get(code_end), None | Some(b' '))
+        && line_end <= limits::HEADER_LINE_BYTES_MAX
+        && !line.contains(&0);
+    let Some(code) = line.get(code_start..code_end).filter(|_| framed) else {
+        return Err((Malformation::StatusLine, code_start.min(line_end)));
+    };
+    let Some(status) = decimal(code)
+        .and_then(|code| u16::try_from(code).ok())
+        .filter(|code| (100..700).contains(code))
+    else {
+        return Err((Malformation::StatusCode, code_start));
+    };
+    let reason = (code_end + 1).min(line_end);
+    Ok(FirstLine {
+        line: StartLine::Response {
+            status,
+            reason: Span::between(reason, line_end),
+        },
+        end: line_end + 2,
+        foreign_version: false,
+        trouble: None,
+    })
+}

@@ -1,0 +1,283 @@
+//! What every rule needs of a message before it is routed (RFC 3261 §16.3 item 1, §18.1.2; RFC 4475).
+//!
+//! Called by the proxy right after [`Message::parse`]: for a request the answer comes with the
+//! refusal, a response that fails is dropped. Strict in what the proxy reads, blind to all else.
+
+use super::error::{Fault, HeaderError, Malformation, UriError};
+use super::lex::VISIBLE;
+use super::method::Method;
+use super::name::HeaderName;
+use super::uri::Uri;
+use super::via::BRANCH_COOKIE;
+use super::view::Message;
+
+/// A request that is refused: how it is answered, and what it is counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Status code of the answer.
+    pub status: u16,
+    /// What it is counted under.
+    pub reason: RejectReason,
+    /// Reason-Phrase of the answer: says which component was at fault (RFC 3261 §21.4.1).
+    pub phrase: &'static str,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RejectReason {
+    /// A SIP-Version other than 2.0.
+    Version,
+    /// A Request-URI longer than [`limits::URI_BYTES_MAX`].
+    RequestUriTooLong,
+    /// A Request-URI that cannot be read.
+    RequestUri,
+    /// A Request-URI with `?headers` (RFC 3261 §19.1.1 table 1 forbids them there).
+    RequestUriHeaders,
+    /// No Via, From, To, Call-ID or CSeq.
+    HeaderMissing,
+    /// Two of a header that there may be one of.
+    HeaderRepeated,
+    /// A Via value that cannot be read.
+    Via,
+    /// More than [`limits::VIA_COUNT_MAX`] Via values.
+    ViaCount,
+    /// A branch that is the magic cookie and nothing else.
+    BranchEmpty,
+    /// From or To that cannot be read, or a tag longer than [`limits::TAG_BYTES_MAX`].
+    FromTo,
+    /// A Call-ID with other than visible ASCII, or longer than [`limits::CALL_ID_BYTES_MAX`].
+    CallId,
+    /// A CSeq that cannot be read.
+    CSeq,
+    /// A CSeq of another method than the request's.
+    CSeqMethod,
+    /// Max-Forwards or Max-Breadth that is no number.
+    Count,
+    /// A Contact that cannot be read, in a request whose Contact is used.
+    Contact,
+    /// A Route that cannot be read.
+    Route,
+}
+
+impl RejectReason {
+    /// Number of reasons, for tables of counters indexed by `reason as usize`.
+    pub const COUNT: usize = RejectReason::ALL.len();
+
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [RejectReason; 16] = [
+        RejectReason::Version,
+        RejectReason::RequestUriTooLong,
+        RejectReason::RequestUri,
+        RejectReason::RequestUriHeaders,
+        RejectReason::HeaderMissing,
+        RejectReason::HeaderRepeated,
+        RejectReason::Via,
+        RejectReason::ViaCount,
+        RejectReason::BranchEmpty,
+        RejectReason::FromTo,
+        RejectReason::CallId,
+        RejectReason::CSeq,
+        RejectReason::CSeqMethod,
+        RejectReason::Count,
+        RejectReason::Contact,
+        RejectReason::Route,
+    ];
+
+    /// The counter's label: lower case with underscores.
+    pub const fn label(self) -> &'static str {
+        self.answer().2
+    }
+
+    /// Status code, Reason-Phrase and label.
+    const fn answer(self) -> (u16, &'static str, &'static str) {
+        match self {
+            RejectReason::Version => (505, "Version Not Supported", "version"),
+            RejectReason::RequestUriTooLong => {
+                (414, "Request-URI Too Long", "request_uri_too_long")
+            }
+            RejectReason::RequestUri => (400, "Bad Request-URI", "request_uri"),
+            RejectReason::RequestUriHeaders => {
+                (400, "Headers in Request-URI", "request_uri_headers")
+            }
+            RejectReason::HeaderMissing => (400, "Missing Header", "header_missing"),
+            RejectReason::HeaderRepeated => (400, "Repeated Header", "header_repeated"),
+            RejectReason::Via => (400, "Bad Via", "via"),
+            RejectReason::ViaCount => (400, "Too Many Via Values", "via_count"),
+            RejectReason::BranchEmpty => (400, "Empty Via Branch", "branch_empty"),
+            RejectReason::FromTo => (400, "Bad From or To", "from_to"),
+            RejectReason::CallId => (400, "Bad Call-ID", "call_id"),
+            RejectReason::CSeq => (400, "Bad CSeq", "cseq"),
+            RejectReason::CSeqMethod => (400, "CSeq Method Mismatch", "cseq_method"),
+            RejectReason::Count => (400, "Bad Max-Forwards or Max-Breadth", "count"),
+            RejectReason::Contact => (400, "Bad Contact", "contact"),
+            RejectReason::Route => (400, "Bad Route", "route"),
+        }
+    }
+}
+
+impl From<RejectReason> for Rejection {
+    fn from(reason: RejectReason) -> Rejection {
+        let (status, phrase, _) = reason.answer();
+        Rejection {
+            status,
+            reason,
+            phrase,
+        }
+    }
+}
+
+/// Headers that every message has.
+const MANDATORY: [HeaderName; 5] = [
+    HeaderName::Via,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+];
+
+/// Headers that the proxy reads and that there may be one of. Choosing one of two would be guessing
+/// which one the next hop chooses.
+const SINGLE: [HeaderName; 7] = [
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::MaxForwards,
+    HeaderName::MaxBreadth,
+    HeaderName::ContentLength,
+];
+
+/// Checks a request as RFC 3261 §16.3 item 1 wants it ("reasonable syntax"), and RFC 2543's too: no
+/// branch, no From tag and no Max-Forwards are no faults.
+///
+/// # Errors
+/// The first fault found, with its answer.
+pub fn validate_request(message: &Message<'_>) -> Result<(), Rejection> {
+    if message.has_foreign_version() {
+        return Err(RejectReason::Version.into());
+    }
+    if MANDATORY.iter().any(|&name| message.field(name).is_none()) {
+        return Err(RejectReason::HeaderMissing.into());
+    }
+    if SINGLE.iter().any(|&name| message.is_repeated(name)) {
+        return Err(RejectReason::HeaderRepeated.into());
+    }
+    check_request_uri(message)?;
+    check_vias(message)?;
+    check_call(message)?;
+    let cseq = message.cseq().map_err(|_| RejectReason::CSeq)?;
+    if cseq.method_bytes != message.method_bytes() {
+        return Err(RejectReason::CSeqMethod.into());
+    }
+    let counts = [HeaderName::MaxForwards, HeaderName::MaxBreadth];
+    if counts.iter().any(|&name| message.count(name).is_err()) {
+        return Err(RejectReason::Count.into());
+    }
+    if message
+        .name_addrs(HeaderName::Route)
+        .any(|route| route.is_err())
+    {
+        return Err(RejectReason::Route.into());
+    }
+    if uses_contact(message.method())
+        && message
+            .name_addrs(HeaderName::Contact)
+            .any(|contact| contact.is_err())
+    {
+        return Err(RejectReason::Contact.into());
+    }
+    Ok(())
+}
+
+fn check_request_uri(message: &Message<'_>) -> Result<(), RejectReason> {
+    let uri = Uri::parse(message.request_uri()).map_err(|error| match error {
+        UriError::TooLong => RejectReason::RequestUriTooLong,
+        _ => RejectReason::RequestUri,
+    })?;
+    if uri.headers.is_empty() {
+        Ok(())
+    } else {
+        Err(RejectReason::RequestUriHeaders)
+    }
+}
+
+fn check_vias(message: &Message<'_>) -> Result<(), RejectReason> {
+    for (index, via) in message.vias().enumerate() {
+        let via = via.map_err(|_| RejectReason::Via)?;
+        if index >= limits::VIA_COUNT_MAX {
+            return Err(RejectReason::ViaCount);
+        }
+        if index == 0 && via.branch.len() == BRANCH_COOKIE.len() && via.has_cookie() {
+            return Err(RejectReason::BranchEmpty);
+        }
+    }
+    Ok(())
+}
+
+/// What a call is known by: From, To, their tags and the Call-ID.
+fn check_call(message: &Message<'_>) -> Result<(), RejectReason> {
+    for address in [message.from(), message.to()] {
+        let address = address.map_err(|_| RejectReason::FromTo)?;
+        if address.tag().len() > limits::TAG_BYTES_MAX {
+            return Err(RejectReason::FromTo);
+        }
+    }
+    if is_call_id(message.call_id()) {
+        Ok(())
+    } else {
+        Err(RejectReason::CallId)
+    }
+}
+
+fn is_call_id(call_id: &[u8]) -> bool {
+    !call_id.is_empty() && call_id.len() <= limits::CALL_ID_BYTES_MAX && VISIBLE.has_all(call_id)
+}
+
+/// Requests whose Contact is a dialog's target or a binding.
+fn uses_contact(method: Method) -> bool {
+    matches!(
+        method,
+        Method::Invite
+            | Method::Register
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Refer
+            | Method::Update
+    )
+}
+
+/// Checks what the proxy reads of a response (RFC 3261 §16.7, §18.1.2).
+///
+/// # Errors
+/// The first fault found; the response is dropped.
+pub fn validate_response(message: &Message<'_>) -> Result<(), Malformation> {
+    if let Some(&name) = MANDATORY
+        .iter()
+        .find(|&&name| message.field(name).is_none())
+    {
+        return Err(Malformation::Missing(name));
+    }
+    if let Some(&name) = SINGLE.iter().find(|&&name| message.is_repeated(name)) {
+        return Err(Malformation::Repeated(name));
+    }
+    for (index, via) in message.vias().enumerate() {
+        via.map_err(unreadable)?;
+        if index >= limits::VIA_COUNT_MAX {
+            return Err(Malformation::TooManyVias);
+        }
+    }
+    check_call(message).map_err(|reason| match reason {
+        RejectReason::CallId => Malformation::Unreadable(HeaderName::CallId),
+        _ if message.from().is_err() => Malformation::Unreadable(HeaderName::From),
+        _ => Malformation::Unreadable(HeaderName::To),
+    })?;
+    message.cseq().map_err(unreadable)?;
+    Ok(())
+}
+
+fn unreadable(error: HeaderError) -> Malformation {
+    match error.fault {
+        Fault::Absent => Malformation::Missing(error.header),
+        _ => Malformation::Unreadable(error.header),
+    }
+}

@@ -1,0 +1,226 @@
+//! Via values (RFC 3261 §20.42, RFC 3581, RFC 5118).
+
+use super::arena::Field;
+use super::error::{Fault, HeaderError};
+use super::host::{Host, take_host};
+use super::lex::{Cursor, DIGIT, LWS, Parameter, TOKEN, decimal};
+use super::list::{Place, Values};
+use super::name::HeaderName;
+use super::span::Span;
+use super::transport::Transport;
+use super::view::Message;
+
+/// One Via value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Via<'m> {
+    /// The transport it says the message was sent over.
+    pub transport: Transport,
+    /// The host of sent-by.
+    pub host: Host<'m>,
+    /// Its octets, brackets included.
+    pub host_bytes: &'m [u8],
+    /// The port of sent-by, if it has one.
+    pub port: Option<u16>,
+    /// The branch; empty if there is none (RFC 2543).
+    pub branch: &'m [u8],
+    /// `received`, if it is there and readable.
+    pub received: Option<Host<'m>>,
+    /// `rport`.
+    pub rport: Rport,
+    /// `maddr`, if it is there and readable.
+    pub maddr: Option<Host<'m>>,
+    /// This one value, without commas.
+    pub value: Span,
+    /// Index of its line in [`Message::fields`].
+    pub field: u8,
+    /// Whether it is the only value of its line.
+    pub alone: bool,
+    /// `;rport` or `;rport=5060`; the empty range at the value's end if there is none.
+    pub rport_span: Span,
+    /// `;received=...`; the empty range at the value's end if there is none.
+    pub received_span: Span,
+    /// What to cut to take this value off: its whole line if it is alone, else it and one comma.
+    pub removal: Span,
+}
+
+/// The `rport` parameter (RFC 3581 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rport {
+    /// Not there.
+    Absent,
+    /// There without a value: the sender asks for it.
+    Empty,
+    /// Filled in.
+    Port(u16),
+}
+
+impl Via<'_> {
+    /// The port of sent-by, or the transport's default.
+    pub fn sent_by_port(&self) -> u16 {
+        self.port.unwrap_or(self.transport.default_port())
+    }
+
+    /// Whether the branch starts with RFC 3261's magic cookie, in any case (§8.1.1.7).
+    pub fn has_cookie(&self) -> bool {
+        self.branch
+            .get(..BRANCH_COOKIE.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(BRANCH_COOKIE))
+    }
+}
+
+/// What RFC 3261's branches start with.
+pub const BRANCH_COOKIE: &[u8] = b"z9hG4bK";
+
+/// All Via values of a message.
+pub(super) struct Vias<'m>(Values<'m>);
+
+impl<'m> Vias<'m> {
+    pub(super) fn new(message: &Message<'m>) -> Vias<'m> {
+        Vias(Values::new(message, HeaderName::Via))
+    }
+}
+
+impl<'m> Iterator for Vias<'m> {
+    type Item = Result<Via<'m>, HeaderError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next(read, |via, place: Place| {
+            via.value = place.value;
+            via.field = place.field;
+            via.alone = place.alone;
+            via.removal = place.removal;
+        })
+    }
+}
+
+/// Reads one value; the cursor stops after its last octet.
+fn read<'m>(cursor: &mut Cursor<'m>, _: &Field) -> Result<Via<'m>, Fault> {
+    let transport = sent_protocol(cursor)?;
+    let host_bytes = take_host(cursor);
+    let host = Host::parse(host_bytes).ok_or(Fault::Host)?;
+    let port = port(cursor)?;
+    let mut via = Via {
+        transport,
+        host,
+        host_bytes,
+        port,
+        branch: &[],
+        received: None,
+        rport: Rport::Absent,
+        maddr: None,
+        value: Span::at(0),
+        field: 0,
+        alone: false,
+        rport_span: Span::at(0),
+        received_span: Span::at(0),
+        removal: Span::at(0),
+    };
+    let mut seen = 0u8;
+    while let Some(parameter) = via_parameter(cursor)? {
+        take_parameter(&mut via, &parameter, &mut seen)?;
+    }
+    let end = Span::between(cursor.pos(), cursor.pos());
+    if via.rport == Rport::Absent {
+        via.rport_span = end;
+    }
+    if via.received_span.is_empty() {
+        via.received_span = end;
+    }
+    Ok(via)
+}
+
+/// `SIP / 2.0 / UDP` and the white space after it. Name and version may be any token: who answers 505
+/// must still read where to.
+fn sent_protocol(cursor: &mut Cursor<'_>) -> Result<Transport, Fault> {
+    if cursor.eat_exactly(b"SIP/2.0/UDP ") {
+        cursor.skip_lws();
+        return Ok(Transport::Udp);
+    }
+    for _ in 0..2 {
+        if cursor.run(TOKEN).is_empty() {
+            return Err(Fault::Protocol);
+        }
+        cursor.skip_lws();
+        if !cursor.eat(b'/') {
+            return Err(Fault::Protocol);
+        }
+        cursor.skip_lws();
+    }
+    let transport = cursor.run(TOKEN);
+    if transport.is_empty() || cursor.run(LWS).is_empty() {
+        return Err(Fault::Protocol);
+    }
+    Ok(Transport::of(transport))
+}
+
+/// `[COLON port]` of a sent-by.
+fn port(cursor: &mut Cursor<'_>) -> Result<Option<u16>, Fault> {
+    let before = cursor.pos();
+    cursor.skip_lws();
+    if !cursor.eat(b':') {
+        cursor.return_to(before);
+        return Ok(None);
+    }
+    cursor.skip_lws();
+    port_number(cursor.run(DIGIT)).map(Some).ok_or(Fault::Port)
+}
+
+/// 1 to 65,535.
+pub(super) fn port_number(digits: &[u8]) -> Option<u16> {
+    decimal(digits)
+        .and_then(|port| u16::try_from(port).ok())
+        .filter(|&port| port != 0)
+}
+
+/// The next parameter. RFC 2543 let comments stand after a Via value; they are passed over.
+fn via_parameter<'m>(cursor: &mut Cursor<'m>) -> Result<Option<Parameter<'m>>, Fault> {
+    if let Some(parameter) = cursor.parameter()? {
+        return Ok(Some(parameter));
+    }
+    let before = cursor.pos();
+    cursor.skip_lws();
+    if cursor.peek() == Some(b'(') {
+        cursor.comment()?;
+    } else {
+        cursor.return_to(before);
+    }
+    Ok(None)
+}
+
+fn take_parameter<'m>(
+    via: &mut Via<'m>,
+    parameter: &Parameter<'m>,
+    seen: &mut u8,
+) -> Result<(), Fault> {
+    const BRANCH: u8 = 1;
+    const RECEIVED: u8 = 2;
+    const RPORT: u8 = 4;
+    const MADDR: u8 = 8;
+    let bit = match parameter.name.len() {
+        6 if parameter.name.eq_ignore_ascii_case(b"branch") => BRANCH,
+        8 if parameter.name.eq_ignore_ascii_case(b"received") => RECEIVED,
+        5 if parameter.name.eq_ignore_ascii_case(b"rport") => RPORT,
+        5 if parameter.name.eq_ignore_ascii_case(b"maddr") => MADDR,
+        _ => return Ok(()),
+    };
+    if *seen & bit != 0 {
+        return Err(Fault::RepeatedParameter);
+    }
+    *seen |= bit;
+    match bit {
+        BRANCH => via.branch = parameter.value.ok_or(Fault::Parameter)?,
+        RECEIVED => {
+            via.received = parameter.value.and_then(Host::parse_loosely);
+            via.received_span = parameter.span;
+        }
+        RPORT => {
+            via.rport = match parameter.value {
+                None => Rport::Empty,
+                Some(digits) => Rport::Port(port_number(digits).ok_or(Fault::Port)?),
+            };
+            via.rport_span = parameter.span;
+        }
+        _ => via.maddr = parameter.value.and_then(Host::parse_loosely),
+    }
+    Ok(())
+}

@@ -1,0 +1,371 @@
+//! [`Message`]: what one can ask of a parsed message. Values are read when they are asked for.
+
+use super::arena::{Arena, Field, Index};
+use super::cseq::CSeq;
+use super::error::{Fault, HeaderError, ParseError};
+use super::lex::decimal;
+use super::method::Method;
+use super::name::HeaderName;
+use super::name_addr::{NameAddr, NameAddrs};
+use super::span::Span;
+use super::start_line::StartLine;
+use super::via::{Via, Vias};
+use core::fmt;
+
+/// A SIP message as it lies in its datagram. Cheap to copy: two references and a few offsets.
+///
+/// All spans are offsets into [`Message::bytes`].
+#[derive(Clone, Copy)]
+pub struct Message<'m> {
+    bytes: &'m [u8],
+    fields: &'m [Field],
+    index: &'m Index,
+    layout: Layout,
+}
+
+/// Where the parts of a message lie.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    pub(super) start: StartLine,
+    pub(super) start_line_end: u16,
+    pub(super) header_end: u16,
+    pub(super) body_start: u16,
+    pub(super) trailing: u16,
+    pub(super) content_length: Option<u32>,
+    pub(super) foreign_version: bool,
+}
+
+impl<'m> Message<'m> {
+    /// Reads a datagram of at most [`limits::MESSAGE_BYTES_MAX`] octets, without allocating.
+    ///
+    /// CRLFs before the start line are skipped (RFC 3261 §7.5). The body is as long as Content-Length
+    /// says, octets after it are ignored ([`Message::trailing`]); without Content-Length it runs to the
+    /// end (§18.3).
+    ///
+    /// # Errors
+    /// What makes it unsafe to say where a header or the message ends ([`Malformation`](super::Malformation));
+    /// requests come with what could be read of them.
+    pub fn parse(bytes: &'m [u8], arena: &'m mut Arena) -> Result<Message<'m>, ParseError<'m>> {
+        super::parse::parse(bytes, arena)
+    }
+
+    pub(super) fn new(
+        bytes: &'m [u8],
+        fields: &'m [Field],
+        index: &'m Index,
+        layout: Layout,
+    ) -> Message<'m> {
+        Message {
+            bytes,
+            fields,
+            index,
+            layout,
+        }
+    }
+
+    /// The message from its start line to the end of its body.
+    pub fn bytes(&self) -> &'m [u8] {
+        self.bytes
+    }
+
+    /// Octets of the datagram after the message, which nobody reads and nothing forwards.
+    pub fn trailing(&self) -> usize {
+        usize::from(self.layout.trailing)
+    }
+
+    /// The first line.
+    pub fn start_line(&self) -> StartLine {
+        self.layout.start
+    }
+
+    /// Whether it is a request.
+    pub fn is_request(&self) -> bool {
+        matches!(self.layout.start, StartLine::Request { .. })
+    }
+
+    /// Whether a request says a version other than `SIP/2.0` (505, RFC 3261 §21.5.6).
+    pub fn has_foreign_version(&self) -> bool {
+        self.layout.foreign_version
+    }
+
+    /// A request's method; of a response the method in its CSeq, [`Method::Other`] if unreadable.
+    pub fn method(&self) -> Method {
+        match self.layout.start {
+            StartLine::Request { method, .. } => method,
+            StartLine::Response { .. } => self.cseq().map_or(Method::Other, |cseq| cseq.method),
+        }
+    }
+
+    /// The octets of [`Message::method`]; empty if unreadable.
+    pub fn method_bytes(&self) -> &'m [u8] {
+        match self.layout.start {
+            StartLine::Request { method_span, .. } => method_span.of(self.bytes),
+            StartLine::Response { .. } => self.cseq().map_or(&[], |cseq| cseq.method_bytes),
+        }
+    }
+
+    /// A response's status code, 100 to 699; 0 for a request.
+    pub fn status(&self) -> u16 {
+        match self.layout.start {
+            StartLine::Request { .. } => 0,
+            StartLine::Response { status, .. } => status,
+        }
+    }
+
+    /// A response's Reason-Phrase; empty for a request.
+    pub fn reason(&self) -> &'m [u8] {
+        match self.layout.start {
+            StartLine::Request { .. } => &[],
+            StartLine::Response { reason, .. } => reason.of(self.bytes),
+        }
+    }
+
+    /// A request's Request-URI as it stands there; empty for a response.
+    pub fn request_uri(&self) -> &'m [u8] {
+        self.request_uri_span().of(self.bytes)
+    }
+
+    /// Where the Request-URI stands; an empty range for a response.
+    pub fn request_uri_span(&self) -> Span {
+        match self.layout.start {
+            StartLine::Request { uri, .. } => uri,
+            StartLine::Response { .. } => Span::at(0),
+        }
+    }
+
+    /// All header fields in their order.
+    pub fn fields(&self) -> &'m [Field] {
+        self.fields
+    }
+
+    /// The first field of that name.
+    #[inline]
+    pub fn field(&self, name: HeaderName) -> Option<&'m Field> {
+        self.fields.get(self.first(name)?)
+    }
+
+    /// The value of the first field of that name, trimmed.
+    #[inline]
+    pub fn value(&self, name: HeaderName) -> Option<&'m [u8]> {
+        self.field(name).map(|field| field.value.of(self.bytes))
+    }
+
+    /// Whether there are two fields of that name or more.
+    pub fn is_repeated(&self, name: HeaderName) -> bool {
+        self.index.repeated & (1 << (name as u8)) != 0
+    }
+
+    /// All fields of that name in their order.
+    pub fn all(&self, name: HeaderName) -> impl Iterator<Item = &'m Field> + use<'m> {
+        let from = self.first(name).unwrap_or(self.fields.len());
+        self.fields
+            .get(from..)
+            .unwrap_or_default()
+            .iter()
+            .filter(move |field| field.name == name)
+    }
+
+    /// All fields named `name` (any case) that are no known header ([`HeaderName::Other`]).
+    pub fn named<'n>(&self, name: &'n [u8]) -> impl Iterator<Item = &'m Field> + use<'m, 'n> {
+        let message = *self;
+        self.all(HeaderName::Other)
+            .filter(move |field| message.name_bytes(field).eq_ignore_ascii_case(name))
+    }
+
+    /// A field's name as it stands there.
+    pub fn name_bytes(&self, field: &Field) -> &'m [u8] {
+        let start = field.line.start;
+        Span {
+            start,
+            end: start.saturating_add(field.name_len),
+        }
+        .of(self.bytes)
+    }
+
+    /// Every Via value of every Via field, topmost first. Ends after the first error.
+    pub fn vias(&self) -> impl Iterator<Item = Result<Via<'m>, HeaderError>> + use<'m> {
+        Vias::new(self)
+    }
+
+    /// The topmost Via value.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn top_via(&self) -> Result<Via<'m>, HeaderError> {
+        Vias::new(self)
+            .next()
+            .unwrap_or(Err(absent(HeaderName::Via)))
+    }
+
+    /// The From header.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn from(&self) -> Result<NameAddr<'m>, HeaderError> {
+        self.single_name_addr(HeaderName::From)
+    }
+
+    /// The To header.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn to(&self) -> Result<NameAddr<'m>, HeaderError> {
+        self.single_name_addr(HeaderName::To)
+    }
+
+    /// The From tag; empty if there is none or From is unreadable.
+    pub fn from_tag(&self) -> &'m [u8] {
+        self.from().map_or(&[], |from| from.tag())
+    }
+
+    /// The To tag; empty if there is none or To is unreadable.
+    pub fn to_tag(&self) -> &'m [u8] {
+        self.to().map_or(&[], |to| to.tag())
+    }
+
+    /// The Call-ID; empty if there is none.
+    pub fn call_id(&self) -> &'m [u8] {
+        self.value(HeaderName::CallId).unwrap_or_default()
+    }
+
+    /// The CSeq.
+    ///
+    /// # Errors
+    /// There is none, its number is not below 2^32, or its method is no token.
+    pub fn cseq(&self) -> Result<CSeq<'m>, HeaderError> {
+        let field = self
+            .field(HeaderName::CSeq)
+            .ok_or(absent(HeaderName::CSeq))?;
+        CSeq::read(self.bytes, field.value).map_err(|fault| HeaderError {
+            header: HeaderName::CSeq,
+            fault,
+            offset: field.value.start,
+        })
+    }
+
+    /// Max-Forwards; `None` if there is none. More than 255 counts as 255 (RFC 4475 §3.1.2.4).
+    ///
+    /// # Errors
+    /// It is not a number.
+    pub fn max_forwards(&self) -> Result<Option<u32>, HeaderError> {
+        Ok(self
+            .count(HeaderName::MaxForwards)?
+            .map(|hops| hops.min(255)))
+    }
+
+    /// The number in a header that holds nothing else (Max-Forwards, Max-Breadth, Expires, ...), at
+    /// most 2^32-1, what is larger counting as that; `None` if there is no such header.
+    ///
+    /// # Errors
+    /// It is not a number.
+    pub fn count(&self, name: HeaderName) -> Result<Option<u32>, HeaderError> {
+        let Some(field) = self.field(name) else {
+            return Ok(None);
+        };
+        let digits = field.value.of(self.bytes);
+        match decimal(digits) {
+            Some(number) => Ok(Some(number)),
+            None if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
+                Ok(Some(u32::MAX))
+            }
+            None => Err(HeaderError {
+                header: name,
+                fault: Fault::Number,
+                offset: field.value.start,
+            }),
+        }
+    }
+
+    /// Every value of Route, Record-Route, Contact, Path and the like, over all lines in their order.
+    /// `*` in a Contact is a value whose URI is `*`. Ends after the first error.
+    pub fn name_addrs(
+        &self,
+        name: HeaderName,
+    ) -> impl Iterator<Item = Result<NameAddr<'m>, HeaderError>> + use<'m> {
+        NameAddrs::new(self, name)
+    }
+
+    /// The comma-separated tokens of Require, Proxy-Require, Supported, Allow and the like, over all
+    /// lines in their order; empty ones are left out.
+    pub fn tokens(&self, name: HeaderName) -> impl Iterator<Item = &'m [u8]> + use<'m> {
+        let bytes = self.bytes;
+        self.all(name)
+            .flat_map(move |field| field.value.of(bytes).split(|&octet| octet == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|token| !token.is_empty())
+    }
+
+    /// Content-Length as the message says; `None` if it does not.
+    pub fn content_length(&self) -> Option<u32> {
+        self.layout.content_length
+    }
+
+    /// The body.
+    pub fn body(&self) -> &'m [u8] {
+        self.body_span().of(self.bytes)
+    }
+
+    /// Where the body stands.
+    pub fn body_span(&self) -> Span {
+        Span::between(usize::from(self.layout.body_start), self.bytes.len())
+    }
+
+    /// Offset of the CRLF that is the empty line: where a header can be added last.
+    pub fn header_end(&self) -> u16 {
+        self.layout.header_end
+    }
+
+    /// Offset after the start line's CRLF: where a header can be added first.
+    pub fn start_line_end(&self) -> u16 {
+        self.layout.start_line_end
+    }
+
+    /// Index in [`Message::fields`] of the first field of that name.
+    #[inline]
+    pub(super) fn first(&self, name: HeaderName) -> Option<usize> {
+        self.index
+            .first
+            .get(name as usize)
+            .filter(|&&position| position != Index::NONE)
+            .map(|&position| usize::from(position))
+    }
+
+    fn single_name_addr(&self, name: HeaderName) -> Result<NameAddr<'m>, HeaderError> {
+        let value = NameAddrs::new(self, name)
+            .next()
+            .unwrap_or(Err(absent(name)))?;
+        if value.alone {
+            Ok(value)
+        } else {
+            Err(HeaderError {
+                header: name,
+                fault: Fault::Trailing,
+                offset: value.value.end,
+            })
+        }
+    }
+}
+
+pub(super) fn absent(header: HeaderName) -> HeaderError {
+    HeaderError {
+        header,
+        fault: Fault::Absent,
+        offset: 0,
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first_line = self
+            .bytes
+            .get(..usize::from(self.layout.start_line_end))
+            .unwrap_or_default();
+        write!(
+            f,
+            "Message({}, {} fields, {} bytes)",
+            first_line.trim_ascii_end().escape_ascii(),
+            self.fields.len(),
+            self.bytes.len()
+        )
+    }
+}
