@@ -1,7 +1,7 @@
 //! Who may do what over the control socket: decided by the kernel's word on the peer (`SO_PEERCRED`).
 //!
-//! The owner of the process and root may do everything. A group may be given reading, a group may be
-//! given changing. The mode of the socket file keeps others out before that; it decides nothing alone.
+//! The owner of the process and root may do everything; one group may be let in too, to look or to
+//! change. The mode of the socket file keeps others out before that; it decides nothing alone.
 
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
@@ -35,10 +35,8 @@ pub struct Peer {
 pub struct Permissions {
     /// The user that Tandem runs as.
     pub owner: u32,
-    /// Group that may look.
-    pub read_group: Option<u32>,
-    /// Group that may look and change.
-    pub write_group: Option<u32>,
+    /// A group that is let in, and what it may do.
+    pub group: Option<(u32, Access)>,
 }
 
 impl Peer {
@@ -58,41 +56,35 @@ impl Peer {
 }
 
 impl Permissions {
-    /// The rules with groups given by name. The error names the group that does not exist.
-    pub fn new(read_group: Option<&str>, write_group: Option<&str>) -> Result<Self, String> {
-        Ok(Permissions { owner: Uid::effective().as_raw(), read_group: gid(read_group)?, write_group: gid(write_group)? })
+    /// The rules with the group given by name. The error names a group that does not exist.
+    pub fn new(group: Option<(&str, Access)>) -> Result<Self, String> {
+        let group = match group {
+            Some((name, access)) => Some((gid(name)?, access)),
+            None => None,
+        };
+        Ok(Permissions { owner: Uid::effective().as_raw(), group })
     }
 
     /// What `peer` may do; nothing: `None`.
     pub fn access(&self, peer: &Peer) -> Option<Access> {
-        let is_in = |group: Option<u32>| group.is_some_and(|group| peer.groups.contains(&group));
-        if peer.uid == 0 || peer.uid == self.owner || is_in(self.write_group) {
-            Some(Access::Write)
-        } else if is_in(self.read_group) {
-            Some(Access::Read)
-        } else {
-            None
+        if peer.uid == 0 || peer.uid == self.owner {
+            return Some(Access::Write);
         }
+        self.group.filter(|(group, _)| peer.groups.contains(group)).map(|(_, access)| access)
     }
 
-    /// Mode of the socket file, and the group that it belongs to.
-    ///
-    /// With two groups the file has to be open to everybody, since it has one group only; the
-    /// credentials still decide.
+    /// Mode of the socket file, and the group that it is given to.
     pub fn socket_mode(&self) -> (u32, Option<u32>) {
-        match (self.read_group, self.write_group) {
-            (None, None) => (0o600, None),
-            (Some(group), None) | (None, Some(group)) => (0o660, Some(group)),
-            (Some(read), Some(write)) if read == write => (0o660, Some(read)),
-            (Some(_), Some(_)) => (0o666, None),
+        match self.group {
+            None => (0o600, None),
+            Some((group, _)) => (0o660, Some(group)),
         }
     }
 }
 
-fn gid(name: Option<&str>) -> Result<Option<u32>, String> {
-    let Some(name) = name else { return Ok(None) };
+fn gid(name: &str) -> Result<u32, String> {
     match Group::from_name(name) {
-        Ok(Some(group)) => Ok(Some(group.gid.as_raw())),
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
         Ok(None) => Err(format!("there is no group \"{name}\" on this host")),
         Err(error) => Err(format!("cannot look up group \"{name}\": {error}")),
     }
@@ -108,29 +100,21 @@ mod tests {
     }
 
     #[test]
-    fn owner_root_and_groups() {
-        let rules = Permissions { owner: 100, read_group: Some(5), write_group: Some(6) };
-        assert_eq!(rules.access(&peer(100, &[])), Some(Access::Write));
-        assert_eq!(rules.access(&peer(0, &[])), Some(Access::Write));
-        assert_eq!(rules.access(&peer(7, &[1, 5])), Some(Access::Read));
-        assert_eq!(rules.access(&peer(7, &[5, 6])), Some(Access::Write));
-        assert_eq!(rules.access(&peer(7, &[7, 100])), None, "a group with the owner's number is nothing");
+    fn owner_root_and_group() {
+        let rules = |access| Permissions { owner: 100, group: Some((5, access)) };
+        assert_eq!(rules(Access::Read).access(&peer(100, &[])), Some(Access::Write));
+        assert_eq!(rules(Access::Read).access(&peer(0, &[])), Some(Access::Write));
+        assert_eq!(rules(Access::Read).access(&peer(7, &[1, 5])), Some(Access::Read));
+        assert_eq!(rules(Access::Write).access(&peer(7, &[5])), Some(Access::Write));
+        assert_eq!(rules(Access::Write).access(&peer(7, &[0, 7, 100])), None, "a group with the owner's number is nothing");
     }
 
     #[test]
-    fn without_groups_only_owner_and_root() {
-        let rules = Permissions { owner: 100, ..Permissions::default() };
+    fn without_a_group_only_owner_and_root() {
+        let rules = Permissions { owner: 100, group: None };
         assert_eq!(rules.access(&peer(7, &[0, 100])), None);
         assert_eq!(rules.socket_mode(), (0o600, None));
-    }
-
-    #[test]
-    fn the_file_is_no_wider_than_it_must_be() {
-        let mode = |read_group, write_group| Permissions { owner: 1, read_group, write_group }.socket_mode();
-        assert_eq!(mode(Some(5), None), (0o660, Some(5)));
-        assert_eq!(mode(None, Some(5)), (0o660, Some(5)));
-        assert_eq!(mode(Some(5), Some(5)), (0o660, Some(5)));
-        assert_eq!(mode(Some(5), Some(6)), (0o666, None));
+        assert_eq!(Permissions { owner: 1, group: Some((5, Access::Read)) }.socket_mode(), (0o660, Some(5)));
     }
 
     #[test]
@@ -139,11 +123,12 @@ mod tests {
         let peer = Peer::of(&here).unwrap();
         assert_eq!(peer.uid, Uid::effective().as_raw());
         assert!(peer.groups.contains(&Gid::effective().as_raw()));
-        assert_eq!(Permissions::new(None, None).unwrap().access(&peer), Some(Access::Write));
+        assert_eq!(Permissions::new(None).unwrap().access(&peer), Some(Access::Write));
     }
 
     #[test]
     fn a_group_that_is_not_there_is_named() {
-        assert!(Permissions::new(Some("no-such-group-here"), None).unwrap_err().contains("no-such-group-here"));
+        let error = Permissions::new(Some(("no-such-group-here", Access::Read))).unwrap_err();
+        assert!(error.contains("no-such-group-here"));
     }
 }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 fn served() -> (tempfile::TempDir, PathBuf, SocketFile) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run/control.sock");
-    let permissions = Permissions::new(None, None).unwrap();
+    let permissions = Permissions::new(None).unwrap();
     let socket = ControlSocket::bind(&path, &permissions).unwrap();
     let file = socket
         .serve(permissions, |peer, permissions, line| {
@@ -100,7 +100,7 @@ fn a_line_has_a_deadline_of_its_own() {
 #[test]
 fn a_dead_ones_file_is_replaced_and_a_live_one_is_not() {
     let (_folder, path, _file) = served();
-    let permissions = Permissions::new(None, None).unwrap();
+    let permissions = Permissions::new(None).unwrap();
     let refused = ControlSocket::bind(&path, &permissions).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
 
@@ -116,6 +116,6 @@ fn a_file_that_is_no_socket_is_never_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("precious");
     fs::write(&path, "data").unwrap();
-    ControlSocket::bind(&path, &Permissions::new(None, None).unwrap()).unwrap_err();
+    ControlSocket::bind(&path, &Permissions::new(None).unwrap()).unwrap_err();
     assert_eq!(fs::read(&path).unwrap(), b"data");
 }

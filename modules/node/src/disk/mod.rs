@@ -7,12 +7,11 @@
 mod admin;
 mod atomic;
 mod directory;
-mod keys;
+pub mod keys;
 mod last_good;
 
 pub use admin::{AdminEntry, AdminFile, AdminStates, ADMIN_ENTRIES_MAX};
 pub use directory::Directory;
-pub use keys::{KeyFile, NamedKey};
 pub use last_good::LastGood;
 
 use std::fmt;

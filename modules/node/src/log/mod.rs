@@ -1,7 +1,7 @@
-//! The log lane: structured lines on standard error, written by a thread of its own.
+//! The log lane: structured lines, written by a thread of its own.
 //!
 //! Lanes send [`Record`]s through [`Log`]; shards send fixed-size [`ShardEvent`]s by letter, which the
-//! control lane turns into records. Nobody who logs waits: when standard error does not take lines as
+//! control lane turns into records. Nobody who logs waits: when the destination does not take lines as
 //! fast as they come, records are lost and counted. Each kind of event has a budget of lines
 //! ([`rate`]); what was held back is counted on the next line of its kind and in the metrics. A
 //! record of an operator's change has no budget: it is always written.
@@ -34,6 +34,8 @@ pub enum Level {
     Warn,
     /// Something changed.
     Info,
+    /// For looking closely, for a short time.
+    Debug,
 }
 
 impl Level {
@@ -43,6 +45,7 @@ impl Level {
             Level::Error => "error",
             Level::Warn => "warn",
             Level::Info => "info",
+            Level::Debug => "debug",
         }
     }
 }
@@ -99,6 +102,18 @@ pub struct LogCounters {
 pub struct Log {
     records: SyncSender<Command>,
     counters: Arc<LogCounters>,
+    level: Level,
+}
+
+/// How the log is kept, from `[log]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// Lines of lesser importance are not written.
+    pub level: Level,
+    /// Form of a line.
+    pub format: Format,
+    /// Lines of one kind in a second.
+    pub lines_per_second: u32,
 }
 
 enum Command {
@@ -107,21 +122,21 @@ enum Command {
 }
 
 impl Log {
-    /// Starts the lane on standard error.
-    pub fn start(format: Format) -> std::io::Result<(Self, JoinHandle<()>)> {
-        Self::start_with(format, std::io::stderr())
-    }
-
-    fn start_with(format: Format, sink: impl Write + Send + 'static) -> std::io::Result<(Self, JoinHandle<()>)> {
+    /// Starts the lane, writing to `sink`.
+    pub fn start(style: Style, sink: impl Write + Send + 'static) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (records, inbox) = sync_channel(RECORDS_MAX);
         let counters = Arc::new(LogCounters::default());
-        let lane = Lane { format, sink, counters: Arc::clone(&counters), budgets: Budgets::default() };
+        let budgets = Budgets::new(style.lines_per_second);
+        let lane = Lane { format: style.format, sink, counters: Arc::clone(&counters), budgets };
         let thread = std::thread::Builder::new().name("tandem-log".into()).spawn(move || lane.work(&inbox))?;
-        Ok((Log { records, counters }, thread))
+        Ok((Log { records, counters, level: style.level }, thread))
     }
 
     /// Hands a record over. Never waits.
     pub fn send(&self, record: Record) {
+        if record.level > self.level {
+            return;
+        }
         if self.records.try_send(Command::Write(record)).is_err() {
             self.counters.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -176,7 +191,7 @@ impl<W: Write> Lane<W> {
         }
         line.clear();
         render::render(&record, self.format, line);
-        // WHY: nobody is left to be told when standard error itself fails.
+        // WHY: nobody is left to be told when the log itself cannot be written.
         let _ = self.sink.write_all(line.as_bytes());
         self.counters.written.fetch_add(1, Ordering::Relaxed);
     }
@@ -212,6 +227,8 @@ mod tests {
         }
     }
 
+    const STYLE: Style = Style { level: Level::Info, format: Format::Text, lines_per_second: 20 };
+
     fn at(second: u64, event: &'static str) -> Record {
         Record { wall: second * 1_000_000, ..Record::new(Level::Info, event) }
     }
@@ -219,7 +236,7 @@ mod tests {
     #[test]
     fn a_flood_of_one_kind_is_cut_and_counted_on_the_next_line() {
         let sink = Sink::default();
-        let (log, thread) = Log::start_with(Format::Text, sink.clone()).unwrap();
+        let (log, thread) = Log::start(STYLE, sink.clone()).unwrap();
         for _ in 0..1_000 {
             log.send(at(1, "unknown-source"));
         }
@@ -238,9 +255,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_less_important_than_asked_for_is_not_written() {
+        let (log, thread) = Log::start(STYLE, Sink::default()).unwrap();
+        log.send(Record::new(Level::Debug, "x"));
+        log.send(Record::new(Level::Info, "x"));
+        log.flush(Duration::from_secs(5));
+        assert_eq!(log.counters().written.load(Ordering::Relaxed), 1);
+        drop(log);
+        thread.join().unwrap();
+    }
+
+    #[test]
     fn a_stuck_terminal_stops_nobody_and_is_counted() {
         let (open, wait) = std::sync::mpsc::channel();
-        let (log, thread) = Log::start_with(Format::Text, Stuck(wait)).unwrap();
+        let (log, thread) = Log::start(STYLE, Stuck(wait)).unwrap();
         for _ in 0..RECORDS_MAX + 100 {
             log.send(Record::new(Level::Info, "x").always());
         }
