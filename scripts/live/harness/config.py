@@ -41,15 +41,25 @@ def gateway_set(name, gateways, **more):
     return {"name": name, "gateways": entries, **more}
 
 
-def tree(listen, sets, *, socket, state, driver, shards, tables=None):
-    """The configuration of one scenario as nested dicts, which it may still change."""
+# Small pools, so that several scenarios may run at once; those that measure take the defaults.
+SMALL_POOLS = {
+    "transactions_per_shard": 32_768, "branches_per_shard": 32_768, "calls_per_shard": 16_384,
+    "store_mebibytes_per_shard": 32, "timers_per_shard": 98_304,
+}
+
+
+def tree(listen, sets, *, socket, state, driver, shards, tables=None, small=True):
+    """The configuration of one scenario as nested dicts, which it may still change. `tables` go on top."""
     made = {
         "listen": {"udp": [sip.hostport(address) for address in listen]},
         "control": {"socket": str(socket)},
-        "state": {"directory": str(state)},
-        "engine": {"driver": driver, "shards": shards},
+        "state": {"dir": str(state)},
+        "driver": {"kind": driver},
+        "shards": {"count": shards},
         "set": sets,
     }
+    if small:
+        made["limits"] = dict(SMALL_POOLS)
     for name, table in (tables or {}).items():
         if isinstance(table, dict) and name in made:
             made[name].update(table)

@@ -25,7 +25,7 @@ class Kamailio(Process):
         run_folder.mkdir(exist_ok=True)
         # WHY: two children are enough, and -x tlsf keeps the shared memory of several instances small and apart.
         super().__init__(folder, name, [
-            *prefix, "kamailio", "-DD", "-E", "-m", "64", "-M", "8", "-n", "2", "-x", "tlsf", "-f", FOLDER / file,
+            *prefix, "kamailio", "-DD", "-E", "-m", "256", "-M", "8", "-n", "2", "-x", "tlsf", "-f", FOLDER / file,
             "-Y", run_folder, "-P", run_folder / "pid", *words,
         ])
 
@@ -51,8 +51,8 @@ class StandIn(Kamailio):
     """Kamailio in Tandem's place, for `run --proxy kamailio`: a scenario that fails here is wrong itself."""
 
     def __init__(self, folder, listen, gateways, options):
-        unknown = set(options) - {"algorithm", "shards", "no_response_timeout"}
-        if unknown:
+        unknown = set(options) - {"algorithm", "shards", "small", "tables"}
+        if unknown or set(options.get("tables") or {}) - {"sources"}:
             raise Skipped(f"the stand-in has no {', '.join(sorted(unknown))}")
         if options.get("algorithm") == "parallel":
             file = "stand-in-fork.cfg"
@@ -61,10 +61,13 @@ class StandIn(Kamailio):
         entries = []
         for one in gateways:
             entry = one if isinstance(one, dict) else {"uri": f"sip:{sip.hostport(one)}"}
-            entries.append(f"1 {entry['uri']} 0 0 weight={entry.get('weight', 50)}")
+            # WHY: of Kamailio's priorities the highest goes first, of ours the lowest.
+            entries.append(f"1 {entry['uri']} 0 {99 - entry.get('priority', 0)} weight={entry.get('weight', 100 // len(gateways))}")
         dispatcher_list = folder / "dispatcher.list"
         dispatcher_list.write_text("\n".join(entries) + "\n")
-        super().__init__(folder, "stand-in", listen, file, {"DISPATCHER_LIST": f'"{dispatcher_list}"'})
+        number = {"priority": 8, "round-robin": 4, "parallel": 12}.get(options.get("algorithm"), 9)
+        values = {"DISPATCHER_LIST": f'"{dispatcher_list}"', "ALGORITHM": f'"{number}"'}
+        super().__init__(folder, "stand-in", listen, file, values)
         self.folder = folder
         self.wait_ready((listen[0][0], 5999))
 

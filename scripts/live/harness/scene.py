@@ -57,13 +57,13 @@ class Scene:
         local = address or self.caller_address(number)
         return self.keep(sipp.Caller(self.folder, f"caller-{number}", local, to, calls, rate, scenario, words, prefix))
 
-    def tree(self, gateways=(), sets=None, listen=None, shards=1, tables=None, **set_options):
+    def tree(self, gateways=(), sets=None, listen=None, shards=1, tables=None, small=True, **set_options):
         """A configuration: one set of `gateways` with `set_options`, or the `sets` given."""
         listen = listen or [(self.ip(1), PORT)]
         sets = sets or [config.gateway_set("carriers", gateways, **set_options)]
         return config.tree(
             listen, sets, socket=self.folder / "tandem.sock", state=self.folder / "state",
-            driver=self.scenario.driver, shards=shards, tables=tables,
+            driver=self.scenario.driver, shards=shards, tables=tables, small=small,
         )
 
     def tandem(self, *gateways, tree=None, listen=None, name="tandem", ready=True, prefix=(), program=None, **more):

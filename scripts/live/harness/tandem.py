@@ -63,6 +63,10 @@ class Tandem(Process):
         expect(code == 0, f"`tandem {' '.join(words)}` ended with {code}: {out}{err}")
         return json.loads(out)
 
+    def shard_requests(self):
+        """Requests that each shard has handled, from `tandem stats`."""
+        return [shard["requests"] for shard in self.ask("stats")["shards"]]
+
     def reload(self, tree=None, *words):
         """Writes the file, if one is given, and reloads; returns (exit code, stdout, stderr)."""
         if tree is not None:
