@@ -35,6 +35,9 @@ pub struct Inbound<'m> {
     pub request_uri_bytes: &'m [u8],
     /// The Route value that remains on top after our own was taken off.
     pub next_route: Option<Uri<'m>>,
+    /// Listener named by the last Route value of ours that was taken off: by it the request should
+    /// leave (double Record-Route). `None`: there was none.
+    pub leaves_by: Option<u16>,
     /// The Request-URI names this proxy (a listener, an advertised address or a domain of ours).
     pub to_us: bool,
 }
@@ -85,7 +88,12 @@ pub struct TargetSet {
 
 impl Default for TargetSet {
     fn default() -> Self {
-        TargetSet { targets: [None; limits::BRANCHES_MAX], len: 0, text: [0; limits::URI_BYTES_MAX], text_len: 0 }
+        TargetSet {
+            targets: [None; limits::BRANCHES_MAX],
+            len: 0,
+            text: [0; limits::URI_BYTES_MAX],
+            text_len: 0,
+        }
     }
 }
 
@@ -104,9 +112,16 @@ impl TargetSet {
         let room = self.text.get_mut(self.text_len..).unwrap_or_default();
         let mut writer = Writer::new(room);
         write(&mut writer);
-        let Ok(written) = writer.finish() else { return false };
-        let Some(entry) = self.targets.get_mut(self.len) else { return false };
-        let (Ok(start), Ok(end)) = (u16::try_from(self.text_len), u16::try_from(self.text_len + written)) else {
+        let Ok(written) = writer.finish() else {
+            return false;
+        };
+        let Some(entry) = self.targets.get_mut(self.len) else {
+            return false;
+        };
+        let (Ok(start), Ok(end)) = (
+            u16::try_from(self.text_len),
+            u16::try_from(self.text_len + written),
+        ) else {
             return false;
         };
         *entry = Some((target, start, end));
@@ -124,9 +139,18 @@ impl TargetSet {
     }
     /// Targets in order, each with its new Request-URI (empty: unchanged).
     pub fn iter(&self) -> impl Iterator<Item = (Target, &[u8])> {
-        self.targets.iter().take(self.len).flatten().map(|&(target, start, end)| {
-            (target, self.text.get(usize::from(start)..usize::from(end)).unwrap_or_default())
-        })
+        self.targets
+            .iter()
+            .take(self.len)
+            .flatten()
+            .map(|&(target, start, end)| {
+                (
+                    target,
+                    self.text
+                        .get(usize::from(start)..usize::from(end))
+                        .unwrap_or_default(),
+                )
+            })
     }
 }
 
@@ -267,9 +291,15 @@ pub trait Policy {
 
     /// The gate of points 1 and 5, before anything is done for a request: may this source be served at
     /// all? Asked for requests without a To tag and for malformed ones. `None`: yes.
-    fn admit(&mut self, message: &Message<'_>, source: &Endpoint, now: Now) -> Option<Refusal<Self::Reason>>;
+    fn admit(
+        &mut self,
+        message: &Message<'_>,
+        source: &Endpoint,
+        now: Now,
+    ) -> Option<Refusal<Self::Reason>>;
 
-    /// Point 1: a request outside any dialog. Fills `targets` for a `Forward`. Called again with
+    /// Point 1: a request outside any dialog. A CANCEL comes here only if it cancels nothing that is
+    /// kept: a stateless set forwards it as it did the INVITE, anything else is answered 481. Fills `targets` for a `Forward`. Called again with
     /// `answer` after an `Ask`.
     fn new_request(
         &mut self,
@@ -284,7 +314,13 @@ pub trait Policy {
     fn branch(&mut self, request: &[u8], target: &Target, note: &mut Self::Note, now: Now) -> bool;
 
     /// Point 3: a response to a branch: provisional, 2xx or other final. It has been matched and its source accepted.
-    fn response(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, note: &mut Self::Note, now: Now);
+    fn response(
+        &mut self,
+        response: &Message<'_>,
+        context: &ResponseContext<'_>,
+        note: &mut Self::Note,
+        now: Now,
+    );
 
     /// A branch ended without a final response from its target (part of point 3: silence is an answer too).
     fn silence(&mut self, target: &Target, outcome: Outcome, note: &mut Self::Note, now: Now);

@@ -30,6 +30,16 @@ impl<'s, 'w, 'o> Splice<'s, 'w, 'o> {
         }
     }
 
+    /// Copies only what stands in `span`; edits keep the offsets of the whole `source`.
+    pub fn within(source: &'s [u8], span: Span, out: &'w mut Writer<'o>) -> Splice<'s, 'w, 'o> {
+        let end = usize::from(span.end).min(source.len());
+        Splice {
+            source: source.get(..end).unwrap_or_default(),
+            out,
+            done: usize::from(span.start).min(end),
+        }
+    }
+
     /// Copies up to `span`, then writes what `write` writes instead of it.
     #[inline]
     pub fn replace(&mut self, span: Span, write: impl FnOnce(&mut Writer<'o>)) {

@@ -44,10 +44,16 @@ pub(super) fn parse<'m>(
         count: 0,
         content_length: None,
         trouble: first.trouble.map(|why| (why, 0)),
+        odd_octets: 0,
     };
     let header_end = headers.run(first.end);
-    let (count, content_length, mut trouble) =
-        (headers.count, headers.content_length, headers.trouble);
+    let HeaderPass {
+        count,
+        content_length,
+        mut trouble,
+        odd_octets,
+        ..
+    } = headers;
 
     let terminated =
         bytes.get(header_end) == Some(&b'\r') && bytes.get(header_end + 1) == Some(&b'\n');
@@ -75,6 +81,7 @@ pub(super) fn parse<'m>(
         trailing: narrow(bytes.len() - end),
         content_length,
         foreign_version: first.foreign_version,
+        odd_octets,
     };
     let arena: &'m Arena = arena;
     let fields = arena.fields.get(..count).unwrap_or_default();
@@ -118,6 +125,8 @@ struct HeaderPass<'p> {
     content_length: Option<u32>,
     /// The first fault and its offset.
     trouble: Option<(Malformation, usize)>,
+    /// Control characters in values, other than HTAB and those of foldings.
+    odd_octets: u16,
 }
 
 /// Where a value ends.
@@ -264,7 +273,8 @@ impl HeaderPass<'_> {
                     self.fault(Malformation::BareNul, at);
                     tainted = true;
                 }
-                _ => {}
+                b'\t' => {}
+                _ => self.odd_octets = self.odd_octets.saturating_add(1),
             }
             at = next_control(self.bytes, at + 1);
         }

@@ -33,6 +33,7 @@ pub(super) struct Layout {
     pub(super) trailing: u16,
     pub(super) content_length: Option<u32>,
     pub(super) foreign_version: bool,
+    pub(super) odd_octets: u16,
 }
 
 impl<'m> Message<'m> {
@@ -71,6 +72,12 @@ impl<'m> Message<'m> {
     /// Octets of the datagram after the message, which nobody reads and nothing forwards.
     pub fn trailing(&self) -> usize {
         usize::from(self.layout.trailing)
+    }
+
+    /// How many control characters (folding and tabs aside) stand in header values: nobody refuses them
+    /// in a header that no rule reads, but they are worth counting.
+    pub fn odd_octets(&self) -> usize {
+        usize::from(self.layout.odd_octets)
     }
 
     /// The first line.

@@ -1,0 +1,323 @@
+//! RFC 3261 §16.6: branches are opened, and their requests leave.
+
+use super::preprocess::{Preprocessed, preprocess};
+use super::rewrite::{Leaving, write_request};
+use super::validate::{breadth, loop_hash};
+use super::{Egress, Outbox, Proxy, settings};
+use crate::message::{Message, Method};
+use crate::policy::{Endpoint, Outcome, Policy, Target};
+use crate::time::{Micros, Mono, Now};
+use crate::token::{BranchKind, BranchToken, RouteToken};
+use crate::transaction::{
+    Branch, CancelState, ClientMachine, TimerHandle, Transaction, client_invite, client_non_invite,
+};
+
+impl<P: Policy> Proxy<P> {
+    /// Opens a branch for every target in the target set; if none can be opened, that is a failure like any other.
+    pub(super) fn open_branches(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        message: &Message<'_>,
+        pre: &Preprocessed<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let targets = core::mem::take(&mut self.targets);
+        let count = u32::try_from(targets.len()).unwrap_or(u32::MAX);
+        let shares = Shares::of(message, count);
+        // RFC 5393 §5.3.3.1: more branches than breadth cannot be opened.
+        let allowed = shares.total.map_or(usize::MAX, |total| {
+            usize::try_from(total).unwrap_or(usize::MAX)
+        });
+        for (target, request_uri) in targets.iter().take(allowed) {
+            let refused = !self.open_branch(
+                now,
+                transaction,
+                message,
+                pre,
+                target,
+                request_uri,
+                shares.each,
+                out,
+            );
+            if refused {
+                self.note_failure(transaction, Outcome::Unreachable);
+            }
+        }
+        self.targets = targets;
+        let pending = self
+            .transactions
+            .context(transaction)
+            .is_some_and(|context| context.pending > 0);
+        if !pending {
+            self.choose(now, transaction, None, out);
+        }
+    }
+
+    /// §16.6 for one target. False: it could not be opened, or the policy refused it.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one branch's own facts beside the request's"
+    )]
+    fn open_branch(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        message: &Message<'_>,
+        pre: &Preprocessed<'_>,
+        target: Target,
+        request_uri: &[u8],
+        max_breadth: u32,
+        out: &mut impl Outbox,
+    ) -> bool {
+        let Some(context) = self.transactions.context_mut(transaction) else {
+            return false;
+        };
+        let number = context.opened;
+        if usize::from(number) >= limits::BRANCHES_MAX {
+            return false;
+        }
+        context.opened += 1;
+        let mut note = context.note;
+        let wanted = self.policy.branch(message.bytes(), &target, &mut note, now);
+        if let Some(context) = self.transactions.context_mut(transaction) {
+            context.note = note;
+        }
+        if !wanted {
+            return false;
+        }
+        let request_uri = if request_uri.is_empty() {
+            pre.request_uri
+        } else {
+            request_uri
+        };
+        let kept_uri = if request_uri == message.request_uri() {
+            None
+        } else {
+            self.transactions.keep(request_uri)
+        };
+        if kept_uri.is_none() && request_uri != message.request_uri() {
+            return false;
+        }
+        let branch = Branch {
+            request_uri: kept_uri,
+            loop_hash: loop_hash(&self.settings, message, pre),
+            max_breadth,
+            ..self.new_branch(
+                now,
+                transaction,
+                number,
+                target,
+                message.method() == Method::Invite,
+            )
+        };
+        let Some(index) = self.transactions.add_branch(branch) else {
+            self.transactions.free(kept_uri);
+            return false;
+        };
+        self.counters.branches += 1;
+        self.send_branch(index, message, pre, out);
+        self.transactions.rearm_branch(index, out);
+        true
+    }
+
+    /// A branch in its first state, with its timers by §17.1.1.2 and §17.1.2.2.
+    pub(super) fn new_branch(
+        &self,
+        now: Now,
+        transaction: u32,
+        number: u8,
+        target: Target,
+        invite: bool,
+    ) -> Branch {
+        let timers = &self.settings.timers;
+        let reliable = settings::reliable(self.settings.transport(target.listener));
+        let moment = |after: Micros| {
+            if after == Micros(0) {
+                Branch::NEVER
+            } else {
+                now.mono.after(after)
+            }
+        };
+        Branch {
+            transaction,
+            next: u32::MAX,
+            number,
+            machine: if invite {
+                ClientMachine::Invite(client_invite::State::Calling)
+            } else {
+                ClientMachine::NonInvite(client_non_invite::State::Trying)
+            },
+            answered: false,
+            ringing: false,
+            given_up: false,
+            cancel: CancelState::None,
+            outcome: None,
+            target,
+            loop_hash: 0,
+            max_breadth: 0,
+            request_uri: None,
+            resend: None,
+            challenges: None,
+            sent_at: now.mono,
+            retransmit_at: if reliable {
+                Branch::NEVER
+            } else {
+                now.mono.after(timers.t1)
+            },
+            interval: timers.t1,
+            give_up_at: moment(target.no_response),
+            expire_at: now.mono.after(if invite { timers.b } else { timers.f }),
+            timer: TimerHandle::default(),
+            silent_previous: u32::MAX,
+            silent_next: u32::MAX,
+        }
+    }
+
+    /// Sends a branch's request, for the first time or again.
+    pub(super) fn send_branch(
+        &mut self,
+        index: u32,
+        message: &Message<'_>,
+        pre: &Preprocessed<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let Some(branch) = self.transactions.branch(index) else {
+            return;
+        };
+        let Some(record) = self.transactions.record(branch.transaction) else {
+            return;
+        };
+        let settings = &self.settings;
+        let request_uri = branch
+            .request_uri
+            .as_ref()
+            .map_or(&[][..], |stored| self.transactions.bytes(stored));
+        let owner = settings.owner(message.call_id());
+        let leaving = Leaving {
+            listener: branch.target.listener,
+            request_uri,
+            branch: branch_token(settings, message, branch, record).sign(
+                &settings.keys,
+                message.call_id(),
+                message.from_tag(),
+            ),
+            record_route: wants_record_route(message).then(|| {
+                RouteToken { owner, flags: 0 }.sign(
+                    &settings.keys,
+                    message.call_id(),
+                    message.from_tag(),
+                )
+            }),
+            max_breadth: branch.max_breadth,
+        };
+        let egress = egress_of(settings, &record.source, &branch.target);
+        let source = record.source;
+        let sent = out.transmit(&egress, |writer| {
+            write_request(settings, message, pre, &source, &leaving, writer);
+        });
+        if sent {
+            self.counters.request_sent(message.method());
+        } else {
+            self.counters.drop(super::Drop::NotSent);
+        }
+    }
+
+    /// Sends a branch's request again (Timers A and E).
+    pub(super) fn resend_branch(&mut self, index: u32, out: &mut impl Outbox) {
+        let Some(branch) = self.transactions.branch(index) else {
+            return;
+        };
+        self.counters.retransmissions_sent += 1;
+        if let Some(resend) = branch.resend {
+            let egress = own_egress(&branch.target);
+            let bytes = self.transactions.bytes(&resend);
+            out.transmit(&egress, |writer| writer.put(bytes));
+            return;
+        }
+        self.with_kept_request(branch.transaction, |proxy, message| {
+            if let Some(pre) = preprocess(&proxy.settings, message) {
+                proxy.send_branch(index, message, &pre, out);
+            }
+        });
+    }
+}
+
+/// §16.6 step 8: what our Via branch says.
+pub(super) fn branch_token(
+    settings: &settings::Settings,
+    message: &Message<'_>,
+    branch: &Branch,
+    record: &Transaction,
+) -> BranchToken {
+    BranchToken {
+        owner: settings.owner(message.call_id()),
+        kind: BranchKind::Stateful,
+        branch: branch.number,
+        transaction: record.key.id(),
+        loop_hash: branch.loop_hash,
+    }
+}
+
+/// §16.6 step 4: requests that may create a dialog; within one the route set stands (§12.2).
+pub(super) fn wants_record_route(message: &Message<'_>) -> bool {
+    matches!(
+        message.method(),
+        Method::Invite | Method::Subscribe | Method::Refer
+    ) && message.to_tag().is_empty()
+}
+
+/// Where a branch's messages go, and from which address.
+pub(super) fn egress_of(
+    settings: &settings::Settings,
+    source: &Endpoint,
+    target: &Target,
+) -> Egress {
+    Egress {
+        local: settings.local(source, target.listener),
+        ..own_egress(target)
+    }
+}
+
+/// The same for requests of our own.
+pub(super) fn own_egress(target: &Target) -> Egress {
+    Egress {
+        listener: target.listener,
+        local: None,
+        peer: target.next_hop,
+        flow: target.flow,
+    }
+}
+
+/// RFC 5393 §5.3.3.1: Max-Breadth is shared out among parallel branches.
+struct Shares {
+    /// Breadth of the request, if the rule applies to it.
+    total: Option<u32>,
+    /// Share of each branch; 0: the header stays as it is, or stays away.
+    each: u32,
+}
+
+impl Shares {
+    fn of(message: &Message<'_>, branches: u32) -> Shares {
+        let given = breadth(message);
+        // WHY: a single branch takes the whole breadth, and a request without the header gets one only
+        // when it is forked: nothing is added to the ordinary call.
+        if branches <= 1 {
+            return Shares {
+                total: given,
+                each: 0,
+            };
+        }
+        let total = given.unwrap_or(limits::MAX_BREADTH);
+        Shares {
+            total: Some(total),
+            each: (total / branches).max(1),
+        }
+    }
+}
+
+/// The moment of the next retransmission, the interval doubled up to `longest`.
+pub(super) fn back_off(now: Mono, interval: &mut Micros, longest: Micros) -> Mono {
+    *interval = Micros(interval.0.saturating_mul(2).min(longest.0));
+    now.after(*interval)
+}

@@ -1,0 +1,133 @@
+//! Requests of our own: OPTIONS probes today. A non-INVITE client transaction without a server side.
+
+use super::forward::own_egress;
+use super::rewrite::write_via_line;
+use super::{Outbox, Proxy};
+use crate::message::{Message, Method, Writer};
+use crate::policy::{Endpoint, Outcome, Policy, Target};
+use crate::time::Now;
+use crate::token::{BranchKind, BranchToken};
+use crate::transaction::{Branch, Key, ServerMachine};
+
+/// A request that the policy wants sent.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnRequest<'r> {
+    /// Handed back with the answer ([`Policy::own_response`]).
+    pub ticket: u64,
+    /// Where it goes; its `no_response` is the longest wait, if it is shorter than Timer F.
+    pub target: Target,
+    /// Its method; not INVITE.
+    pub method: Method,
+    /// Its Call-ID.
+    pub call_id: &'r [u8],
+    /// Its From tag.
+    pub from_tag: &'r [u8],
+}
+
+impl<P: Policy> Proxy<P> {
+    /// Sends a request of our own. `write` writes all of it and puts the Via line that it is given below
+    /// the request line. False: no room, or nothing could be written; the policy hears nothing of it.
+    pub fn send_own(
+        &mut self,
+        now: Now,
+        request: &OwnRequest<'_>,
+        mut write: impl FnMut(&mut Writer<'_>, &[u8]),
+        out: &mut impl Outbox,
+    ) -> bool {
+        let key = Key(u128::from(self.next_random()) << 64 | u128::from(self.next_random()));
+        let Some(listener) = self.settings.listener(request.target.listener) else {
+            return false;
+        };
+        let token = BranchToken {
+            owner: self.settings.owner(request.call_id),
+            kind: BranchKind::Stateful,
+            branch: 0,
+            transaction: key.id(),
+            loop_hash: 0,
+        };
+        let signed = token.sign(&self.settings.keys, request.call_id, request.from_tag);
+        let mut line = [0u8; 512];
+        let mut via = Writer::new(&mut line);
+        write_via_line(listener, None, &signed, &mut via);
+        let Ok(via_len) = via.finish() else {
+            return false;
+        };
+        let source = Endpoint {
+            listener: request.target.listener,
+            local: listener.address,
+            peer: request.target.next_hop,
+            flow: request.target.flow,
+        };
+        let mut buffer = core::mem::take(&mut self.outgoing);
+        let mut writer = Writer::new(&mut buffer);
+        write(&mut writer, line.get(..via_len).unwrap_or_default());
+        let length = writer.finish().unwrap_or(0);
+        let sent = self.open_own(
+            now,
+            request,
+            key,
+            source,
+            buffer.get(..length).unwrap_or_default(),
+            out,
+        );
+        self.outgoing = buffer;
+        sent
+    }
+
+    fn open_own(
+        &mut self,
+        now: Now,
+        request: &OwnRequest<'_>,
+        key: Key,
+        source: Endpoint,
+        bytes: &[u8],
+        out: &mut impl Outbox,
+    ) -> bool {
+        if bytes.is_empty() {
+            return false;
+        }
+        let Some(resend) = self.transactions.keep(bytes) else {
+            return false;
+        };
+        let machine = ServerMachine::Own(request.ticket);
+        let Some(transaction) = self.transactions.create_record(key, source, 0, machine) else {
+            self.transactions.free(Some(resend));
+            return false;
+        };
+        let branch = Branch {
+            resend: Some(resend),
+            ..self.new_branch(now, transaction, 0, request.target, false)
+        };
+        let Some(index) = self.transactions.add_branch(branch) else {
+            self.transactions.free(Some(resend));
+            self.transactions.release(transaction, out);
+            return false;
+        };
+        self.transactions.rearm_branch(index, out);
+        if out.transmit(&own_egress(&request.target), |writer| writer.put(bytes)) {
+            self.counters.request_sent(request.method);
+        } else {
+            self.counters.drop(super::Drop::NotSent);
+        }
+        true
+    }
+
+    /// The answer to a request of our own; a provisional one only stops nothing.
+    pub(super) fn on_own_response(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        ticket: u64,
+        branch: &Branch,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        if message.status() < 200 {
+            return;
+        }
+        let after = now.mono.since(branch.sent_at);
+        self.policy
+            .own_response(ticket, Outcome::Response(message.status()), after, now);
+        self.transactions.release(transaction, out);
+    }
+}

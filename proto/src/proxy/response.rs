@@ -1,0 +1,373 @@
+//! RFC 3261 §16.7: a response finds its branch, moves its client machine, and goes upstream or into the
+//! response context.
+
+use super::counters::Drop;
+use super::{Outbox, Proxy};
+use crate::message::{Message, Method, validate_response};
+use crate::policy::{Endpoint, Outcome, Policy, ResponseContext};
+use crate::time::{Micros, Now};
+use crate::token::{BranchKind, BranchToken};
+use crate::transaction::{
+    Actions, Branch, CancelState, ClientMachine, ServerMachine, client_invite, client_non_invite,
+    server_invite,
+};
+
+impl<P: Policy> Proxy<P> {
+    /// Steps 1 to 3: whose response is this?
+    pub(super) fn on_response(
+        &mut self,
+        now: Now,
+        source: &Endpoint,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        self.counters.response_received(message.status());
+        if validate_response(message).is_err() {
+            return self.counters.drop(Drop::Malformed);
+        }
+        let verified = message.top_via().ok().and_then(|via| {
+            BranchToken::read(via.branch)?.verify(
+                &self.settings.keys,
+                message.call_id(),
+                message.from_tag(),
+            )
+        });
+        let Some(token) = verified else {
+            return self.counters.drop(Drop::ResponseNotOurs);
+        };
+        if token.kind == BranchKind::Stateless {
+            return self.relay_statelessly(&token, source, message, out);
+        }
+        let Some(transaction) = self.transactions.find_id(token.transaction) else {
+            return self.counters.drop(Drop::ResponseLate);
+        };
+        match self
+            .transactions
+            .branch_by_number(transaction, token.branch)
+        {
+            Some(branch) => self.on_branch_response(now, transaction, branch, source, message, out),
+            None => self.on_absorbed_response(transaction, token.branch, source, message, out),
+        }
+    }
+
+    fn on_branch_response(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        index: u32,
+        source: &Endpoint,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let Some(branch) = self.transactions.branch(index) else {
+            return;
+        };
+        let ip = source.peer.ip();
+        if branch.target.next_hop.ip() != ip && !self.policy.answers_for(&branch.target, ip) {
+            return self.counters.drop(Drop::ResponseFromElsewhere);
+        }
+        let invite = matches!(branch.machine, ClientMachine::Invite(_));
+        match (invite, message.method()) {
+            (true, Method::Cancel) => self.on_cancel_response(index, message, out),
+            (true, Method::Invite) => {
+                self.on_invite_response(now, transaction, index, source, message, out)
+            }
+            (false, method) if method != Method::Invite => {
+                self.on_non_invite_response(now, transaction, index, source, message, out);
+            }
+            _ => self.counters.drop(Drop::ResponseNotOurs),
+        }
+    }
+
+    fn on_invite_response(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        index: u32,
+        source: &Endpoint,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let Some(branch) = self.transactions.branch(index).copied() else {
+            return;
+        };
+        let ClientMachine::Invite(state) = branch.machine else {
+            return;
+        };
+        let status = message.status();
+        let event = match status {
+            100..=199 => client_invite::Event::Provisional,
+            200..=299 => client_invite::Event::Success,
+            _ => client_invite::Event::Failure,
+        };
+        let (next, actions) = client_invite::step(state, event);
+        if actions.has(Actions::ACK) && state == client_invite::State::Completed {
+            self.counters.drop(Drop::ResponseRepeated);
+            return self.resend_branch(index, out);
+        }
+        if !actions.has(Actions::PASS) {
+            return self.counters.drop(Drop::ResponseRepeated);
+        }
+        self.hear(now, transaction, index, &branch, source, message);
+        if let Some(branch) = self.transactions.branch_mut(index) {
+            branch.machine = ClientMachine::Invite(next);
+            branch.answered = true;
+            branch.retransmit_at = if branch.cancel == CancelState::Sent {
+                branch.retransmit_at
+            } else {
+                Branch::NEVER
+            };
+            branch.give_up_at = Branch::NEVER;
+        }
+        self.transactions.unlink_silent(index);
+        match event {
+            client_invite::Event::Provisional => {
+                self.on_provisional(now, transaction, index, message, out)
+            }
+            client_invite::Event::Success => {
+                self.on_success(now, transaction, index, source, message, out)
+            }
+            _ => self.on_failure(now, transaction, index, message, out),
+        }
+    }
+
+    /// Point 3.
+    fn hear(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        index: u32,
+        branch: &Branch,
+        source: &Endpoint,
+        message: &Message<'_>,
+    ) {
+        let Some(record) = self.transactions.record(transaction) else {
+            return;
+        };
+        let mut note = self
+            .transactions
+            .context(transaction)
+            .map_or_else(P::Note::default, |context| context.note);
+        let context = ResponseContext {
+            target: branch.target,
+            source: source.peer,
+            request: self.transactions.request(transaction),
+            caller: record.source,
+            after: now.mono.since(branch.sent_at),
+            first: !branch.answered,
+        };
+        self.policy.response(message, &context, &mut note, now);
+        if let Some(context) = self.transactions.context_mut(transaction) {
+            context.note = note;
+        }
+        if message.status() > 100
+            && let Some(branch) = self.transactions.branch_mut(index)
+        {
+            branch.ringing = true;
+        }
+    }
+
+    /// Steps 2, 5: 101 to 199 goes upstream at once; Timer C starts again.
+    fn on_provisional(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        index: u32,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let timer_c = self.settings.timers.c;
+        let Some(branch) = self.transactions.branch_mut(index) else {
+            return;
+        };
+        match branch.cancel {
+            CancelState::None if branch.given_up => branch.cancel = CancelState::Wanted,
+            CancelState::None => {
+                branch.expire_at = if message.status() > 100 {
+                    now.mono
+                } else {
+                    branch.sent_at
+                }
+                .after(timer_c);
+            }
+            CancelState::Wanted | CancelState::Sent | CancelState::Done => {}
+        }
+        let (cancel, given_up) = (branch.cancel, branch.given_up);
+        if cancel == CancelState::Wanted {
+            self.send_cancel(now, index, out);
+        }
+        self.transactions.rearm_branch(index, out);
+        let open = self
+            .transactions
+            .context(transaction)
+            .is_some_and(|context| !context.answered && !context.cancelled);
+        if message.status() > 100 && open && !given_up {
+            self.relay_provisional(transaction, message, out);
+        }
+    }
+
+    /// Steps 5, 10: every 2xx goes upstream at once; what else is pending is cancelled.
+    fn on_success(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        index: u32,
+        source: &Endpoint,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let Some(branch) = self.transactions.branch_mut(index) else {
+            return;
+        };
+        let number = branch.number;
+        let was_pending = branch.pending();
+        branch.outcome = Some(Outcome::Response(message.status()));
+        if was_pending && let Some(context) = self.transactions.context_mut(transaction) {
+            context.pending = context.pending.saturating_sub(1);
+        }
+        // WHY the branch goes: in Accepted its only work is to pass retransmissions of the 2xx, and the
+        // transaction, which outlives it, does that by number and address.
+        self.transactions.remove_branch(index, out);
+        if let Some(record) = self.transactions.record_mut(transaction) {
+            record.accepted |= 1u16.checked_shl(u32::from(number)).unwrap_or(0);
+            record.accepted_from = Some(source.peer.ip());
+        }
+        self.accept(now, transaction, message, out);
+        self.cancel_pending(now, transaction, out);
+        self.transactions.settle(transaction, out);
+    }
+
+    /// Steps 4, 6: 300 to 699 is acknowledged here and waits for the others.
+    fn on_failure(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        index: u32,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        self.send_ack(index, message, out);
+        let timer_d = self.settings.timers.d;
+        let Some(branch) = self.transactions.branch_mut(index) else {
+            return;
+        };
+        let was_pending = branch.pending();
+        branch.retransmit_at = Branch::NEVER;
+        branch.expire_at = now.mono.after(timer_d);
+        let number = branch.number;
+        if was_pending {
+            branch.outcome = Some(Outcome::Response(message.status()));
+        }
+        let request_uri = branch.request_uri.take();
+        self.transactions.free(request_uri);
+        self.transactions.rearm_branch(index, out);
+        if was_pending {
+            self.keep_challenge(index, message);
+            self.branch_ended(
+                now,
+                transaction,
+                number,
+                Outcome::Response(message.status()),
+                Some(message),
+                out,
+            );
+        } else {
+            self.transactions.settle(transaction, out);
+        }
+    }
+
+    fn on_non_invite_response(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        index: u32,
+        source: &Endpoint,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let Some(branch) = self.transactions.branch(index).copied() else {
+            return;
+        };
+        let ClientMachine::NonInvite(state) = branch.machine else {
+            return;
+        };
+        let provisional = message.status() < 200;
+        let event = if provisional {
+            client_non_invite::Event::Provisional
+        } else {
+            client_non_invite::Event::Final
+        };
+        let (next, actions) = client_non_invite::step(state, event);
+        if !actions.has(Actions::PASS) {
+            return self.counters.drop(Drop::ResponseRepeated);
+        }
+        if let Some(ServerMachine::Own(ticket)) = self
+            .transactions
+            .record(transaction)
+            .map(|record| record.machine)
+        {
+            return self.on_own_response(now, transaction, ticket, &branch, message, out);
+        }
+        self.hear(now, transaction, index, &branch, source, message);
+        self.transactions.unlink_silent(index);
+        let t2 = self.settings.timers.t2;
+        let Some(branch) = self.transactions.branch_mut(index) else {
+            return;
+        };
+        branch.machine = ClientMachine::NonInvite(next);
+        branch.answered = true;
+        branch.give_up_at = Branch::NEVER;
+        if provisional {
+            // §17.1.2.2: in Proceeding Timer E runs at T2.
+            branch.interval = t2;
+            self.transactions.rearm_branch(index, out);
+            if message.status() > 100 {
+                self.relay_provisional(transaction, message, out);
+            }
+            return;
+        }
+        let (number, was_pending) = (branch.number, branch.pending());
+        let outcome = Outcome::Response(message.status());
+        branch.outcome = Some(outcome);
+        if was_pending {
+            self.keep_challenge(index, message);
+            self.branch_ended(now, transaction, number, outcome, Some(message), out);
+        }
+        // WHY the branch goes: Timer K only absorbs repeated responses, and the transaction, which outlives
+        // it by Timer J, does that. With it the transaction may go too (no answer was wanted any more).
+        self.transactions.remove_branch(index, out);
+        self.transactions.settle(transaction, out);
+    }
+
+    /// A response to a branch that is gone. The 2xx of an INVITE still goes upstream (RFC 6026 §7.2).
+    fn on_absorbed_response(
+        &mut self,
+        transaction: u32,
+        number: u8,
+        source: &Endpoint,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let Some(record) = self.transactions.record(transaction) else {
+            return;
+        };
+        let accepted = record.accepted & 1u16.checked_shl(u32::from(number)).unwrap_or(0) != 0;
+        let success = message.method() == Method::Invite && (200..300).contains(&message.status());
+        if !(accepted && success) {
+            return self.counters.drop(Drop::ResponseRepeated);
+        }
+        if record.accepted_from != Some(source.peer.ip()) {
+            return self.counters.drop(Drop::ResponseFromElsewhere);
+        }
+        if record.machine == ServerMachine::Invite(server_invite::State::Accepted) {
+            self.relay(transaction, message, out);
+        }
+    }
+
+    /// Time since a branch's request was first sent.
+    pub(super) fn age(&self, now: Now, index: u32) -> Micros {
+        self.transactions
+            .branch(index)
+            .map_or(Micros(0), |branch| now.mono.since(branch.sent_at))
+    }
+}

@@ -1,0 +1,259 @@
+//! RFC 3261 §16.6 steps 1 to 8, as splices: the bytes of a request as it leaves. Bytes that no step touches
+//! leave as they came, in their order.
+
+use super::settings::{Settings, uri_transport, via_transport};
+use super::{Listener, Preprocessed};
+use crate::message::{HeaderName, Host, Message, NameAddr, Rport, Span, Splice, Uri, Via, Writer};
+use crate::policy::Endpoint;
+use crate::steer::ROUTE_PARAMETER;
+use crate::token::{BRANCH_COOKIE, BRANCH_TOKEN_CHARS, ROUTE_TOKEN_CHARS};
+use core::net::IpAddr;
+
+/// What distinguishes one branch's request from the one received.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaving<'p> {
+    /// Listener it leaves by.
+    pub(super) listener: u16,
+    /// Step 2: its Request-URI; empty: as preprocessed.
+    pub(super) request_uri: &'p [u8],
+    /// Step 8: the token of our Via branch.
+    pub(super) branch: [u8; BRANCH_TOKEN_CHARS],
+    /// Step 4: the token of our Record-Route; `None`: none is added.
+    pub(super) record_route: Option<[u8; ROUTE_TOKEN_CHARS]>,
+    /// RFC 5393: share of Max-Breadth; 0: the header stays as it is.
+    pub(super) max_breadth: u32,
+}
+
+/// Writes the request as it leaves (step 1: a copy, edited).
+pub(super) fn write_request(
+    settings: &Settings,
+    message: &Message<'_>,
+    pre: &Preprocessed<'_>,
+    source: &Endpoint,
+    leaving: &Leaving<'_>,
+    out: &mut Writer<'_>,
+) {
+    let Ok(top) = message.top_via() else { return };
+    // Step 6: a strict router comes next: its URI goes into the Request-URI, ours to the end of Route.
+    let target = if leaving.request_uri.is_empty() {
+        pre.request_uri
+    } else {
+        leaving.request_uri
+    };
+    let strict = pre
+        .next_route
+        .filter(|route| Uri::parse(route.uri).is_ok_and(|uri| !uri.has_lr()));
+    let request_uri = strict.map_or(target, |route| route.uri);
+
+    let mut splice = Splice::new(message.bytes(), out);
+    if request_uri != message.request_uri() {
+        splice.replace(message.request_uri_span(), |out| out.put(request_uri));
+    }
+    splice.insert(message.start_line_end(), |out| {
+        write_via(settings, source, leaving, out);
+        write_record_route(settings, source, leaving, out);
+        if message.field(HeaderName::MaxForwards).is_none() {
+            out.put(b"Max-Forwards: ");
+            out.decimal(u64::from(limits::MAX_FORWARDS_DEFAULT));
+            out.put(b"\r\n");
+        }
+        if leaving.max_breadth != 0 && message.field(HeaderName::MaxBreadth).is_none() {
+            write_number(out, b"Max-Breadth: ", leaving.max_breadth);
+        }
+    });
+    edit_fields(message, pre, source, leaving, &top, strict, &mut splice);
+    if strict.is_some() {
+        splice.insert(message.header_end(), |out| {
+            out.put(b"Route: <");
+            out.put(target);
+            out.put(b">\r\n");
+        });
+    }
+    splice.finish();
+}
+
+/// Edits of fields, in the order in which they stand.
+fn edit_fields(
+    message: &Message<'_>,
+    pre: &Preprocessed<'_>,
+    source: &Endpoint,
+    leaving: &Leaving<'_>,
+    top: &Via<'_>,
+    strict: Option<NameAddr<'_>>,
+    splice: &mut Splice<'_, '_, '_>,
+) {
+    let [first, second, restored] = pre.removals;
+    let removals = [first, second, restored, strict.map(|route| route.removal)];
+    for (place, field) in message.fields().iter().enumerate() {
+        match field.name {
+            HeaderName::Via if place == usize::from(top.field) => mark_via(top, source, splice),
+            // Step 3.
+            HeaderName::MaxForwards => {
+                if let Ok(Some(number)) = message.max_forwards() {
+                    let left = number.saturating_sub(1).min(u32::from(u8::MAX));
+                    splice.replace(field.value, |out| out.decimal(u64::from(left)));
+                }
+            }
+            HeaderName::MaxBreadth if leaving.max_breadth != 0 => {
+                splice.replace(field.value, |out| {
+                    out.decimal(u64::from(leaving.max_breadth))
+                });
+            }
+            HeaderName::Route if removals.iter().any(Option::is_some) => {
+                cut_routes(message, field.line, place, &removals, splice);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// RFC 3261 §18.2.1 and RFC 3581 §4: where it really came from, written into the top Via.
+pub(super) fn mark_via(top: &Via<'_>, source: &Endpoint, splice: &mut Splice<'_, '_, '_>) {
+    let asked = top.rport != Rport::Absent;
+    let differs = top.host.ip() != Some(source.peer.ip());
+    let received = |out: &mut Writer<'_>| {
+        out.put(b";received=");
+        out.ip_bare(source.peer.ip());
+    };
+    let rport = |out: &mut Writer<'_>| {
+        out.put(b";rport=");
+        out.decimal(u64::from(source.peer.port()));
+    };
+    let mark_received = asked || differs || top.received.is_some() || !top.received_span.is_empty();
+    match (mark_received, asked) {
+        (true, true) if top.received_span.start < top.rport_span.start => {
+            splice.replace(top.received_span, received);
+            splice.replace(top.rport_span, rport);
+        }
+        (true, true) => {
+            splice.replace(top.rport_span, rport);
+            splice.replace(top.received_span, received);
+        }
+        (true, false) => splice.replace(top.received_span, received),
+        (false, _) => {}
+    }
+}
+
+/// Step 8. `rport` always: the answer must find the port that we sent from.
+fn write_via(settings: &Settings, source: &Endpoint, leaving: &Leaving<'_>, out: &mut Writer<'_>) {
+    let Some(listener) = settings.listener(leaving.listener) else {
+        return;
+    };
+    write_via_line(
+        listener,
+        settings.local(source, leaving.listener),
+        &leaving.branch,
+        out,
+    );
+}
+
+/// A Via line of ours.
+pub(super) fn write_via_line(
+    listener: &Listener,
+    local: Option<IpAddr>,
+    branch: &[u8],
+    out: &mut Writer<'_>,
+) {
+    out.put(b"Via: SIP/2.0/");
+    out.put(via_transport(listener.transport));
+    out.byte(b' ');
+    listener.write_sent_by(local, out);
+    out.put(b";branch=");
+    out.put(BRANCH_COOKIE);
+    out.put(branch);
+    out.put(b";rport\r\n");
+}
+
+/// Step 4. Two entries where listeners differ, so that each side finds the address it can reach: the upper
+/// one for the side it leaves to.
+fn write_record_route(
+    settings: &Settings,
+    source: &Endpoint,
+    leaving: &Leaving<'_>,
+    out: &mut Writer<'_>,
+) {
+    let Some(token) = &leaving.record_route else {
+        return;
+    };
+    write_record_route_line(settings, source, leaving.listener, token, out);
+    if leaving.listener != source.listener {
+        write_record_route_line(settings, source, source.listener, token, out);
+    }
+}
+
+fn write_record_route_line(
+    settings: &Settings,
+    source: &Endpoint,
+    listener: u16,
+    token: &[u8],
+    out: &mut Writer<'_>,
+) {
+    let local = settings.local(source, listener);
+    let Some(listener) = settings.listener(listener) else {
+        return;
+    };
+    out.put(b"Record-Route: <sip:");
+    listener.write_sent_by(local, out);
+    out.put(uri_transport(listener.transport));
+    out.put(b";lr;");
+    out.put(ROUTE_PARAMETER);
+    out.byte(b'=');
+    out.put(token);
+    out.put(b">\r\n");
+}
+
+fn write_number(out: &mut Writer<'_>, name: &[u8], number: u32) {
+    out.put(name);
+    out.decimal(u64::from(number));
+    out.put(b"\r\n");
+}
+
+/// Cuts the values of one Route line that are taken off; the whole line if none stays.
+fn cut_routes(
+    message: &Message<'_>,
+    line: Span,
+    place: usize,
+    removals: &[Option<Span>],
+    splice: &mut Splice<'_, '_, '_>,
+) {
+    let removed = |removal: Span| removals.contains(&Some(removal));
+    let mut here = message
+        .name_addrs(HeaderName::Route)
+        .flatten()
+        .filter(|route| usize::from(route.field) == place);
+    if here.all(|route| removed(route.removal)) {
+        splice.cut(line);
+        return;
+    }
+    let here = message
+        .name_addrs(HeaderName::Route)
+        .flatten()
+        .filter(|route| usize::from(route.field) == place);
+    for route in here.filter(|route| removed(route.removal)) {
+        splice.cut(route.removal);
+    }
+}
+
+/// Where a response to a request with this top Via, as we write it, goes (§18.2.2): never anywhere but back
+/// to the address that the request came from; `maddr` would let a sender aim at others and is not followed.
+pub(super) fn reply_port(top: &Via<'_>, source: &Endpoint) -> u16 {
+    if top.rport == Rport::Absent {
+        top.sent_by_port()
+    } else {
+        source.peer.port()
+    }
+}
+
+/// The same for a Via that has come back to us in a response.
+pub(super) fn reply_address(via: &Via<'_>) -> Option<core::net::SocketAddr> {
+    let ip = via
+        .received
+        .as_ref()
+        .and_then(Host::ip)
+        .or_else(|| via.host.ip())?;
+    let port = match via.rport {
+        Rport::Port(port) => port,
+        Rport::Absent | Rport::Empty => via.sent_by_port(),
+    };
+    Some(core::net::SocketAddr::new(ip, port))
+}

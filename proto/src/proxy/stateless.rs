@@ -1,0 +1,114 @@
+//! RFC 3261 §16.11: forwarding without keeping anything. Used for stateless sets and for every ACK of a 2xx.
+//!
+//! The branch is a pure function of the request, so that a retransmission leaves with the same one. It
+//! carries a hash of the address that the response has to go back to: a gateway cannot make us send a
+//! response elsewhere by changing the second Via.
+
+use super::counters::Drop;
+use super::preprocess::Preprocessed;
+use super::rewrite::{Leaving, reply_address, reply_port, write_request};
+use super::validate::loop_hash;
+use super::{Egress, Outbox, Proxy, Settings, finish::write_relayed, forward};
+use crate::hash::{KeyedHash, Purpose};
+use crate::message::{Message, Method};
+use crate::policy::{Endpoint, Policy};
+use crate::token::{BranchKind, BranchToken, RouteToken};
+use core::net::SocketAddr;
+
+impl<P: Policy> Proxy<P> {
+    /// Forwards to the one target in the target set.
+    pub(super) fn forward_statelessly(
+        &mut self,
+        source: &Endpoint,
+        message: &Message<'_>,
+        pre: &Preprocessed<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let settings = &self.settings;
+        let (Some((target, request_uri)), Ok(top)) =
+            (self.targets.iter().next(), message.top_via())
+        else {
+            return self.counters.drop(Drop::Policy);
+        };
+        let back = SocketAddr::new(source.peer.ip(), reply_port(&top, source));
+        let owner = settings.owner(message.call_id());
+        let token = BranchToken {
+            owner,
+            kind: BranchKind::Stateless,
+            branch: 0,
+            transaction: way_back(settings, top.branch, top.host_bytes, back),
+            loop_hash: loop_hash(settings, message, pre),
+        };
+        let leaving = Leaving {
+            listener: target.listener,
+            request_uri,
+            branch: token.sign(&settings.keys, message.call_id(), message.from_tag()),
+            record_route: forward::wants_record_route(message).then(|| {
+                RouteToken { owner, flags: 0 }.sign(
+                    &settings.keys,
+                    message.call_id(),
+                    message.from_tag(),
+                )
+            }),
+            max_breadth: 0,
+        };
+        let egress = forward::egress_of(settings, source, &target);
+        if out.transmit(&egress, |writer| {
+            write_request(settings, message, pre, source, &leaving, writer)
+        }) {
+            self.counters.request_sent(message.method());
+        } else {
+            self.counters.drop(Drop::NotSent);
+        }
+    }
+
+    /// A response to a statelessly forwarded request goes where its second Via says, if that is what we wrote.
+    pub(super) fn relay_statelessly(
+        &mut self,
+        token: &BranchToken,
+        source: &Endpoint,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let Some(Ok(second)) = message.vias().nth(1) else {
+            return self.counters.drop(Drop::ResponseForNobody);
+        };
+        let Some(back) = reply_address(&second) else {
+            return self.counters.drop(Drop::ResponseForNobody);
+        };
+        if way_back(&self.settings, second.branch, second.host_bytes, back) != token.transaction {
+            return self.counters.drop(Drop::ResponseForNobody);
+        }
+        if message.method() == Method::Ack {
+            return self.counters.drop(Drop::ResponseNotOurs);
+        }
+        let egress = Egress {
+            listener: source.listener,
+            local: None,
+            peer: back,
+            flow: 0,
+        };
+        if out.transmit(&egress, |writer| {
+            write_relayed(message, None, writer, |_| {})
+        }) {
+            self.counters.response_sent(message.status());
+        } else {
+            self.counters.drop(Drop::NotSent);
+        }
+    }
+}
+
+/// The second Via in one number: whose request it was, and where the response goes.
+fn way_back(settings: &Settings, branch: &[u8], sent_by_host: &[u8], back: SocketAddr) -> u64 {
+    let ip = match back.ip() {
+        core::net::IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        core::net::IpAddr::V6(ip) => ip,
+    };
+    let hash = KeyedHash::new(&settings.keys.slot_secret(), Purpose::Stateless)
+        .part(branch)
+        .part_lower(sent_by_host)
+        .part(&ip.octets())
+        .number(u64::from(back.port()))
+        .finish();
+    (hash & u128::from(u64::MAX)) as u64
+}

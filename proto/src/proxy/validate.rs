@@ -1,0 +1,112 @@
+//! RFC 3261 §16.3: what a request must be to be forwarded. Syntax is `message::validate`'s matter.
+
+use super::counters::Refused;
+use super::{Preprocessed, Settings};
+use crate::hash::{KeyedHash, Purpose};
+use crate::message::{HeaderName, Message, Scheme};
+use crate::token::BranchToken;
+
+/// §16.3 items 2 to 5; item 1 (syntax) and 6 (authorization) are done elsewhere. RFC 5393 adds to item 4.
+pub(super) fn validate(
+    settings: &Settings,
+    message: &Message<'_>,
+    pre: &Preprocessed<'_>,
+) -> Result<(), Refused> {
+    scheme(pre)?;
+    max_forwards(message)?;
+    max_breadth(message)?;
+    loop_detection(settings, message, pre)?;
+    proxy_require(message)
+}
+
+/// §16.3 item 2: schemes that no rule of ours can route are answered 416.
+fn scheme(pre: &Preprocessed<'_>) -> Result<(), Refused> {
+    match pre.uri.scheme {
+        Scheme::Sip | Scheme::Sips | Scheme::Tel => Ok(()),
+        Scheme::Other => Err(Refused::Scheme),
+    }
+}
+
+/// §16.3 item 3.
+fn max_forwards(message: &Message<'_>) -> Result<(), Refused> {
+    match message.max_forwards() {
+        Ok(Some(0)) => Err(Refused::MaxForwards),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// RFC 5393 §5.3.3.1: a breadth of zero cannot be forwarded at all.
+fn max_breadth(message: &Message<'_>) -> Result<(), Refused> {
+    if breadth(message) == Some(0) {
+        Err(Refused::MaxBreadth)
+    } else {
+        Ok(())
+    }
+}
+
+/// Max-Breadth of the request, at most [`limits::MAX_BREADTH`]; `None` if it has none that can be read.
+pub(super) fn breadth(message: &Message<'_>) -> Option<u32> {
+    message
+        .count(HeaderName::MaxBreadth)
+        .ok()
+        .flatten()
+        .map(|breadth| breadth.min(limits::MAX_BREADTH))
+}
+
+/// §16.3 item 4, RFC 5393 §4.2.2: it has been here, and everything that decides its way is as it was.
+fn loop_detection(
+    settings: &Settings,
+    message: &Message<'_>,
+    pre: &Preprocessed<'_>,
+) -> Result<(), Refused> {
+    let mut hash = None;
+    for via in message.vias().flatten() {
+        let Some(unverified) = BranchToken::read(via.branch) else {
+            continue;
+        };
+        let Some(token) = unverified.verify(&settings.keys, message.call_id(), message.from_tag())
+        else {
+            continue;
+        };
+        if token.loop_hash == *hash.get_or_insert_with(|| loop_hash(settings, message, pre)) {
+            return Err(Refused::Loop);
+        }
+    }
+    Ok(())
+}
+
+/// Hash of the fields that decide where a request goes (RFC 5393 §4.2.2): the Request-URI as received, the
+/// Route values, both tags, Call-ID, the CSeq number and the proxy's own requirements.
+///
+/// WHY the signing key's secret: a request that loops through a cluster must be recognised by any node.
+pub(super) fn loop_hash(settings: &Settings, message: &Message<'_>, pre: &Preprocessed<'_>) -> u32 {
+    let number = message.cseq().map_or(0, |cseq| cseq.number);
+    let mut hash = KeyedHash::new(&settings.keys.slot_secret(), Purpose::Loop)
+        .part(pre.request_uri)
+        .part(message.from_tag())
+        .part(message.to_tag())
+        .part(message.call_id())
+        .number(u64::from(number));
+    for name in [
+        HeaderName::Route,
+        HeaderName::ProxyRequire,
+        HeaderName::ProxyAuthorization,
+    ] {
+        if message.field(name).is_some() {
+            for field in message.all(name) {
+                hash = hash.part(field.value.of(message.bytes()));
+            }
+        }
+    }
+    (hash.finish() & 0xffff_ffff) as u32
+}
+
+/// §16.3 item 5: no extension of a proxy is supported that would have to be required.
+fn proxy_require(message: &Message<'_>) -> Result<(), Refused> {
+    if message.field(HeaderName::ProxyRequire).is_some()
+        && message.tokens(HeaderName::ProxyRequire).next().is_some()
+    {
+        return Err(Refused::ProxyRequire);
+    }
+    Ok(())
+}

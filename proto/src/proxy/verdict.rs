@@ -1,0 +1,104 @@
+//! RFC 3261 §16.5 and what follows from it: the policy's verdict on a request is carried out.
+
+use super::counters::{Drop, Refused};
+use super::preprocess::Preprocessed;
+use super::reply::Arrival;
+use super::{Outbox, Proxy};
+use crate::message::{Message, Method};
+use crate::policy::{Policy, Verdict};
+use crate::time::Now;
+use crate::transaction::{ServerMachine, Stage, server_invite, server_non_invite};
+
+impl<P: Policy> Proxy<P> {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a request with all that was found out about it"
+    )]
+    pub(super) fn carry_out(
+        &mut self,
+        now: Now,
+        arrival: &Arrival,
+        message: &Message<'_>,
+        pre: &Preprocessed<'_>,
+        note: P::Note,
+        verdict: Verdict<P::Reason>,
+        out: &mut impl Outbox,
+    ) {
+        match verdict {
+            // A CANCEL that cancels nothing kept here goes on only where its INVITE went statelessly.
+            Verdict::Forward | Verdict::Ask { .. } if message.method() == Method::Cancel => {
+                self.refuse(arrival, message, Refused::CancelUnknown, out);
+            }
+            // An ACK is never answered, so nothing need be kept for it.
+            Verdict::Forward if message.method() == Method::Ack => {
+                self.forward_statelessly(&arrival.source, message, pre, out)
+            }
+            Verdict::ForwardStateless => {
+                self.forward_statelessly(&arrival.source, message, pre, out)
+            }
+            Verdict::Forward => {
+                if let Some(transaction) = self.open(now, arrival, message, note, out) {
+                    self.open_branches(now, transaction, message, pre, out);
+                }
+            }
+            Verdict::Ask { question, deadline } => {
+                if let Some(transaction) = self.open(now, arrival, message, note, out) {
+                    let stage = if message.to_tag().is_empty() {
+                        Stage::NewRequest
+                    } else {
+                        Stage::InDialog
+                    };
+                    self.park(now, transaction, stage, question, deadline, pre, out);
+                }
+            }
+            Verdict::Reply { status, .. } => {
+                if status >= 300 {
+                    self.counters.refuse(Refused::Policy);
+                }
+                self.reply_statelessly(arrival, message, status, out);
+            }
+            Verdict::Drop(_) => self.counters.drop(Drop::Policy),
+        }
+    }
+
+    /// Creates the server transaction and sends our 100 (§17.2.1: at once, since routing may take a while).
+    fn open(
+        &mut self,
+        now: Now,
+        arrival: &Arrival,
+        message: &Message<'_>,
+        note: P::Note,
+        out: &mut impl Outbox,
+    ) -> Option<u32> {
+        let invite = message.method() == Method::Invite;
+        let machine = if invite {
+            ServerMachine::Invite(server_invite::State::Proceeding)
+        } else {
+            ServerMachine::NonInvite(server_non_invite::State::Trying)
+        };
+        let created = self.transactions.create(
+            arrival.key,
+            arrival.source,
+            arrival.reply_port,
+            machine,
+            message.bytes(),
+            note,
+        );
+        let Some(transaction) = created else {
+            let mut note = note;
+            let end = crate::policy::End {
+                status: 503,
+                request: message.bytes(),
+                caller: arrival.source,
+            };
+            self.policy.transaction_end(&end, &mut note, now);
+            self.refuse(arrival, message, Refused::NoRoom, out);
+            return None;
+        };
+        self.counters.transactions += 1;
+        if invite {
+            self.reply_statelessly(arrival, message, 100, out);
+        }
+        Some(transaction)
+    }
+}

@@ -1,0 +1,67 @@
+//! Which shard owns a message: a pure function of its bytes and the keys.
+//!
+//! A response belongs to the slot in the token of our Via branch, an in-dialog request to the slot in the
+//! token of our Route, everything else to a keyed hash of its Call-ID. Tokens steer only if they verify:
+//! nobody outside can aim at a shard. Slots map to shards by [`shard_of_slot`].
+
+use crate::hash::{KeyedHash, Purpose};
+use crate::message::{HeaderName, Message, Uri};
+use crate::token::{BranchToken, Keys, RouteToken};
+
+/// Parameter of our Record-Route URI that carries the token.
+pub const ROUTE_PARAMETER: &[u8] = b"tt";
+
+/// The slot that owns `message`.
+pub fn slot_of(keys: &Keys, message: &Message<'_>) -> u16 {
+    let by_token = if message.is_request() {
+        slot_of_route(keys, message)
+    } else {
+        slot_of_branch(keys, message)
+    };
+    by_token.unwrap_or_else(|| slot_of_call_id(keys, message.call_id()))
+}
+
+/// The slot of a Call-ID.
+pub fn slot_of_call_id(keys: &Keys, call_id: &[u8]) -> u16 {
+    let hash = KeyedHash::new(&keys.slot_secret(), Purpose::Slot)
+        .part(call_id)
+        .finish();
+    // INVARIANT: SLOT_COUNT is a power of two of at most 16 bits.
+    (hash & u128::from(limits::SLOT_COUNT - 1)) as u16
+}
+
+/// The shard of a slot, for `shards` shards (at least one).
+pub const fn shard_of_slot(slot: u16, shards: u16) -> u16 {
+    if shards == 0 { 0 } else { slot % shards }
+}
+
+fn slot_of_branch(keys: &Keys, response: &Message<'_>) -> Option<u16> {
+    let via = response.top_via().ok()?;
+    let token =
+        BranchToken::read(via.branch)?.verify(keys, response.call_id(), response.from_tag())?;
+    Some(token.owner.slot)
+}
+
+fn slot_of_route(keys: &Keys, request: &Message<'_>) -> Option<u16> {
+    if request.to_tag().is_empty() {
+        return None;
+    }
+    let top = request.name_addrs(HeaderName::Route).next()?.ok()?;
+    let uri = Uri::parse(top.uri).ok()?;
+    verify_route(keys, request, &uri).map(|(token, _)| token.owner.slot)
+}
+
+/// The token in one of our Route URIs, if it proves this dialog; and whether the initiator sends.
+pub(crate) fn verify_route(
+    keys: &Keys,
+    request: &Message<'_>,
+    uri: &Uri<'_>,
+) -> Option<(RouteToken, bool)> {
+    let unverified = RouteToken::read(uri.param(ROUTE_PARAMETER)?)?;
+    if let Some(token) = unverified.verify(keys, request.call_id(), request.from_tag()) {
+        return Some((token, true));
+    }
+    unverified
+        .verify(keys, request.call_id(), request.to_tag())
+        .map(|token| (token, false))
+}

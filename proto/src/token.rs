@@ -1,0 +1,417 @@
+//! Owner tokens: what we write into our Via branch and our Record-Route, and read back from a response
+//! or an in-dialog request.
+//!
+//! A token names the owner (node, slot) and proves, by a MAC over itself, the Call-ID and the tag of the
+//! dialog's initiator, that we wrote it for this very dialog. A To tag or a Route alone proves nothing.
+//!
+//! ```text
+//!  byte   0        1       2..4   4..6   6           7        8..16          16..20     20..28
+//!  Via    ver|kind key id  node   slot   generation  branch   transaction    loop hash  MAC
+//!  Route  ver|kind key id  node   slot   generation  flags    MAC
+//! ```
+//!
+//! Written in URL-safe base 64 without padding: token characters of RFC 3261 §25.1.
+
+use crate::hash::{KeyedHash, Purpose, Secret};
+use data_encoding::BASE64URL_NOPAD;
+
+/// The cookie that starts every branch of RFC 3261 (§8.1.1.7).
+pub const BRANCH_COOKIE: &[u8] = b"z9hG4bK";
+
+/// Length of a branch token as written, without the cookie.
+pub const BRANCH_TOKEN_CHARS: usize = 38;
+
+/// Length of a route token as written.
+pub const ROUTE_TOKEN_CHARS: usize = 22;
+
+/// Most keys that verify at the same time (rotation needs two).
+pub const KEYS_MAX: usize = 8;
+
+/// Signing keys: the first signs, all verify.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    keys: [Option<(u8, Secret)>; KEYS_MAX],
+}
+
+/// Who owns a dialog or a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Node of a cluster.
+    pub node: u16,
+    /// One of [`limits::SLOT_COUNT`] slots that calls map to.
+    pub slot: u16,
+    /// Generation of the process that wrote the token (a hot upgrade raises it).
+    pub generation: u8,
+}
+
+/// What a branch token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BranchToken {
+    /// Where the transaction lives.
+    pub owner: Owner,
+    /// Whether a transaction is kept for it.
+    pub kind: BranchKind,
+    /// Number of the branch within its transaction.
+    pub branch: u8,
+    /// The transaction's id ([`crate::transaction::Key::id`]).
+    pub transaction: u64,
+    /// Hash of the fields that decide routing (RFC 5393 §4.2.2).
+    pub loop_hash: u32,
+}
+
+/// Whether anything is kept about the request that carries the branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BranchKind {
+    /// A client transaction of a proxied request, or one of our own.
+    Stateful,
+    /// Forwarded statelessly: nothing is kept.
+    Stateless,
+}
+
+/// What a route token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteToken {
+    /// Where the call lives.
+    pub owner: Owner,
+    /// Reserved; zero today.
+    pub flags: u8,
+}
+
+const VERSION: u8 = 1;
+const KIND_STATEFUL: u8 = 1;
+const KIND_STATELESS: u8 = 2;
+const KIND_ROUTE: u8 = 3;
+const BRANCH_BYTES: usize = 28;
+const BRANCH_SIGNED: usize = 20;
+const ROUTE_BYTES: usize = 16;
+const ROUTE_SIGNED: usize = 8;
+
+impl Keys {
+    /// Keys by id; the first signs. More than [`KEYS_MAX`] are left out. `None` if there is none.
+    pub fn new(keys: &[(u8, Secret)]) -> Option<Self> {
+        let mut all = [None; KEYS_MAX];
+        for (place, key) in all.iter_mut().zip(keys) {
+            *place = Some(*key);
+        }
+        all.first().copied().flatten().map(|_| Keys { keys: all })
+    }
+
+    fn signing(&self) -> (u8, Secret) {
+        // INVARIANT: `new` leaves no Keys without a first key.
+        self.keys
+            .first()
+            .copied()
+            .flatten()
+            .unwrap_or((0, Secret([0; 16])))
+    }
+
+    fn by_id(&self, id: u8) -> Option<Secret> {
+        self.keys
+            .iter()
+            .flatten()
+            .find(|(key_id, _)| *key_id == id)
+            .map(|(_, secret)| *secret)
+    }
+
+    /// The secret that maps Call-IDs to slots: the oldest key, so that adding one to sign with moves no call.
+    pub fn slot_secret(&self) -> Secret {
+        self.keys
+            .iter()
+            .flatten()
+            .next_back()
+            .map_or(Secret([0; 16]), |(_, secret)| *secret)
+    }
+}
+
+impl BranchToken {
+    /// The token as written behind the cookie.
+    pub fn sign(
+        &self,
+        keys: &Keys,
+        call_id: &[u8],
+        initiator_tag: &[u8],
+    ) -> [u8; BRANCH_TOKEN_CHARS] {
+        let (key_id, secret) = keys.signing();
+        let kind = match self.kind {
+            BranchKind::Stateful => KIND_STATEFUL,
+            BranchKind::Stateless => KIND_STATELESS,
+        };
+        let mut bytes = [0u8; BRANCH_BYTES];
+        put(&mut bytes, 0, &head(kind, key_id, &self.owner, self.branch));
+        put(&mut bytes, 8, &self.transaction.to_be_bytes());
+        put(&mut bytes, 16, &self.loop_hash.to_be_bytes());
+        let mac = mac(
+            &secret,
+            bytes.get(..BRANCH_SIGNED).unwrap_or_default(),
+            call_id,
+            initiator_tag,
+        );
+        put(&mut bytes, BRANCH_SIGNED, &mac);
+        let mut text = [0u8; BRANCH_TOKEN_CHARS];
+        BASE64URL_NOPAD.encode_mut(&bytes, &mut text);
+        text
+    }
+
+    /// Reads a branch parameter (cookie included) without believing it.
+    pub fn read(branch: &[u8]) -> Option<Unverified<BranchToken>> {
+        let text: &[u8; BRANCH_TOKEN_CHARS] =
+            branch.strip_prefix(BRANCH_COOKIE)?.try_into().ok()?;
+        let mut bytes = [0u8; BRANCH_BYTES];
+        BASE64URL_NOPAD.decode_mut(text, &mut bytes).ok()?;
+        let (kind, key_id, owner, branch) = read_head(&bytes)?;
+        let token = BranchToken {
+            owner,
+            kind: match kind {
+                KIND_STATEFUL => BranchKind::Stateful,
+                KIND_STATELESS => BranchKind::Stateless,
+                _ => return None,
+            },
+            branch,
+            transaction: u64::from_be_bytes(bytes.get(8..16)?.try_into().ok()?),
+            loop_hash: u32::from_be_bytes(bytes.get(16..20)?.try_into().ok()?),
+        };
+        let mut signed = [0u8; BRANCH_SIGNED];
+        signed.copy_from_slice(bytes.get(..BRANCH_SIGNED)?);
+        Some(Unverified {
+            token,
+            key_id,
+            signed,
+            signed_len: BRANCH_SIGNED,
+            mac: bytes.get(BRANCH_SIGNED..)?.try_into().ok()?,
+        })
+    }
+}
+
+impl RouteToken {
+    /// The token as written into our Record-Route URI.
+    pub fn sign(
+        &self,
+        keys: &Keys,
+        call_id: &[u8],
+        initiator_tag: &[u8],
+    ) -> [u8; ROUTE_TOKEN_CHARS] {
+        let (key_id, secret) = keys.signing();
+        let mut bytes = [0u8; ROUTE_BYTES];
+        put(
+            &mut bytes,
+            0,
+            &head(KIND_ROUTE, key_id, &self.owner, self.flags),
+        );
+        let mac = mac(
+            &secret,
+            bytes.get(..ROUTE_SIGNED).unwrap_or_default(),
+            call_id,
+            initiator_tag,
+        );
+        put(&mut bytes, ROUTE_SIGNED, &mac);
+        let mut text = [0u8; ROUTE_TOKEN_CHARS];
+        BASE64URL_NOPAD.encode_mut(&bytes, &mut text);
+        text
+    }
+
+    /// Reads the value of our Route parameter without believing it.
+    pub fn read(text: &[u8]) -> Option<Unverified<RouteToken>> {
+        let text: &[u8; ROUTE_TOKEN_CHARS] = text.try_into().ok()?;
+        let mut bytes = [0u8; ROUTE_BYTES];
+        BASE64URL_NOPAD.decode_mut(text, &mut bytes).ok()?;
+        let (kind, key_id, owner, flags) = read_head(&bytes)?;
+        if kind != KIND_ROUTE {
+            return None;
+        }
+        let mut signed = [0u8; BRANCH_SIGNED];
+        put(&mut signed, 0, bytes.get(..ROUTE_SIGNED)?);
+        let mac = bytes.get(ROUTE_SIGNED..)?.try_into().ok()?;
+        Some(Unverified {
+            token: RouteToken { owner, flags },
+            key_id,
+            signed,
+            signed_len: ROUTE_SIGNED,
+            mac,
+        })
+    }
+}
+
+/// A token that was read but not yet proven.
+#[derive(Clone, Copy, Debug)]
+pub struct Unverified<T> {
+    token: T,
+    key_id: u8,
+    signed: [u8; BRANCH_SIGNED],
+    signed_len: usize,
+    mac: [u8; 8],
+}
+
+impl<T: Copy> Unverified<T> {
+    /// The token, if we signed it for this Call-ID and this tag of the dialog's initiator.
+    pub fn verify(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> Option<T> {
+        let secret = keys.by_id(self.key_id)?;
+        let wanted = mac(
+            &secret,
+            self.signed.get(..self.signed_len)?,
+            call_id,
+            initiator_tag,
+        );
+        // WHY: compared as one number, so that the time says nothing about how much of it was right.
+        (u64::from_be_bytes(wanted) ^ u64::from_be_bytes(self.mac) == 0).then_some(self.token)
+    }
+}
+
+fn head(kind: u8, key_id: u8, owner: &Owner, last: u8) -> [u8; 8] {
+    let [node_high, node_low] = owner.node.to_be_bytes();
+    let [slot_high, slot_low] = owner.slot.to_be_bytes();
+    [
+        VERSION << 4 | kind,
+        key_id,
+        node_high,
+        node_low,
+        slot_high,
+        slot_low,
+        owner.generation,
+        last,
+    ]
+}
+
+fn read_head(bytes: &[u8]) -> Option<(u8, u8, Owner, u8)> {
+    let &[
+        version_kind,
+        key_id,
+        node_high,
+        node_low,
+        slot_high,
+        slot_low,
+        generation,
+        last,
+        ..,
+    ] = bytes
+    else {
+        return None;
+    };
+    if version_kind >> 4 != VERSION {
+        return None;
+    }
+    let slot = u16::from_be_bytes([slot_high, slot_low]);
+    if slot >= limits::SLOT_COUNT {
+        return None;
+    }
+    let owner = Owner {
+        node: u16::from_be_bytes([node_high, node_low]),
+        slot,
+        generation,
+    };
+    Some((version_kind & 0x0f, key_id, owner, last))
+}
+
+fn mac(secret: &Secret, signed: &[u8], call_id: &[u8], initiator_tag: &[u8]) -> [u8; 8] {
+    let all = KeyedHash::new(secret, Purpose::Signature)
+        .part(signed)
+        .part(call_id)
+        .part(initiator_tag)
+        .finish();
+    let mut first = [0u8; 8];
+    put(
+        &mut first,
+        0,
+        all.to_be_bytes().get(..8).unwrap_or_default(),
+    );
+    first
+}
+
+fn put(bytes: &mut [u8], at: usize, part: &[u8]) {
+    if let Some(area) = bytes.get_mut(at..at.saturating_add(part.len())) {
+        area.copy_from_slice(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    fn keys(ids: &[u8]) -> Keys {
+        let all: alloc::vec::Vec<_> = ids.iter().map(|&id| (id, Secret([id; 16]))).collect();
+        Keys::new(&all).unwrap()
+    }
+
+    fn branch_token() -> BranchToken {
+        BranchToken {
+            owner: Owner {
+                node: 513,
+                slot: 4_095,
+                generation: 7,
+            },
+            kind: BranchKind::Stateful,
+            branch: 3,
+            transaction: 0x0123_4567_89ab_cdef,
+            loop_hash: 0xdead_beef,
+        }
+    }
+
+    fn with_cookie(text: &[u8]) -> alloc::vec::Vec<u8> {
+        [BRANCH_COOKIE, text].concat()
+    }
+
+    #[test]
+    fn a_branch_token_comes_back() {
+        let keys = keys(&[1]);
+        let text = branch_token().sign(&keys, b"call@host", b"tag");
+        let read = BranchToken::read(&with_cookie(&text)).unwrap();
+        assert_eq!(
+            read.verify(&keys, b"call@host", b"tag"),
+            Some(branch_token())
+        );
+    }
+
+    #[test]
+    fn another_call_or_tag_or_key_does_not_verify() {
+        let text = with_cookie(&branch_token().sign(&keys(&[1]), b"call@host", b"tag"));
+        let read = BranchToken::read(&text).unwrap();
+        assert_eq!(read.verify(&keys(&[1]), b"call@host2", b"tag"), None);
+        assert_eq!(read.verify(&keys(&[1]), b"call@host", b"other"), None);
+        assert_eq!(read.verify(&keys(&[2]), b"call@host", b"tag"), None);
+    }
+
+    #[test]
+    fn every_changed_character_is_noticed() {
+        let keys = keys(&[1]);
+        let token = RouteToken {
+            owner: branch_token().owner,
+            flags: 0,
+        };
+        let text = token.sign(&keys, b"call", b"tag");
+        for at in 0..text.len() {
+            let mut forged = text;
+            let place = forged.get_mut(at).unwrap();
+            *place = if *place == b'A' { b'B' } else { b'A' };
+            let verified =
+                RouteToken::read(&forged).and_then(|read| read.verify(&keys, b"call", b"tag"));
+            assert_eq!(verified, None, "at {at}");
+        }
+    }
+
+    #[test]
+    fn an_older_key_still_verifies_and_the_first_signs() {
+        let old = keys(&[1]);
+        let both = keys(&[2, 1]);
+        let token = RouteToken {
+            owner: branch_token().owner,
+            flags: 0,
+        };
+        let by_old = RouteToken::read(&token.sign(&old, b"c", b"t")).unwrap();
+        assert_eq!(by_old.verify(&both, b"c", b"t"), Some(token));
+        let by_new = RouteToken::read(&token.sign(&both, b"c", b"t")).unwrap();
+        assert_eq!(by_new.verify(&old, b"c", b"t"), None);
+        assert_eq!(old.slot_secret(), both.slot_secret());
+    }
+
+    #[test]
+    fn a_route_token_is_no_branch_token() {
+        let text = RouteToken {
+            owner: branch_token().owner,
+            flags: 0,
+        }
+        .sign(&keys(&[1]), b"c", b"t");
+        assert!(BranchToken::read(&with_cookie(&text)).is_none());
+        assert!(BranchToken::read(b"z9hG4bK").is_none());
+        assert!(BranchToken::read(b"").is_none());
+    }
+}
