@@ -1,0 +1,204 @@
+//! What the socket drivers share: sends that wait, sends that failed, and errors that the network
+//! reported.
+//!
+//! A failed send says little: the pending error of a dead gateway surfaces on the next send to a
+//! healthy one. So the error queue is asked who is meant, and the send is repeated.
+
+use crate::frame::{Egress, NetworkError, NetworkErrorKind};
+use crate::stats::ShardStats;
+use engine_sys::send_slots::{SendSlots, SlotId};
+use engine_sys::{errno, error_queue};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+
+/// What to do about a send that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Try it again now: the error was somebody else's.
+    Repeat,
+    /// Try it again in the next exchange: the buffer is full.
+    Later,
+    /// Give it up; `own`: its destination is at fault.
+    GiveUp {
+        /// No report names another destination, so the error is this one's.
+        own: bool,
+    },
+}
+
+impl Failure {
+    /// `code` is the `errno`, `tries` counts earlier failures of this send, `reports` how many entries
+    /// the error queue held just now.
+    pub(super) fn judge(code: i32, tries: u8, reports: usize) -> Self {
+        if code == errno::EAGAIN || code == errno::ENOBUFS {
+            return if tries < FULL_TRIES_MAX {
+                Failure::Later
+            } else {
+                Failure::GiveUp { own: false }
+            };
+        }
+        match (tries, reports) {
+            (0, _) => Failure::Repeat,
+            (_, 0) => Failure::GiveUp { own: true },
+            (tries, _) if tries < PENDING_TRIES_MAX => Failure::Repeat,
+            _ => Failure::GiveUp { own: false },
+        }
+    }
+}
+
+/// Committed sends of one listener, in order.
+pub(super) struct SendQueue {
+    ids: Vec<SlotId>,
+    done: usize,
+    wildcard: bool,
+}
+
+impl SendQueue {
+    /// Room for `capacity` sends. On a `wildcard` socket each names its source address.
+    pub(super) fn new(capacity: usize, wildcard: bool) -> Self {
+        SendQueue {
+            ids: Vec::with_capacity(capacity),
+            done: 0,
+            wildcard,
+        }
+    }
+
+    /// Queues what was written into the reserved slot.
+    pub(super) fn commit(&mut self, slots: &mut SendSlots, egress: &Egress, length: usize) {
+        let source = egress
+            .local
+            .filter(|ip| self.wildcard && !ip.is_unspecified());
+        self.ids
+            .extend(slots.commit(egress.listener, egress.peer, source, length));
+    }
+
+    /// What is still to be sent.
+    pub(super) fn waiting(&self) -> &[SlotId] {
+        self.ids.get(self.done..).unwrap_or_default()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting().is_empty()
+    }
+
+    /// The first `count` were accepted by the kernel.
+    pub(super) fn sent(&mut self, count: usize, slots: &mut SendSlots, stats: &ShardStats) {
+        let from = self.done;
+        self.done += count;
+        let mut bytes = 0;
+        for id in self.ids.get(from..self.done).unwrap_or_default() {
+            bytes += slots.length(*id) as u64;
+            slots.release(*id);
+        }
+        stats.frames_out.add(count as u64);
+        stats.bytes_out.add(bytes);
+    }
+
+    /// The first one is given up.
+    pub(super) fn give_up(&mut self, slots: &mut SendSlots, stats: &ShardStats) {
+        if let Some(id) = self.waiting().first() {
+            slots.release(*id);
+            self.done += 1;
+            stats.send_failed.add(1);
+        }
+    }
+
+    /// Forgets what is done.
+    pub(super) fn settle(&mut self) {
+        self.ids.drain(..self.done);
+        self.done = 0;
+    }
+}
+
+/// Errors to be told to the application.
+pub(super) struct Reports(VecDeque<NetworkError>);
+
+impl Reports {
+    pub(super) fn new() -> Self {
+        Reports(VecDeque::with_capacity(REPORTS_MAX))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<NetworkError> {
+        self.0.pop_front()
+    }
+
+    /// Takes what a socket's error queue holds; returns how many entries.
+    pub(super) fn drain(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        listener: usize,
+        stats: &ShardStats,
+    ) -> usize {
+        let mut found = 0;
+        while self.0.len() < REPORTS_MAX
+            && let Some(error) = error_queue::next(socket)
+        {
+            found += 1;
+            self.push_own(listener, error.destination, error.errno, stats);
+        }
+        found
+    }
+
+    /// Adds an error that a call itself returned.
+    pub(super) fn push_own(
+        &mut self,
+        listener: usize,
+        peer: SocketAddr,
+        code: i32,
+        stats: &ShardStats,
+    ) {
+        if self.0.len() < REPORTS_MAX {
+            stats.network_errors.add(1);
+            self.0.push_back(NetworkError {
+                listener: u16::try_from(listener).unwrap_or(u16::MAX),
+                peer,
+                kind: NetworkErrorKind::from_errno(code),
+            });
+        }
+    }
+}
+
+/// Errors that wait to be told. WHY: what does not fit stays in the socket's queue until next time.
+const REPORTS_MAX: usize = 256;
+/// Exchanges in which a send finds the socket's buffer full before it is given up.
+const FULL_TRIES_MAX: u8 = 8;
+/// Pending errors of others that one send may meet before it is given up.
+const PENDING_TRIES_MAX: u8 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_send_is_repeated_for_others_errors_and_given_up_for_its_own() {
+        let refused = errno::ECONNREFUSED;
+        assert_eq!(Failure::judge(refused, 0, 1), Failure::Repeat);
+        assert_eq!(
+            Failure::judge(refused, 0, 0),
+            Failure::Repeat,
+            "another socket of the group may have it"
+        );
+        assert_eq!(Failure::judge(refused, 1, 3), Failure::Repeat);
+        assert_eq!(
+            Failure::judge(refused, 4, 1),
+            Failure::GiveUp { own: false }
+        );
+        assert_eq!(
+            Failure::judge(errno::ENETUNREACH, 1, 0),
+            Failure::GiveUp { own: true }
+        );
+    }
+
+    #[test]
+    fn a_full_buffer_is_waited_for_and_is_nobodys_fault() {
+        assert_eq!(Failure::judge(errno::EAGAIN, 0, 0), Failure::Later);
+        assert_eq!(
+            Failure::judge(errno::ENOBUFS, 8, 0),
+            Failure::GiveUp { own: false }
+        );
+    }
+}

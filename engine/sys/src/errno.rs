@@ -1,0 +1,6 @@
+//! The few `errno` values that the engine tells apart.
+
+pub use libc::{
+    EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EINTR,
+    EMSGSIZE, ENETDOWN, ENETUNREACH, ENOBUFS, EPERM, ETIME,
+};
