@@ -23,9 +23,9 @@ class Kamailio(Process):
             words += ["-l", f"udp:{sip.hostport(address)}"]
         run_folder = folder / f"{name}-run"
         run_folder.mkdir(exist_ok=True)
-        # WHY: two children are enough, and -x tlsf keeps the shared memory of several instances small and apart.
+        # WHY: one child keeps messages in order, and -x tlsf keeps the shared memory of several instances small and apart.
         super().__init__(folder, name, [
-            *prefix, "kamailio", "-DD", "-E", "-m", "256", "-M", "8", "-n", "2", "-x", "tlsf", "-f", FOLDER / file,
+            *prefix, "kamailio", "-DD", "-E", "-m", "256", "-M", "8", "-n", "1", "-x", "tlsf", "-f", FOLDER / file,
             "-Y", run_folder, "-P", run_folder / "pid", *words,
         ])
 
