@@ -1,0 +1,22 @@
+//! Tandem's load generator: callers and gateways on Tandem's own drivers and parser.
+//!
+//! A shard (`station`) serves both ends: a datagram goes by its listener to the callers
+//! ([`caller`]) or the gateways ([`gateway`]) of that shard, which talk to the world through
+//! [`wire::Wire`]. The main thread (`run`) starts the shards, adds up what they count and prints it
+//! ([`report`]).
+
+#![forbid(unsafe_code)]
+
+pub mod back_off;
+pub mod caller;
+pub mod duration;
+pub mod gateway;
+pub mod identity;
+#[cfg(test)]
+mod loopback;
+pub mod message;
+pub mod parked;
+pub mod report;
+pub mod schedule;
+pub mod slab;
+pub mod wire;
