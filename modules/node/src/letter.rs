@@ -11,12 +11,11 @@
 //! | `Install` | control | every shard | `Retired` with the tables that it replaced |
 //! | `Snapshot` | control | every shard | the same box, filled |
 //! | `Serve` | control | every shard | |
-//! | `Stop` | control | every shard | |
 //! | `Gateway` | the shard that learnt it | every other shard and control | |
 //! | `Question` | a shard | DNS lane | `Answer` in the same box |
 //! | `Log` | a shard | log lane | |
 //!
-//! Errors of the network need no letter: the engine tells every shard.
+//! Errors of the network and the end of the process need no letter: the engine tells every shard.
 
 use crate::log::ShardEvent;
 use crate::snapshot::ShardSnapshot;
@@ -48,8 +47,6 @@ pub enum Letter {
     Snapshot(Box<ShardSnapshot>),
     /// From now on serve like this.
     Serve(Serving),
-    /// Finish: nothing new is taken in, the loop ends. The last letter that a shard gets.
-    Stop,
     /// A gateway's probe was answered or missed, or its breaker moved.
     Gateway(GatewayEvent),
     /// What are this host's addresses?

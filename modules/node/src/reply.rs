@@ -1,0 +1,146 @@
+//! What the control socket answers with: the same types on the side of the server, which fills them,
+//! and of the commands, which show them. Their JSON is the contract with scripts; fields are added,
+//! never renamed.
+
+use crate::disk::AdminEntry;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// One address of one gateway: a line of `tandem gateways`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GatewayRow {
+    /// Its set.
+    pub set: String,
+    /// Its name in the file.
+    pub name: String,
+    /// Where it is; none while its name has no address.
+    pub address: Option<String>,
+    /// Its share as configured.
+    pub weight: u32,
+    /// For the algorithm `priority`.
+    pub priority: u32,
+    /// up, trying, down, draining, disabled or unresolved.
+    pub state: String,
+    /// Why it is in that state.
+    pub why: String,
+    /// Since when: microseconds since 1970 (UTC).
+    pub since: u64,
+    /// Calls sent there since the process started.
+    pub carried: u64,
+    /// Calls that stand now.
+    pub active: u64,
+    /// Calls sent there that it did not take: no response, unreachable, or a code that moved the call on.
+    pub failed: u64,
+    /// Time that the last answered probe took, in microseconds.
+    pub probe_micros: Option<u64>,
+    /// Responses from it that were not believed: forged branches and strange addresses.
+    pub refused_responses: u64,
+    /// An operator's decision about it.
+    pub admin: Option<AdminEntry>,
+}
+
+/// `tandem gateways`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gateways {
+    /// In the order of the file.
+    pub gateways: Vec<GatewayRow>,
+    /// Decisions about gateways that the configuration does not have now.
+    pub absent: BTreeMap<String, AdminEntry>,
+}
+
+/// A refused address: a line of `tandem sources --unknown`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownSource {
+    /// The address.
+    pub address: String,
+    /// Requests refused.
+    pub count: u64,
+    /// The first: microseconds since 1970 (UTC).
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+    /// From of the last one, cut to a bound, bytes that are no text replaced.
+    pub from: String,
+    /// To of the last one.
+    pub to: String,
+}
+
+/// `tandem sources --unknown`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownSources {
+    /// The most frequent first.
+    pub unknown: Vec<UnknownSource>,
+}
+
+/// One figure of `tandem stats`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// Its Prometheus name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its value, in the unit that its name says.
+    pub value: f64,
+}
+
+/// `tandem stats`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Version of the program.
+    pub version: String,
+    /// Seconds since the process started.
+    pub uptime_seconds: u64,
+    /// How new requests are served: normal, leaving or refusing.
+    pub serving: String,
+    /// Builds of the tables since start.
+    pub generation: u64,
+    /// Threads that carry traffic.
+    pub shards: usize,
+    /// Shards that did not answer in time; their figures are missing.
+    pub silent_shards: Vec<u8>,
+    /// io_uring or mmsg.
+    pub driver: String,
+    /// All figures.
+    pub figures: Vec<Figure>,
+}
+
+/// `tandem reload`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reload {
+    /// Where the configuration came from: a path, or "previous".
+    pub from: String,
+    /// What changed and holds now, a line each.
+    pub changed: Vec<String>,
+    /// What changed in the file and holds after a restart only, a line each.
+    pub needs_restart: Vec<String>,
+    /// Warnings about the file, as text.
+    pub warnings: String,
+    /// Number of the tables that hold now.
+    pub generation: u64,
+}
+
+/// `tandem drain`, `tandem undrain`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// How new requests are served from now on: normal, leaving or refusing.
+    pub serving: String,
+    /// Seconds until new calls get 503; none when they do already, or nothing drains.
+    pub refusing_in_seconds: Option<u64>,
+}
+
+/// A gateway was disabled, enabled or drained.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayChanged {
+    /// Its name.
+    pub name: String,
+    /// Decision before: enabled, draining or disabled.
+    pub before: String,
+    /// Decision now.
+    pub now: String,
+}
+
+/// Parameters as JSON; none of these types can fail to be written.
+pub fn to_value(reply: &impl Serialize) -> Value {
+    serde_json::to_value(reply).unwrap_or(Value::Null)
+}
