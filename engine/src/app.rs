@@ -3,7 +3,7 @@
 
 use crate::frame::{Frame, NetworkError, ShardId};
 use crate::outbox::Outbox;
-use crate::time::Now;
+use crate::time::{Mono, Now};
 
 /// What runs on a shard. One value a shard; never called by two threads.
 ///
@@ -42,6 +42,13 @@ pub trait App {
 
     /// A letter arrived from another shard or a lane.
     fn on_letter(&mut self, now: Now, letter: Self::Letter, out: &mut Outbox<'_, Self::Letter>);
+
+    /// A moment at which the shard must turn although no timer is due, for work that the wheel's tick
+    /// of a millisecond is too coarse for. Asked before each wait; the work is done in
+    /// [`App::on_turn_end`].
+    fn wake_at(&self) -> Option<Mono> {
+        None
+    }
 
     /// Once per turn of the loop, after everything else.
     fn on_turn_end(&mut self, now: Now, out: &mut Outbox<'_, Self::Letter>) {
