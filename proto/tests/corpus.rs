@@ -22,7 +22,9 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn every_file_of_the_corpus() {
-    let Some(directory) = std::env::var_os("SIP_CORPUS_DIR") else { return };
+    let Some(directory) = std::env::var_os("SIP_CORPUS_DIR") else {
+        return;
+    };
     let mut found = Vec::new();
     files(Path::new(&directory), &mut found);
     assert!(!found.is_empty(), "no file under {}", directory.display());

@@ -102,3 +102,61 @@ fn ipv6(bytes: &[u8]) -> Option<Ipv6Addr> {
         .parse()
         .ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses() {
+        let v6 = |text: &str| text.parse().ok().map(Host::V6);
+        assert_eq!(
+            Host::parse(b"a-b.Example.com"),
+            Some(Host::Name(b"a-b.Example.com"))
+        );
+        assert_eq!(
+            Host::parse(b"sip_1.example"),
+            Some(Host::Name(b"sip_1.example"))
+        );
+        assert_eq!(
+            Host::parse(b"192.0.2.1"),
+            Some(Host::V4([192, 0, 2, 1].into()))
+        );
+        assert_eq!(Host::parse(b"[2001:db8::1]"), v6("2001:db8::1"));
+        assert_eq!(
+            Host::parse(b"[2001:db8:::192.0.2.1]"),
+            v6("2001:db8::192.0.2.1")
+        );
+        assert_eq!(Host::parse_loosely(b"2001:db8::1"), v6("2001:db8::1"));
+        for refused in [
+            "",
+            "[",
+            "[]",
+            "[1.2.3.4]",
+            "[::1",
+            "::1",
+            "192.0.2.256",
+            "192.0.2",
+            "1",
+            "a b",
+            "[::::1]",
+            "[fe80::1%1]",
+        ] {
+            assert_eq!(Host::parse(refused.as_bytes()), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn one_address_has_many_spellings() {
+        let same = |one: &[u8], two: &[u8]| {
+            Host::parse(one)
+                .zip(Host::parse(two))
+                .is_some_and(|(one, two)| one.eq_ignore_case(&two))
+        };
+        assert!(same(b"[::ffff:192.0.2.1]", b"192.0.2.1"));
+        assert!(same(b"[2001:DB8:0:0::1]", b"[2001:db8::1]"));
+        assert!(same(b"Example.COM", b"example.com"));
+        assert!(!same(b"example.com", b"example.org"));
+        assert!(!same(b"192.0.2.1", b"example.org"));
+    }
+}

@@ -30,12 +30,16 @@ mod method;
 mod name;
 mod name_addr;
 mod parse;
+#[cfg(test)]
+mod parse_tests;
 mod scan;
 mod span;
 mod start_line;
 mod transport;
 mod uri;
 mod uri_equivalence;
+#[cfg(test)]
+mod uri_tests;
 mod validate;
 mod via;
 mod view;

@@ -8,6 +8,7 @@ use super::list::{Place, Values};
 use super::name::HeaderName;
 use super::span::Span;
 use super::view::Message;
+use core::iter::Peekable;
 
 /// One value of such a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,48 @@ impl<'m> Iterator for NameAddrs<'m> {
             address.alone = place.alone;
             address.removal = place.removal;
         })
+    }
+}
+
+/// What to cut to take off the first values: one span a line.
+pub(super) struct Removals<'m> {
+    message: Message<'m>,
+    values: Peekable<NameAddrs<'m>>,
+    left: usize,
+}
+
+impl<'m> Removals<'m> {
+    pub(super) fn new(message: &Message<'m>, name: HeaderName, count: usize) -> Removals<'m> {
+        Removals {
+            message: *message,
+            values: NameAddrs::new(message, name).peekable(),
+            left: count,
+        }
+    }
+}
+
+impl Iterator for Removals<'_> {
+    type Item = Span;
+
+    fn next(&mut self) -> Option<Span> {
+        self.left = self.left.checked_sub(1)?;
+        let first = self.values.next()?.ok()?;
+        while let Some(Ok(following)) = self.values.peek() {
+            if following.field != first.field {
+                break;
+            }
+            if self.left == 0 {
+                return Some(Span {
+                    start: first.value.start,
+                    end: following.value.start,
+                });
+            }
+            self.left -= 1;
+            self.values.next();
+        }
+        // No value of this line stays.
+        let field = self.message.fields().get(usize::from(first.field))?;
+        Some(field.line)
     }
 }
 
@@ -182,4 +225,149 @@ fn finish<'m>(
         removal: Span::at(0),
         bracketed,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::message::Arena;
+    use std::format;
+    use std::vec::Vec;
+
+    fn with<T>(headers: &str, check: impl FnOnce(&Message<'_>) -> T) -> T {
+        let text = format!("OPTIONS sip:a@b.example SIP/2.0\r\n{headers}\r\n\r\n");
+        let mut arena = Arena::new();
+        check(&Message::parse(text.as_bytes(), &mut arena).unwrap())
+    }
+
+    fn fault(value: &str) -> Fault {
+        with(&format!("From: {value}"), |message| {
+            message.from().unwrap_err().fault
+        })
+    }
+
+    #[test]
+    fn display_names_brackets_and_parameters() {
+        let from = |value: &str, expected: (&str, &str, &str, &str, bool)| {
+            with(&format!("f: {value}"), |message| {
+                let from = message.from().unwrap();
+                let text = |octets: &[u8]| std::string::String::from_utf8(octets.to_vec()).unwrap();
+                let said = (
+                    text(from.display),
+                    text(from.uri),
+                    text(from.params),
+                    text(from.tag()),
+                    from.bracketed,
+                );
+                let (display, uri, params, tag, bracketed) = expected;
+                assert_eq!(
+                    said,
+                    (
+                        display.into(),
+                        uri.into(),
+                        params.into(),
+                        tag.into(),
+                        bracketed
+                    ),
+                    "{value}"
+                );
+                assert_eq!(message.from_tag(), from.tag());
+            });
+        };
+        from("sip:a@b;tag=1", ("", "sip:a@b", ";tag=1", "1", false));
+        from("<sip:a@b;tag=2>", ("", "sip:a@b;tag=2", "", "", true));
+        from(
+            "<sip:a@b;x> ; Tag = 1 ;y",
+            ("", "sip:a@b;x", "; Tag = 1 ;y", "1", true),
+        );
+        from(
+            "A. B.  <tel:+1>;x=\";tag=9\";tag=1",
+            ("A. B.", "tel:+1", ";x=\";tag=9\";tag=1", "1", true),
+        );
+        from(
+            "\"a \\\"<sip:x@y>;tag=z\" <sip:a@b>",
+            ("\"a \\\"<sip:x@y>;tag=z\"", "sip:a@b", "", "", true),
+        );
+        from("\"\"<sip:a,b?c@d>", ("\"\"", "sip:a,b?c@d", "", "", true));
+    }
+
+    #[test]
+    fn what_is_refused() {
+        assert_eq!(fault(""), Fault::Uri);
+        assert_eq!(fault("<>"), Fault::Uri);
+        assert_eq!(fault("*"), Fault::Uri);
+        assert_eq!(fault("sip:"), Fault::Uri);
+        assert_eq!(fault("1sip:a"), Fault::Uri);
+        assert_eq!(fault("a@b"), Fault::Uri);
+        assert_eq!(fault("<sip:a@b"), Fault::Uri);
+        assert_eq!(fault("< sip:a@b>"), Fault::Uri);
+        assert_eq!(fault("<sip:a b@c>"), Fault::Uri);
+        assert_eq!(fault("sip:a@b?c=d"), Fault::Uri);
+        assert_eq!(fault("a, b <sip:a@b>"), Fault::Uri);
+        assert_eq!(fault("\"a <sip:a@b>"), Fault::QuotedString);
+        assert_eq!(fault("\"a\" b <sip:a@b>"), Fault::DisplayName);
+        assert_eq!(fault("<sip:a@b> c"), Fault::Trailing);
+        assert_eq!(fault("<sip:a@b>;"), Fault::Parameter);
+        assert_eq!(fault("<sip:a@b>;tag"), Fault::Parameter);
+        assert_eq!(fault("<sip:a@b>;tag=1;tag=2"), Fault::RepeatedParameter);
+        assert_eq!(fault("<sip:a@b>, <sip:c@d>"), Fault::Trailing);
+    }
+
+    #[test]
+    fn a_star_is_a_contact_of_its_own() {
+        with("Contact: *", |message| {
+            let star = message
+                .name_addrs(HeaderName::Contact)
+                .next()
+                .unwrap()
+                .unwrap();
+            assert_eq!((star.uri, star.alone), (&b"*"[..], true));
+        });
+        with("Contact: *, <sip:a@b>", |message| {
+            assert!(
+                message
+                    .name_addrs(HeaderName::Contact)
+                    .next()
+                    .unwrap()
+                    .is_err()
+            );
+        });
+    }
+
+    #[test]
+    fn removals_take_lines_and_parts_of_lines() {
+        let routes = "Route: <sip:1>\r\nX: y\r\nRoute: <sip:2> , <sip:3>,<sip:4>\r\nRoute: <sip:5>";
+        let after = |count: usize| {
+            with(routes, |message| {
+                let mut kept = message.bytes().to_vec();
+                for span in message
+                    .removals(HeaderName::Route, count)
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .rev()
+                {
+                    kept.drain(usize::from(span.start)..usize::from(span.end));
+                }
+                let text = std::string::String::from_utf8(kept).unwrap();
+                text.strip_prefix("OPTIONS sip:a@b.example SIP/2.0\r\n")
+                    .unwrap()
+                    .replace("\r\n", "|")
+            })
+        };
+        assert_eq!(
+            after(0),
+            "Route: <sip:1>|X: y|Route: <sip:2> , <sip:3>,<sip:4>|Route: <sip:5>||"
+        );
+        assert_eq!(
+            after(1),
+            "X: y|Route: <sip:2> , <sip:3>,<sip:4>|Route: <sip:5>||"
+        );
+        assert_eq!(after(2), "X: y|Route: <sip:3>,<sip:4>|Route: <sip:5>||");
+        assert_eq!(after(3), "X: y|Route: <sip:4>|Route: <sip:5>||");
+        assert_eq!(after(4), "X: y|Route: <sip:5>||");
+        assert_eq!(after(5), "X: y||");
+        assert_eq!(after(9), "X: y||");
+    }
 }

@@ -224,3 +224,133 @@ fn take_parameter<'m>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::message::Arena;
+    use std::format;
+    use std::vec::Vec;
+
+    fn with<T>(headers: &str, check: impl FnOnce(&Message<'_>) -> T) -> T {
+        let text = format!("OPTIONS sip:a@b.example SIP/2.0\r\n{headers}\r\n\r\n");
+        let mut arena = Arena::new();
+        check(&Message::parse(text.as_bytes(), &mut arena).unwrap())
+    }
+
+    fn fault(value: &str) -> Fault {
+        with(&format!("Via: {value}"), |message| {
+            message.vias().find_map(Result::err).unwrap().fault
+        })
+    }
+
+    #[test]
+    fn every_part_is_found_with_its_place() {
+        with(
+            "v: SIP/2.0/UDP 192.0.2.1:5070;rport=5071 ; received=192.0.2.9;branch=z9hG4bKx;maddr=m.example;ttl=1;z",
+            |message| {
+                let via = message.top_via().unwrap();
+                assert_eq!(via.transport, Transport::Udp);
+                assert_eq!((via.host_bytes, via.port), (&b"192.0.2.1"[..], Some(5070)));
+                assert_eq!(via.branch, b"z9hG4bKx");
+                assert!(via.has_cookie() && via.alone);
+                assert_eq!(via.rport, Rport::Port(5071));
+                assert_eq!(via.rport_span.of(message.bytes()), b";rport=5071");
+                assert_eq!(
+                    via.received_span.of(message.bytes()),
+                    b"; received=192.0.2.9"
+                );
+                assert_eq!(via.received, Host::parse(b"192.0.2.9"));
+                assert_eq!(via.maddr, Some(Host::Name(b"m.example")));
+                assert_eq!(via.removal, message.fields()[0].line);
+            },
+        );
+    }
+
+    #[test]
+    fn parameters_to_add_have_a_place() {
+        with(
+            "Via: SIP/2.0/TLS h.example;branch=1 \r\n , SIP/2.0/UDP i",
+            |message| {
+                let via = message.top_via().unwrap();
+                assert_eq!((via.rport, via.received), (Rport::Absent, None));
+                assert_eq!(via.rport_span, Span::at(via.value.end));
+                assert_eq!(via.received_span, Span::at(via.value.end));
+                assert_eq!(
+                    via.value.of(message.bytes()),
+                    b"SIP/2.0/TLS h.example;branch=1"
+                );
+                assert_eq!(
+                    via.removal.of(message.bytes()),
+                    b"SIP/2.0/TLS h.example;branch=1 \r\n , "
+                );
+                assert_eq!(via.sent_by_port(), 5061);
+                assert!(!via.has_cookie());
+            },
+        );
+        with("Via: SIP/2.0/UDP h;rport;branch=1", |message| {
+            let via = message.top_via().unwrap();
+            assert_eq!(
+                (via.rport, via.rport_span.of(message.bytes())),
+                (Rport::Empty, &b";rport"[..])
+            );
+        });
+    }
+
+    #[test]
+    fn values_over_lines_and_commas() {
+        with(
+            "Via: SIP/2.0/UDP a;x=\"1,2\", SIP/2.0/TCP b\r\nFrom: <sip:c>\r\nVia: SIP/2.0/WSS [::1]:1 (a, comment)",
+            |message| {
+                let vias: Vec<_> = message.vias().map(Result::unwrap).collect();
+                let said: Vec<_> = vias
+                    .iter()
+                    .map(|via| (via.host_bytes, via.field, via.alone))
+                    .collect();
+                assert_eq!(
+                    said,
+                    [(&b"a"[..], 0, false), (b"b", 0, false), (b"[::1]", 2, true)]
+                );
+                assert_eq!(vias[1].removal.of(message.bytes()), b", SIP/2.0/TCP b");
+                assert_eq!(vias[2].transport, Transport::Wss);
+            },
+        );
+    }
+
+    #[test]
+    fn what_is_refused() {
+        assert_eq!(fault(""), Fault::Protocol);
+        assert_eq!(fault("SIP/2.0 a"), Fault::Protocol);
+        assert_eq!(fault("SIP/2.0/UDP"), Fault::Protocol);
+        assert_eq!(fault("SIP/2.0/UDP ;branch=1"), Fault::Host);
+        assert_eq!(fault("SIP/2.0/UDP 2001:db8::1"), Fault::Host);
+        assert_eq!(fault("SIP/2.0/UDP a:65536"), Fault::Port);
+        assert_eq!(fault("SIP/2.0/UDP a:0"), Fault::Port);
+        assert_eq!(fault("SIP/2.0/UDP a:"), Fault::Port);
+        assert_eq!(fault("SIP/2.0/UDP a:4294967301"), Fault::Port);
+        assert_eq!(fault("SIP/2.0/UDP a;rport=x"), Fault::Port);
+        assert_eq!(fault("SIP/2.0/UDP a;branch="), Fault::Parameter);
+        assert_eq!(fault("SIP/2.0/UDP a;branch"), Fault::Parameter);
+        assert_eq!(fault("SIP/2.0/UDP a;"), Fault::Parameter);
+        assert_eq!(
+            fault("SIP/2.0/UDP a;branch=1;branch=2"),
+            Fault::RepeatedParameter
+        );
+        assert_eq!(fault("SIP/2.0/UDP a;x=\"1"), Fault::QuotedString);
+        assert_eq!(fault("SIP/2.0/UDP a b"), Fault::Trailing);
+        assert_eq!(fault("SIP/2.0/UDP a,"), Fault::Empty);
+        assert_eq!(fault("SIP/2.0/UDP a,,SIP/2.0/UDP b"), Fault::Protocol);
+    }
+
+    #[test]
+    fn the_walk_ends_after_an_error() {
+        with(
+            "Via: SIP/2.0/UDP a;, SIP/2.0/UDP b\r\nVia: SIP/2.0/UDP c",
+            |message| {
+                assert_eq!(message.vias().count(), 1);
+            },
+        );
+    }
+}

@@ -6,7 +6,7 @@ use super::error::{Fault, HeaderError, ParseError};
 use super::lex::decimal;
 use super::method::Method;
 use super::name::HeaderName;
-use super::name_addr::{NameAddr, NameAddrs};
+use super::name_addr::{NameAddr, NameAddrs, Removals};
 use super::span::Span;
 use super::start_line::StartLine;
 use super::via::{Via, Vias};
@@ -290,6 +290,12 @@ impl<'m> Message<'m> {
         name: HeaderName,
     ) -> impl Iterator<Item = Result<NameAddr<'m>, HeaderError>> + use<'m> {
         NameAddrs::new(self, name)
+    }
+
+    /// What to cut to take off the first `count` values of such a header: ascending spans, whole lines
+    /// where no value of the line stays. For the Routes that name us (RFC 3261 §16.4).
+    pub fn removals(&self, name: HeaderName, count: usize) -> impl Iterator<Item = Span> + use<'m> {
+        Removals::new(self, name, count)
     }
 
     /// The comma-separated tokens of Require, Proxy-Require, Supported, Allow and the like, over all

@@ -160,3 +160,62 @@ impl core::fmt::Write for Writer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use std::format;
+    use std::string::String;
+
+    fn written(write: impl FnOnce(&mut Writer<'_>)) -> String {
+        let mut room = [0; 128];
+        let mut out = Writer::new(&mut room);
+        write(&mut out);
+        let text = String::from_utf8(out.written().to_vec()).unwrap();
+        assert_eq!(out.finish(), Ok(text.len()));
+        text
+    }
+
+    #[test]
+    fn numbers_and_addresses() {
+        for number in [0, 9, 10, 4_294_967_296, u64::MAX] {
+            assert_eq!(written(|out| out.decimal(number)), format!("{number}"));
+        }
+        assert_eq!(written(|out| out.hex(0xfe_dcba, 4)), "dcba");
+        assert_eq!(written(|out| out.hex(0xa, 16)), "000000000000000a");
+        assert_eq!(written(|out| out.hex(0xa, 0)), "");
+        assert_eq!(
+            written(|out| out.ip([192, 0, 2, 255].into())),
+            "192.0.2.255"
+        );
+        let v6: IpAddr = "2001:db8::1".parse().unwrap();
+        assert_eq!(written(|out| out.ip(v6)), "[2001:db8::1]");
+        assert_eq!(written(|out| out.ip_bare(v6)), "2001:db8::1");
+        assert_eq!(
+            written(|out| out.sent_by((v6, 5060).into())),
+            "[2001:db8::1]:5060"
+        );
+        let widest: IpAddr = "1111:2222:3333:4444:5555:6666:7777:8888".parse().unwrap();
+        assert_eq!(
+            written(|out| out.sent_by((widest, 65535).into())),
+            format!("[{widest}]:65535")
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_remembered() {
+        let mut room = [0; 3];
+        let mut out = Writer::new(&mut room);
+        out.put(b"ab");
+        out.put(b"cd");
+        out.put(b"e");
+        assert_eq!(out.written(), b"ab", "nothing is written after a gap");
+        assert_eq!(out.finish(), Err(Overflow));
+        let mut out = Writer::new(&mut room);
+        out.put(b"abc");
+        out.put(b"");
+        assert_eq!(out.finish(), Ok(3));
+    }
+}

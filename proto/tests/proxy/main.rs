@@ -1,0 +1,15 @@
+//! The proxy of RFC 3261 §16 on a table, under a virtual clock: no socket, no thread, no sleep.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![allow(missing_docs, reason = "tests")]
+
+mod ask;
+mod call;
+mod cancel;
+mod failover;
+mod fork;
+mod in_dialog;
+mod non_invite;
+mod own;
+mod refuse;
+mod rig;
+mod stateless;

@@ -1,0 +1,378 @@
+//! A proxy on a table: a scripted policy, an outbox that remembers, a clock that is moved by hand.
+
+use proto::hash::Secret;
+use proto::message::{Arena, Host, Message, Transport, Writer};
+use proto::policy::*;
+use proto::proxy::*;
+use proto::time::{Micros, Mono, Now, Wall};
+use proto::token::Keys;
+use proto::transaction::{TimerHandle, TimerToken, Timers};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+pub const CALLER: &str = "127.0.0.1:5090";
+pub const PROXY: &str = "127.0.0.1:5060";
+
+/// What the scripted policy answers, one after the other.
+#[derive(Clone, Debug)]
+pub enum Say {
+    Forward(Vec<&'static str>),
+    Stateless(&'static str),
+    Reply(u16),
+    Ask(u64),
+    Drop,
+}
+
+#[derive(Default)]
+pub struct Script {
+    /// For points 1 and 5.
+    pub verdicts: VecDeque<Say>,
+    /// For point 4: the next targets; none left: send the best.
+    pub advances: VecDeque<Vec<&'static str>>,
+    pub last_503: Option<u16>,
+    pub no_response_ms: u64,
+    pub stranger: bool,
+    pub refuse_branch: bool,
+    pub proofs: Vec<Proof>,
+    pub answers: Vec<Option<Answer>>,
+    pub responses: Vec<(u32, u16)>,
+    pub silences: Vec<(u32, Outcome)>,
+    pub bests: Vec<Outcome>,
+    pub ends: Vec<u16>,
+    pub own: Vec<(u64, Outcome)>,
+}
+
+pub fn gateway_number(address: &str) -> u32 {
+    address.rsplit(':').next().unwrap().parse().unwrap()
+}
+
+impl Script {
+    fn target(&self, address: &str) -> Target {
+        Target {
+            gateway: gateway_number(address),
+            listener: 0,
+            next_hop: address.parse().unwrap(),
+            flow: 0,
+            no_response: Micros::from_millis(self.no_response_ms),
+        }
+    }
+
+    fn fill(&self, targets: &mut TargetSet, addresses: &[&'static str]) {
+        targets.clear();
+        for address in addresses {
+            let target = self.target(address);
+            assert!(targets.push_with_uri(target, |out| {
+                out.put(b"sip:called@");
+                out.put(address.as_bytes());
+            }));
+        }
+    }
+
+    fn say(&mut self, targets: &mut TargetSet) -> Verdict<&'static str> {
+        match self
+            .verdicts
+            .pop_front()
+            .expect("a verdict for every request")
+        {
+            Say::Forward(addresses) => {
+                self.fill(targets, &addresses);
+                Verdict::Forward
+            }
+            Say::Stateless(address) => {
+                self.fill(targets, &[address]);
+                Verdict::ForwardStateless
+            }
+            Say::Reply(status) => Verdict::Reply {
+                status,
+                reason: "script",
+            },
+            Say::Ask(ms) => Verdict::Ask {
+                question: Question::Module(7),
+                deadline: Micros::from_millis(ms),
+            },
+            Say::Drop => Verdict::Drop("script"),
+        }
+    }
+}
+
+impl Policy for Script {
+    type Note = u32;
+    type Reason = &'static str;
+
+    fn admit(&mut self, _: &Message<'_>, _: &Endpoint, _: Now) -> Option<Refusal<&'static str>> {
+        self.stranger.then_some(Refusal::Drop("stranger"))
+    }
+    fn new_request(
+        &mut self,
+        _: &Inbound<'_>,
+        _: &mut u32,
+        answer: Option<Answer>,
+        targets: &mut TargetSet,
+        _: Now,
+    ) -> Verdict<&'static str> {
+        self.answers.push(answer);
+        self.say(targets)
+    }
+    fn branch(&mut self, _: &[u8], _: &Target, note: &mut u32, _: Now) -> bool {
+        *note += 1;
+        !self.refuse_branch
+    }
+    fn response(
+        &mut self,
+        response: &Message<'_>,
+        context: &ResponseContext<'_>,
+        _: &mut u32,
+        _: Now,
+    ) {
+        self.responses
+            .push((context.target.gateway, response.status()));
+    }
+    fn silence(&mut self, target: &Target, outcome: Outcome, _: &mut u32, _: Now) {
+        self.silences.push((target.gateway, outcome));
+    }
+    fn best_response(
+        &mut self,
+        _: &Inbound<'_>,
+        best: Outcome,
+        _: &mut u32,
+        targets: &mut TargetSet,
+        _: Now,
+    ) -> Choice {
+        self.bests.push(best);
+        match self.advances.pop_front() {
+            Some(addresses) => {
+                self.fill(targets, &addresses);
+                Choice::Advance
+            }
+            None => Choice::Send {
+                status: self.last_503.filter(|_| best.status() == 503),
+            },
+        }
+    }
+    fn in_dialog(
+        &mut self,
+        _: &Inbound<'_>,
+        proof: Proof,
+        _: &mut u32,
+        answer: Option<Answer>,
+        targets: &mut TargetSet,
+        _: Now,
+    ) -> Verdict<&'static str> {
+        self.proofs.push(proof);
+        self.answers.push(answer);
+        self.say(targets)
+    }
+    fn transaction_end(&mut self, end: &End<'_>, _: &mut u32, _: Now) {
+        self.ends.push(end.status);
+    }
+    fn own_response(&mut self, ticket: u64, outcome: Outcome, _: Micros, _: Now) {
+        self.own.push((ticket, outcome));
+    }
+    fn answers_for(&self, _: &Target, _: IpAddr) -> bool {
+        false
+    }
+    fn is_us(&self, host: &Host<'_>, port: Option<u16>) -> bool {
+        host.ip() == Some("127.0.0.1".parse().unwrap()) && port == Some(5060)
+    }
+}
+
+/// What was sent, what is armed, what was asked.
+#[derive(Default)]
+pub struct World {
+    pub sent: VecDeque<(SocketAddr, String)>,
+    pub timers: BTreeMap<(Mono, u64), TimerToken>,
+    pub asked: Vec<Ticket>,
+    next: u64,
+}
+
+impl Outbox for World {
+    fn transmit(&mut self, to: &Egress, mut write: impl FnMut(&mut Writer<'_>)) -> bool {
+        let mut buffer = vec![0; limits::MESSAGE_BYTES_MAX];
+        let mut writer = Writer::new(&mut buffer);
+        write(&mut writer);
+        let length = writer.finish().expect("a message that fits");
+        self.sent.push_back((
+            to.peer,
+            String::from_utf8_lossy(&buffer[..length]).into_owned(),
+        ));
+        true
+    }
+    fn arm(&mut self, at: Mono, token: TimerToken) -> TimerHandle {
+        self.next += 1;
+        self.timers.insert((at, self.next), token);
+        TimerHandle(self.next)
+    }
+    fn disarm(&mut self, timer: TimerHandle) {
+        self.timers.retain(|(_, number), _| *number != timer.0);
+    }
+    fn ask(&mut self, _: Question, ticket: Ticket, _: &[u8]) {
+        self.asked.push(ticket);
+    }
+}
+
+pub struct Rig {
+    pub proxy: Proxy<Script>,
+    pub world: World,
+    pub now: Now,
+}
+
+impl Rig {
+    pub fn new(verdicts: impl IntoIterator<Item = Say>) -> Rig {
+        let listener = |address: &str| Listener {
+            address: address.parse().unwrap(),
+            advertised: Advertised::Bound(address.parse().unwrap()),
+            transport: Transport::Udp,
+        };
+        let settings = Settings {
+            listeners: vec![listener(PROXY), listener("[::1]:5060")],
+            keys: Keys::new(&[(1, Secret([9; 16]))]).unwrap(),
+            node: 0,
+            generation: 0,
+            boot_secret: Secret([3; 16]),
+            timers: Timers::default(),
+            capacity: Capacity {
+                transactions: 64,
+                open: 32,
+                branches: 64,
+                bytes: 1 << 20,
+            },
+            server: Vec::new(),
+        };
+        let script = Script {
+            verdicts: verdicts.into_iter().collect(),
+            ..Script::default()
+        };
+        Rig {
+            proxy: Proxy::new(settings, script, 42),
+            world: World::default(),
+            now: Now {
+                mono: Mono(1_000_000),
+                wall: Wall(0),
+            },
+        }
+    }
+
+    /// A message arrives.
+    pub fn receive(&mut self, from: &str, text: &str) {
+        let peer = from.parse().unwrap();
+        self.receive_at(0, PROXY, peer, text);
+    }
+
+    pub fn receive_at(&mut self, listener: u16, local: &str, peer: SocketAddr, text: &str) {
+        let source = Endpoint {
+            listener,
+            local: local.parse().unwrap(),
+            peer,
+            flow: 0,
+        };
+        let mut arena = Arena::new();
+        match Message::parse(text.as_bytes(), &mut arena) {
+            Ok(message) => self
+                .proxy
+                .on_message(self.now, &source, &message, &mut self.world),
+            Err(error) => self
+                .proxy
+                .on_unreadable(self.now, &source, &error, &mut self.world),
+        }
+    }
+
+    /// Time passes; timers fire in their order.
+    pub fn pass(&mut self, ms: u64) {
+        let end = self.now.mono.after(Micros::from_millis(ms));
+        while let Some((&(at, number), &token)) = self.world.timers.first_key_value() {
+            if at > end {
+                break;
+            }
+            self.world.timers.remove(&(at, number));
+            self.now.mono = at;
+            self.proxy.on_timer(self.now, token, &mut self.world);
+        }
+        self.now.mono = end;
+    }
+
+    /// The next message sent.
+    pub fn sent(&mut self) -> (String, String) {
+        let (to, text) = self.world.sent.pop_front().expect("something was sent");
+        (to.to_string(), text)
+    }
+
+    /// The next message sent must start with `start` and go to `to`.
+    #[track_caller]
+    pub fn expect(&mut self, to: &str, start: &str) -> String {
+        let (peer, text) = self.sent();
+        assert!(
+            text.starts_with(start) && peer == to,
+            "wanted {start:?} to {to}, got to {peer}:\n{text}"
+        );
+        text
+    }
+
+    #[track_caller]
+    pub fn expect_nothing(&mut self) {
+        assert!(
+            self.world.sent.is_empty(),
+            "nothing was to be sent, but: {:?}",
+            self.world.sent
+        );
+    }
+
+    /// After everything: nothing is kept and no timer runs.
+    #[track_caller]
+    pub fn expect_empty(&mut self) {
+        let left = self.proxy.occupancy();
+        assert_eq!(left, Occupancy::default(), "something is left");
+        assert!(
+            self.world.timers.is_empty(),
+            "timers are left: {:?}",
+            self.world.timers
+        );
+    }
+}
+
+pub fn invite(branch: &str) -> String {
+    request("INVITE", branch, "", "")
+}
+
+/// A request of the caller. `to_tag`: with `;tag=`; `extra`: header lines with their CRLF.
+pub fn request(method: &str, branch: &str, to_tag: &str, extra: &str) -> String {
+    let number = if method == "BYE" { 2 } else { 1 };
+    format!(
+        "{method} sip:called@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5090;branch={branch}\r\n\
+         From: <sip:caller@127.0.0.1:5090>;tag=from1\r\nTo: <sip:called@127.0.0.1:5060>{to_tag}\r\n\
+         Call-ID: call1@127.0.0.1\r\nCSeq: {number} {method}\r\n{extra}Max-Forwards: 70\r\n\
+         Contact: <sip:caller@127.0.0.1:5090>\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+/// A response to a request as the proxy sent it.
+pub fn respond(request: &str, status: u16, to_tag: &str, extra: &str) -> String {
+    let mut text = format!("SIP/2.0 {status} Because\r\n");
+    for line in request.split("\r\n").skip(1) {
+        let name = line.split(':').next().unwrap_or_default();
+        match name {
+            "Via" | "Record-Route" | "From" | "Call-ID" | "CSeq" => {
+                text.push_str(&format!("{line}\r\n"))
+            }
+            "To" if line.contains(";tag=") => text.push_str(&format!("{line}\r\n")),
+            "To" => text.push_str(&format!("{line};tag={to_tag}\r\n")),
+            _ => {}
+        }
+    }
+    text.push_str(extra);
+    text.push_str("Content-Length: 0\r\n\r\n");
+    text
+}
+
+/// The value of a header line.
+pub fn header(text: &str, name: &str) -> Option<String> {
+    text.split("\r\n")
+        .find_map(|line| line.strip_prefix(&format!("{name}: ")))
+        .map(str::to_owned)
+}
+
+pub fn headers(text: &str, name: &str) -> Vec<String> {
+    text.split("\r\n")
+        .filter_map(|line| line.strip_prefix(&format!("{name}: ")))
+        .map(str::to_owned)
+        .collect()
+}
