@@ -1,6 +1,6 @@
 //! The proxy of RFC 3261 §16 on a table, under a virtual clock: no socket, no thread, no sleep.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, unreachable_pub, reason = "tests")]
 
 mod ask;
 mod call;
