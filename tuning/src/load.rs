@@ -77,18 +77,21 @@ pub fn parse(
     let mut reader = Reader::new(root.get_ref());
     let node = Spanned::new(0..0, DeValue::Table(root.get_ref().clone()));
     let config = Config::read_table(root.get_ref(), &node, &mut reader, None);
-    let (mut marks, mut findings) = (reader.marks, reader.findings);
-    let Some(mut config) = config else {
+    let Reader {
+        mut marks,
+        mut findings,
+        lost,
+        ..
+    } = reader;
+    let Some(mut config) = config.filter(|_| !lost) else {
         return fail(findings);
     };
     fill_in(&mut config, &mut marks, environment);
-    findings.extend(resolve(&mut config, &marks));
-    if !findings
-        .iter()
-        .any(|finding| LOSES_VALUES.contains(&finding.rule))
-    {
+    let unknown_names = resolve(&mut config, &marks);
+    if unknown_names.is_empty() {
         findings.extend(check(&config, &marks, environment));
     }
+    findings.extend(unknown_names);
     if findings
         .iter()
         .any(|finding| finding.severity == Severity::Error)
@@ -105,28 +108,12 @@ pub fn parse(
 }
 
 impl Loaded {
-    /// The effective configuration as TOML: every key, each default marked as such.
+    /// The effective configuration as TOML: what the file gives stands plain, each default as a comment.
+    /// Loading it gives the same configuration.
     pub fn to_toml_with_defaults(&self) -> String {
         print_file(&self.config, &|path| self.marks.given(path))
     }
 }
-
-impl Config {
-    /// The same without knowing which values are defaults.
-    pub fn to_toml(&self) -> String {
-        print_file(self, &|_| true)
-    }
-}
-
-/// Rules after which parts of the file are missing from the tree, so that checks of sense would
-/// find follow-up mistakes only.
-const LOSES_VALUES: [&str; 5] = [
-    "wrong-type",
-    "malformed-value",
-    "missing-key",
-    "unknown-word",
-    "unknown-name",
-];
 
 /// The least that works, for whoever starts with an empty file.
 const EXAMPLE: &str = "start with:\n\n[listen]\nudp = [\"127.0.0.1:5060\"]\n\n[[set]]\nname = \"carriers\"\ngateways = [\"sip:127.0.0.1:5071\"]";

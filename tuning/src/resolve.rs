@@ -3,7 +3,7 @@
 //! Called once after reading, before [`crate::check`]; and again when a reload keeps parts of the
 //! old configuration, because indices move.
 
-use crate::config::{Config, SourceGroup, Timers};
+use crate::config::{Config, Route, SourceGroup, Timers};
 use crate::diagnostic::Finding;
 use crate::environment::Environment;
 use crate::read::{Host, Marks, Network, OffOr, suggestion};
@@ -25,6 +25,11 @@ pub(crate) fn fill_in(config: &mut Config, marks: &mut Marks, environment: &Envi
         }
     }
     default_sources(config, marks);
+    if config.routes.is_empty()
+        && let [only] = config.sets.as_slice()
+    {
+        config.routes.push(Route::everything_to(&only.name));
+    }
     derive_timers(&mut config.timers, marks);
     if config.control.socket.as_os_str().is_empty() {
         config.control.socket = environment.runtime_dir.join("control.sock");
@@ -37,25 +42,22 @@ pub(crate) fn fill_in(config: &mut Config, marks: &mut Marks, environment: &Envi
     }
 }
 
-/// The top-level `sources` becomes a group like any other, at the end of the list.
+/// The top-level `sources` becomes a group like any other too, at the end of the list.
 fn default_sources(config: &mut Config, marks: &mut Marks) {
-    let mut prefixes = std::mem::take(&mut config.sources);
-    let loopback_only = config
-        .listen
-        .udp
+    let listeners = &config.listen.udp;
+    let loopback_only = listeners
         .iter()
         .all(|listener| listener.address.ip().is_loopback());
-    let given = marks.given("sources") || !config.source_groups.is_empty();
-    if loopback_only && !given {
-        prefixes = loopback_networks();
+    if loopback_only && !marks.given("sources") && config.source_groups.is_empty() {
+        config.sources = loopback_networks();
     }
-    if !prefixes.is_empty() {
+    if !config.sources.is_empty() {
         let group = format!("source[{}]", config.source_groups.len());
-        marks.alias("sources", &format!("{group}.prefixes"));
-        marks.alias("sources", &group);
+        marks.alias(&format!("{group}.prefixes"), "sources");
+        marks.alias(&group, "sources");
         config.source_groups.push(SourceGroup {
             name: SourceGroup::DEFAULT_NAME.to_owned(),
-            prefixes,
+            prefixes: config.sources.clone(),
         });
     }
 }

@@ -29,28 +29,47 @@ section! {
 impl Limits {
     /// Memory of one shard's pools in bytes, by the sizes in `limits::pool`.
     pub fn bytes_per_shard(&self) -> u64 {
+        self.pools()
+            .into_iter()
+            .map(|(_, bytes)| bytes)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Each pool's key with its bytes.
+    pub(crate) fn pools(&self) -> [(&'static str, u64); 9] {
+        use ::limits::pool::*;
         let part = |count: u32, bytes: u64| u64::from(count).saturating_mul(bytes);
         [
-            part(
-                self.transactions_per_shard,
-                ::limits::pool::TRANSACTION_BYTES,
+            (
+                "transactions_per_shard",
+                part(self.transactions_per_shard, TRANSACTION_BYTES),
             ),
-            part(
-                self.open_requests_per_shard,
-                ::limits::pool::OPEN_REQUEST_BYTES,
+            (
+                "open_requests_per_shard",
+                part(self.open_requests_per_shard, OPEN_REQUEST_BYTES),
             ),
-            part(self.branches_per_shard, ::limits::pool::BRANCH_BYTES),
-            part(self.calls_per_shard, ::limits::pool::CALL_BYTES),
-            part(self.store_mebibytes_per_shard, 1 << 20),
-            part(self.timers_per_shard, ::limits::pool::TIMER_BYTES),
-            part(self.parked_per_shard, ::limits::pool::PARKED_BYTES),
-            part(self.large_messages_per_shard, 1 << 16),
-            part(
-                self.unknown_sources_per_shard,
-                ::limits::pool::UNKNOWN_SOURCE_BYTES,
+            (
+                "branches_per_shard",
+                part(self.branches_per_shard, BRANCH_BYTES),
+            ),
+            ("calls_per_shard", part(self.calls_per_shard, CALL_BYTES)),
+            (
+                "store_mebibytes_per_shard",
+                part(self.store_mebibytes_per_shard, 1 << 20),
+            ),
+            ("timers_per_shard", part(self.timers_per_shard, TIMER_BYTES)),
+            (
+                "parked_per_shard",
+                part(self.parked_per_shard, PARKED_BYTES),
+            ),
+            (
+                "large_messages_per_shard",
+                part(self.large_messages_per_shard, 1 << 16),
+            ),
+            (
+                "unknown_sources_per_shard",
+                part(self.unknown_sources_per_shard, UNKNOWN_SOURCE_BYTES),
             ),
         ]
-        .into_iter()
-        .fold(0, u64::saturating_add)
     }
 }

@@ -33,7 +33,7 @@ use crate::schema::defaults;
 section! {
     /// The whole file.
     Config {
-        /// Who may send requests: prefixes, or `["any"]`. Short for one `[[source]]` named `default`.
+        /// Who may send requests: prefixes, or `["any"]`. The same as one `[[source]]` named `default`.
         /// Listeners on loopback alone may do without: then loopback may send.
         live sources: Vec<Network> = Vec::new(), derived "loopback when all listeners are on loopback, else nobody";
         /// Host names by which others reach this proxy, beside its addresses: a Request-URI or Route

@@ -19,6 +19,19 @@ section! {
     }
 }
 
+impl Route {
+    /// What is implied when the file has one set and no route.
+    pub(crate) fn everything_to(set: &str) -> Self {
+        Route {
+            source: OneOrMany::none(),
+            listener: OneOrMany::none(),
+            domain: OneOrMany::none(),
+            prefix: OneOrMany::none(),
+            set: SetName::of(set),
+        }
+    }
+}
+
 /// The beginning of a number: digits, `*` and `#`, without `+`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NumberPrefix(String);

@@ -6,18 +6,14 @@ use std::ops::Range;
 /// The places of everything that the file gives. What comes from a default has no mark.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
-    places: HashMap<String, Place>,
-}
-
-#[derive(Clone, Debug)]
-struct Place {
-    key: Range<usize>,
-    value: Range<usize>,
+    places: HashMap<String, Range<usize>>,
+    /// (path, where its value really stands)
+    aliases: Vec<(String, String)>,
 }
 
 impl Marks {
-    pub(crate) fn set(&mut self, path: &str, key: Range<usize>, value: Range<usize>) {
-        self.places.insert(path.to_owned(), Place { key, value });
+    pub(crate) fn set(&mut self, path: &str, value: Range<usize>) {
+        self.places.insert(path.to_owned(), value);
     }
 
     /// The file itself gives the value at `path`.
@@ -27,34 +23,25 @@ impl Marks {
 
     /// The value at `path`, or the nearest table around it that the file has.
     pub(crate) fn value(&self, path: &str) -> Option<Range<usize>> {
-        self.nearest(path).map(|place| place.value.clone())
-    }
-
-    /// The key at `path`, or that of the nearest table around it.
-    pub(crate) fn key(&self, path: &str) -> Option<Range<usize>> {
-        self.nearest(path).map(|place| place.key.clone())
-    }
-
-    fn nearest(&self, path: &str) -> Option<&Place> {
         let mut path = path;
         loop {
-            if let Some(place) = self.places.get(path) {
-                return Some(place);
+            if let Some(place) = self.places.get(path).or_else(|| self.aliased(path)) {
+                return Some(place.clone());
             }
             path = path.get(..path.rfind(['.', '['])?)?;
         }
     }
 
-    /// Lets everything below `from` be found below `to` too.
-    pub(crate) fn alias(&mut self, from: &str, to: &str) {
-        let below: Vec<_> = self
-            .places
+    fn aliased(&self, path: &str) -> Option<&Range<usize>> {
+        let mut real = self
+            .aliases
             .iter()
-            .filter_map(|(path, place)| {
-                Some((format!("{to}{}", path.strip_prefix(from)?), place.clone()))
-            })
-            .filter(|(path, _)| matches!(path.as_bytes().get(to.len()), None | Some(b'.' | b'[')))
-            .collect();
-        self.places.extend(below);
+            .filter_map(|(alias, real)| Some((path.strip_prefix(alias.as_str())?, real)));
+        real.find_map(|(below, real)| self.places.get(&format!("{real}{below}")))
+    }
+
+    /// What is asked for below `alias` stands below `real`: for values that were moved after reading.
+    pub(crate) fn alias(&mut self, alias: &str, real: &str) {
+        self.aliases.push((alias.to_owned(), real.to_owned()));
     }
 }

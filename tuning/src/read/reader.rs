@@ -3,7 +3,7 @@
 use super::marks::Marks;
 use super::value::{Node, Value};
 use crate::diagnostic::Finding;
-use crate::schema::{Fallback, Key, show};
+use crate::schema::{Fallback, Key, Kind, show};
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
@@ -18,6 +18,11 @@ pub(crate) struct Reader<'s> {
     pub(crate) findings: Vec<Finding>,
     /// Inside a second reading of an inherited table, whose mistakes are known already.
     muted: bool,
+    /// Bounds of the key that is being read, as printed.
+    bounds: Option<(toml::Value, toml::Value)>,
+    /// A value without default could not be read, so that the tree lacks something that the file has:
+    /// checks of sense would find follow-up mistakes only.
+    pub(crate) lost: bool,
 }
 
 impl<'s> Reader<'s> {
@@ -28,6 +33,8 @@ impl<'s> Reader<'s> {
             marks: Marks::default(),
             findings: Vec::new(),
             muted: false,
+            bounds: None,
+            lost: false,
         }
     }
 
@@ -37,7 +44,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// The key `name` of `table`, or `fallback`. `None`: there is an error, and it has been noted.
+    /// The key `name` of `table`, or `fallback` when it is not there or cannot be read. `None`: there is
+    /// an error, and it has been noted.
     pub(crate) fn field<T: Value>(
         &mut self,
         table: &DeTable<'_>,
@@ -46,18 +54,22 @@ impl<'s> Reader<'s> {
         fallback: Option<T>,
         bounds: Option<(toml::Value, toml::Value)>,
     ) -> Option<T> {
-        let Some((key, node)) = table.get_key_value(name) else {
+        let Some(node) = table.get(name) else {
             if fallback.is_none() {
-                self.missing(table, around, name);
+                self.missing(table, around, name, &T::kind());
             }
             return fallback;
         };
-        let outer = self.enter(name, key.span(), node.span());
+        let outer_path = self.enter(name, node.span());
+        let outer_bounds = std::mem::replace(&mut self.bounds, bounds);
         let value = T::read(node, self, fallback.as_ref());
-        if let (Some(value), Some((low, high))) = (&value, bounds) {
-            self.hold_within(name, node, value, &low, &high);
+        if let Some(value) = &value {
+            self.hold_within(node, value);
         }
-        self.path.truncate(outer);
+        self.bounds = outer_bounds;
+        self.path.truncate(outer_path);
+        let value = value.or(fallback);
+        self.lost |= value.is_none();
         value
     }
 
@@ -71,8 +83,10 @@ impl<'s> Reader<'s> {
         for (index, entry) in array.iter().enumerate() {
             let outer = self.path.len();
             self.path.push_str(&format!("[{index}]"));
-            self.mark(entry.span(), entry.span());
-            values.extend(T::read(entry, self, None));
+            self.mark(entry.span());
+            let value = T::read(entry, self, None);
+            self.lost |= value.is_none();
+            values.extend(value);
             self.path.truncate(outer);
         }
         Some(values)
@@ -94,7 +108,7 @@ impl<'s> Reader<'s> {
         node: &Node<'_>,
         words: &'static [(&'static str, &'static str)],
     ) -> Option<&'static str> {
-        let kind = crate::schema::Kind::Choice(words).in_words();
+        let kind = Kind::Choice(words).in_words();
         let DeValue::String(text) = node.get_ref() else {
             self.wrong_type(node, &kind);
             return None;
@@ -185,64 +199,66 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn missing(&mut self, table: &DeTable<'_>, around: &Node<'_>, name: &'static str) {
+    fn missing(&mut self, table: &DeTable<'_>, around: &Node<'_>, name: &'static str, kind: &Kind) {
+        self.lost = true;
         // WHY: a misspelt key has been noted with the right name; that it is missing is the same mistake.
-        let misspelt = table
-            .iter()
-            .any(|(key, _)| suggestion(key.get_ref(), std::iter::once(name)).is_some());
-        if misspelt {
+        let misspelt = |written: &str| suggestion(written, std::iter::once(name)).is_some();
+        if table.iter().any(|(key, _)| misspelt(key.get_ref())) {
             return;
         }
-        let path = if self.path.is_empty() {
-            "the file".to_owned()
-        } else {
-            format!("`{}`", self.path)
+        let (whole, place) = match self.path.as_str() {
+            "" => ("the file".to_owned(), None),
+            path => (format!("`{path}`"), Some(around.span())),
         };
-        let finding = Finding::error(
-            "missing-key",
-            Some(around.span()),
-            format!("{path} needs `{name}`"),
-        )
-        .label(format!("`{name}` is missing"))
-        .remedy(format!("add `{name} = ...`"));
+        let remedy = match kind {
+            Kind::Table { .. } => format!("add the table [{name}]"),
+            _ => format!("add `{name}`: {}", kind.in_words()),
+        };
+        let finding = Finding::error("missing-key", place, format!("{whole} needs `{name}`"))
+            .label(format!("`{name}` is missing"))
+            .remedy(remedy);
         self.found(finding);
     }
 
-    fn hold_within<T: Value>(
-        &mut self,
-        name: &str,
-        node: &Node<'_>,
-        value: &T,
-        low: &toml::Value,
-        high: &toml::Value,
-    ) {
-        if value.is_within(low, high) {
-            return;
+    fn hold_within<T: Value>(&mut self, node: &Node<'_>, value: &T) {
+        if let Some((low, high)) = &self.bounds
+            && !value.is_within(low, high)
+        {
+            self.out_of_bounds(node);
         }
-        let (low, high) = (show(low), show(high));
-        let finding = Finding::error(
-            "out-of-bounds",
-            Some(node.span()),
-            format!("`{}` is out of bounds", self.path),
-        )
-        .label(format!("`{name}` takes {low} to {high}"))
-        .remedy(format!("write a value from {low} to {high}"));
+    }
+
+    /// Notes that the number in `node` does not lie within the bounds of its key.
+    pub(crate) fn out_of_bounds(&mut self, node: &Node<'_>) {
+        let message = format!("`{}` is out of bounds", self.path);
+        let finding = Finding::error("out-of-bounds", Some(node.span()), message);
+        let finding = match &self.bounds {
+            Some((low, high)) => {
+                let bounds = format!("{} to {}", show(low), show(high));
+                finding
+                    .label(format!("not within {bounds}"))
+                    .remedy(format!("write a value from {bounds}"))
+            }
+            None => finding
+                .label("too large or negative")
+                .remedy("write a smaller number, 0 or above"),
+        };
         self.found(finding);
     }
 
-    fn enter(&mut self, name: &str, key: Range<usize>, value: Range<usize>) -> usize {
+    fn enter(&mut self, name: &str, value: Range<usize>) -> usize {
         let outer = self.path.len();
         if outer > 0 {
             self.path.push('.');
         }
         self.path.push_str(name);
-        self.mark(key, value);
+        self.mark(value);
         outer
     }
 
-    fn mark(&mut self, key: Range<usize>, value: Range<usize>) {
+    fn mark(&mut self, value: Range<usize>) {
         if !self.muted {
-            self.marks.set(&self.path, key, value);
+            self.marks.set(&self.path, value);
         }
     }
 }

@@ -17,6 +17,11 @@ macro_rules! reference {
         }
 
         impl $name {
+            /// Not resolved yet.
+            pub(crate) fn of(name: &str) -> Self {
+                $name { name: name.to_owned(), index: 0 }
+            }
+
             /// Index in the configuration's list.
             pub const fn index(&self) -> usize {
                 self.index
@@ -37,7 +42,7 @@ macro_rules! reference {
                 Kind::Text($what)
             }
             fn read(node: &Node<'_>, reader: &mut Reader<'_>, _: Option<&Self>) -> Option<Self> {
-                String::read(node, reader, None).map(|name| $name { name, index: 0 })
+                String::read(node, reader, None).map(|name| $name::of(&name))
             }
             fn print(&self) -> Option<toml::Value> {
                 Some(toml::Value::String(self.name.clone()))

@@ -83,8 +83,7 @@ macro_rules! integer {
                 };
                 let value = <$ty>::from_str_radix(integer.as_str(), integer.radix()).ok();
                 if value.is_none() {
-                    let bounds = format!("{} to {}", <$ty>::MIN, <$ty>::MAX);
-                    reader.malformed(node, format!("not within {bounds}"), format!("write a whole number from {bounds}"));
+                    reader.out_of_bounds(node);
                 }
                 value
             }

@@ -112,6 +112,16 @@ impl Kind {
         }
     }
 
+    /// The keys of the table in it, when it is a table, a list of tables, or may be one.
+    pub(crate) fn table_keys(&self) -> Option<Vec<Key>> {
+        match self {
+            Kind::Table { keys, .. } => Some(keys()),
+            Kind::List(of) => of.table_keys(),
+            Kind::Either(kinds) => kinds.iter().find_map(Kind::table_keys),
+            _ => None,
+        }
+    }
+
     /// The same kind held within bounds (printed values of that kind).
     #[must_use]
     pub(crate) fn within(self, low: &toml::Value, high: &toml::Value) -> Kind {

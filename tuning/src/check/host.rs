@@ -1,0 +1,212 @@
+//! Rules about the host: cores, memory and open files that the configuration asks for.
+
+use super::Checker;
+use crate::config::CoreList;
+
+/// Descriptors of a shard beside its sockets: ring, waker, error queue.
+const FILES_PER_SHARD: u64 = 4;
+
+/// Descriptors of the process beside its shards: control connections, metrics, log, state, lanes.
+const FILES_OF_PROCESS: u64 = 64;
+
+/// Part of the free memory that pools may take, in percent; the rest is the process and its sockets.
+const MEMORY_PERCENT: u64 = 90;
+
+pub(super) fn cores(checker: &mut Checker<'_>) {
+    let (Some(wanted), Some(there)) = (&checker.config.shards.cores, &checker.environment.cores)
+    else {
+        return;
+    };
+    let missing: Vec<u32> = wanted
+        .cores()
+        .iter()
+        .copied()
+        .filter(|core| !there.contains(core))
+        .collect();
+    let Some(missing) = CoreList::of(missing) else {
+        return;
+    };
+    let there = CoreList::of(there.clone()).map_or("none".to_owned(), |there| there.to_string());
+    let finding = checker
+        .error(
+            "no-such-core",
+            "shards.cores",
+            format!("this process cannot run on core {missing}"),
+        )
+        .label(format!("it may run on {there}"))
+        .remedy(format!("write cores = \"{there}\", or leave the key out"));
+    checker.note(finding);
+}
+
+pub(super) fn shard_count(checker: &mut Checker<'_>) {
+    let shards = &checker.config.shards;
+    let listed = shards.cores.as_ref().map(|list| list.cores().len());
+    let available = listed.or(checker.environment.cores.as_ref().map(Vec::len));
+    let count = checker.shards();
+    if let (Some(given), Some(listed)) = (shards.count, listed)
+        && u64::from(given) != listed as u64
+    {
+        let finding = checker
+            .error(
+                "shards-and-cores",
+                "shards.count",
+                format!("{given} shards on {listed} cores: a shard has one core"),
+            )
+            .label("not the number of `cores`")
+            .related(checker.marks.value("shards.cores"), "the cores")
+            .remedy("remove `count`");
+        checker.note(finding);
+    } else if let (Some(given), Some(available)) = (shards.count, available)
+        && shards.pin
+        && u64::from(given) > available as u64
+    {
+        let finding = checker
+            .error(
+                "no-such-core",
+                "shards.count",
+                format!("{given} shards need {given} cores; this process may use {available}"),
+            )
+            .label("more than there are")
+            .remedy(format!(
+                "write count = {available}, or pin = false for a test"
+            ));
+        checker.note(finding);
+    }
+    if count > limits::SHARDS_MAX as u64 {
+        let finding = checker.error(
+            "too-many-shards",
+            "shards",
+            format!("there would be {count} shards"),
+        );
+        checker.note(finding.remedy(format!(
+            "name at most {} cores in shards.cores",
+            limits::SHARDS_MAX
+        )));
+    }
+}
+
+/// Pools are reserved and touched at start: what does not fit then never fits.
+pub(super) fn memory(checker: &mut Checker<'_>) {
+    let Some(free) = checker.environment.memory_bytes else {
+        return;
+    };
+    let (shards, each) = (checker.shards(), checker.bytes_per_shard());
+    let needed = shards.saturating_mul(each);
+    if needed <= free / 100 * MEMORY_PERCENT {
+        return;
+    }
+    let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    let pools = checker.config.limits.pools();
+    let largest = pools
+        .iter()
+        .max_by_key(|(_, bytes)| *bytes)
+        .map_or("store_mebibytes_per_shard", |(key, _)| key);
+    let given = pools
+        .iter()
+        .filter(|(key, _)| checker.given(&format!("limits.{key}")))
+        .max_by_key(|(_, bytes)| *bytes);
+    let at = given.map_or("limits".to_owned(), |(key, _)| format!("limits.{key}"));
+    let message = format!(
+        "the pools need {} MiB ({shards} shards of {} MiB), and {} MiB are free",
+        mebibytes(needed),
+        mebibytes(each),
+        free >> 20
+    );
+    let finding = checker
+        .error("not-enough-memory", &at, message)
+        .label(format!("the largest is `{largest}`"))
+        .remedy(format!(
+            "write smaller [limits], beginning with `{largest}`, or use fewer cores"
+        ));
+    checker.note(finding);
+}
+
+pub(super) fn open_files(checker: &mut Checker<'_>) {
+    let Some(most) = checker.environment.open_files else {
+        return;
+    };
+    let listeners = checker.config.listen.udp.len() as u64;
+    let needed = checker.shards().saturating_mul(listeners + FILES_PER_SHARD) + FILES_OF_PROCESS;
+    if needed > most {
+        let message = format!("{needed} open files are needed, and this process may have {most}");
+        let finding = checker
+            .error("not-enough-files", "listen.udp", message)
+            .label("each shard opens each listener");
+        checker.note(finding.remedy(format!(
+            "run `ulimit -n {0}` first, or LimitNOFILE={0} in the unit",
+            needed.next_power_of_two()
+        )));
+    }
+}
+
+/// Pools that draw on each other.
+pub(super) fn pool_order(checker: &mut Checker<'_>) {
+    let limits = &checker.config.limits;
+    let orders = [
+        (
+            "open_requests_per_shard",
+            limits.open_requests_per_shard,
+            "transactions_per_shard",
+            limits.transactions_per_shard,
+        ),
+        (
+            "open_requests_per_shard",
+            limits.open_requests_per_shard,
+            "branches_per_shard",
+            limits.branches_per_shard,
+        ),
+        (
+            "transactions_per_shard",
+            limits.transactions_per_shard,
+            "timers_per_shard",
+            limits.timers_per_shard,
+        ),
+    ];
+    for (small, least, large, most) in orders {
+        if least <= most {
+            continue;
+        }
+        let at = if checker.given(&format!("limits.{large}")) {
+            large
+        } else {
+            small
+        };
+        let finding = checker
+            .error(
+                "pool-order",
+                &format!("limits.{at}"),
+                format!(
+                    "`{small}` ({least}) can never be used: each needs one of `{large}` ({most})"
+                ),
+            )
+            .label("out of proportion")
+            .remedy(format!("write {large} = {least} or more"));
+        checker.note(finding);
+    }
+}
+
+impl Checker<'_> {
+    /// How many shards there will be; 1 when nothing says so.
+    fn shards(&self) -> u64 {
+        let shards = &self.config.shards;
+        let listed = shards.cores.as_ref().map(|list| list.cores().len() as u64);
+        let there = self
+            .environment
+            .cores
+            .as_ref()
+            .map(|cores| cores.len() as u64);
+        shards
+            .count
+            .map(u64::from)
+            .or(listed)
+            .or(there)
+            .unwrap_or(1)
+    }
+
+    fn bytes_per_shard(&self) -> u64 {
+        let driver = &self.config.driver;
+        let slots =
+            u64::from(driver.receive_slots_per_shard) + u64::from(driver.send_slots_per_shard);
+        self.config.limits.bytes_per_shard() + slots * limits::SEND_SLOT_BYTES as u64
+    }
+}
