@@ -164,3 +164,22 @@ def answers_calls(status=200, delay=0.0):
             peer.endpoint.reply(packet, status)
 
     return behave
+
+
+def rings_until_cancelled():
+    """A behaviour: INVITE gets 180; CANCEL gets 200 and its INVITE 487."""
+    ringing = {}
+
+    def behave(peer, packet):
+        message = packet.message
+        if not message.is_request or message.method == "ACK":
+            return
+        if message.method == "INVITE":
+            ringing[message.branch] = packet
+            peer.endpoint.reply(packet, 180)
+            return
+        peer.endpoint.reply(packet, 200)
+        if message.method == "CANCEL" and message.branch in ringing:
+            peer.endpoint.reply(ringing.pop(message.branch), 487)
+
+    return behave

@@ -68,8 +68,8 @@ class StandIn(Kamailio):
         number = {"priority": 8, "round-robin": 4, "parallel": 12}.get(options.get("algorithm"), 9)
         values = {"DISPATCHER_LIST": f'"{dispatcher_list}"', "ALGORITHM": f'"{number}"'}
         super().__init__(folder, "stand-in", listen, file, values)
-        self.folder = folder
-        self.wait_ready((listen[0][0], 5999))
+        self.folder, self.listen = folder, listen
+        self.wait_ready((listen[0][0], 0))
 
     def must_live(self):
         if not self.running():

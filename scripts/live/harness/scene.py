@@ -20,11 +20,16 @@ class Scene:
         # WHY: all of 127.0.0.0/8 is this host, so that each scenario has a network of its own and
         # several may run at once with the same ports.
         self.network = f"127.{random.randint(64, 254)}.{random.randint(1, 254)}"
+        self.ports = random.randrange(10_000, 30_000, 20)
         self.ending = contextlib.ExitStack()
         self.started = []
 
     def ip(self, number):
         return f"{self.network}.{number}"
+
+    def port(self, number):
+        """A port of this scenario alone, for addresses that others share (::1, wildcards)."""
+        return self.ports + number
 
     def gateway_address(self, number=1):
         return (self.ip(10 + number), PORT)
