@@ -69,12 +69,21 @@ fn same_optional(one: Option<&[u8]>, two: Option<&[u8]>) -> bool {
     }
 }
 
+/// A parameter must not stand there twice (RFC 3261 §19.1.1); where it does, the first counts, as for
+/// [`Uri::param`].
 fn common_parameters_match(one: &Uri<'_>, two: &Uri<'_>) -> bool {
-    one.parameters().all(|(name, value)| {
-        two.parameters()
-            .find(|(other, _)| same_text_ignoring_case(name, other))
-            .is_none_or(|(_, other)| same_text_ignoring_case(value, other))
-    })
+    one.parameters()
+        .all(|(name, _)| match (first(one, name), first(two, name)) {
+            (Some(one), Some(two)) => same_text_ignoring_case(one, two),
+            _ => true,
+        })
+}
+
+fn first<'m>(uri: &Uri<'m>, name: &[u8]) -> Option<&'m [u8]> {
+    let found = uri
+        .parameters()
+        .find(|(other, _)| same_text_ignoring_case(name, other));
+    found.map(|(_, value)| value)
 }
 
 /// Headers in any order, but none may be missing.

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod edit;
+
 use proto::message::{
     Arena, Field, HeaderName, Malformation, Message, NameAddr, ParseError, Span, StartLine, Uri,
     Via, Writer, validate_request, validate_response,
@@ -296,4 +298,10 @@ pub(crate) fn fixed_point(message: &Message<'_>) {
         (vias, message.from_tag().to_vec(), message.to_tag().to_vec())
     };
     assert_eq!(said(&again), said(message));
+}
+
+/// Divides an input of the fuzz target `edit`: a length, so many octets of script, a datagram.
+pub(crate) fn split_script(input: &[u8]) -> (&[u8], &[u8]) {
+    let (&length, rest) = input.split_first().unwrap_or((&0, &[]));
+    rest.split_at(usize::from(length % 32).min(rest.len()))
 }

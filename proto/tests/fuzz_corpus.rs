@@ -1,0 +1,36 @@
+//! Replays the corpora of the fuzz targets on stable: seeds, and whatever the fuzzer has found.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod exercise;
+
+use std::path::Path;
+
+fn corpus(target: &str, check: impl Fn(&[u8])) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
+    let mut count = 0;
+    for entry in std::fs::read_dir(&directory).unwrap() {
+        let path = entry.unwrap().path();
+        println!("{}", path.display());
+        check(&std::fs::read(&path).unwrap());
+        count += 1;
+    }
+    assert!(count > 0, "{} is empty", directory.display());
+}
+
+#[test]
+fn parse() {
+    corpus("parse", |datagram| {
+        let _ = exercise::datagram(datagram);
+    });
+}
+
+#[test]
+fn edit() {
+    corpus("edit", |input| {
+        let (script, datagram) = exercise::split_script(input);
+        exercise::edit::message(datagram, script);
+    });
+}
