@@ -15,6 +15,21 @@ use std::num::NonZeroU64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerHandle(NonZeroU64);
 
+impl TimerHandle {
+    /// As a number that is never 0, for who keeps handles without knowing the engine.
+    pub const fn to_bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Back from [`TimerHandle::to_bits`]; `None` for 0. Any other number is at worst a stale handle.
+    pub const fn from_bits(bits: u64) -> Option<Self> {
+        match NonZeroU64::new(bits) {
+            Some(bits) => Some(TimerHandle(bits)),
+            None => None,
+        }
+    }
+}
+
 /// What one step of expiry did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
