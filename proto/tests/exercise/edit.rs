@@ -15,6 +15,7 @@ pub(crate) fn message(datagram: &[u8], script: &[u8]) {
     let Ok(message) = Message::parse(datagram, &mut arena) else {
         return;
     };
+    let script = if script.is_empty() { &[3] } else { script };
     fields(&message, script);
     body(&message, script);
     top_via(&message);
