@@ -4,6 +4,7 @@
 use crate::app::App;
 use crate::device::Device;
 use crate::device::mmsg::MmsgDevice;
+use crate::device::uring::{LARGE_SPLIT, UringDevice};
 use crate::frame::{LaneId, ShardId};
 use crate::links::{self, LinkConfig, Links};
 use crate::listener::{self, BindError, Group, Listener, Steering};
@@ -295,6 +296,11 @@ impl Seat {
         let stats = Arc::clone(&self.stats);
         let sockets = std::mem::take(&mut self.sockets);
         match self.driver {
+            Kind::Uring => {
+                let Sockets { ordinary, large } = sockets;
+                let device = UringDevice::new(ordinary, large, &self.pools, &waker, stats);
+                self.run(device, links, make)
+            }
             Kind::Mmsg => {
                 let device = MmsgDevice::new(sockets.ordinary, &self.pools, waker, stats);
                 self.run(device, links, make)
@@ -353,26 +359,40 @@ fn share_out(groups: Vec<Group>, shards: usize) -> Vec<Sockets> {
 /// A driver that was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    Uring,
     Mmsg,
 }
 
 impl Kind {
     fn name(self) -> &'static str {
         match self {
+            Kind::Uring => "io_uring",
             Kind::Mmsg => "mmsg",
         }
     }
 
     fn split(self) -> Option<engine_sys::steer::LargeSplit> {
         match self {
+            Kind::Uring => Some(LARGE_SPLIT),
             Kind::Mmsg => None,
         }
     }
 }
 
 fn choose_driver(wanted: Driver) -> Result<(Kind, Option<String>), LaunchError> {
-    let _ = wanted;
-    Ok((Kind::Mmsg, None))
+    match wanted {
+        Driver::Mmsg => Ok((Kind::Mmsg, Some("the configuration asks for it".to_owned()))),
+        Driver::Uring => match engine_sys::uring::probe() {
+            Ok(()) => Ok((Kind::Uring, None)),
+            Err(why) => Err(LaunchError::Driver(format!(
+                "{why}; driver \"auto\" falls back to recvmmsg"
+            ))),
+        },
+        Driver::Auto => Ok(match engine_sys::uring::probe() {
+            Ok(()) => (Kind::Uring, None),
+            Err(why) => (Kind::Mmsg, Some(why)),
+        }),
+    }
 }
 
 fn choose_cores(config: &Config) -> Result<Vec<usize>, LaunchError> {

@@ -25,8 +25,8 @@ impl<L> Outbox<'_, L> {
     /// `usize::MAX`, it is called once more with a slot that takes the largest message. Frames to one
     /// peer leave in the order of these calls, at the end of the turn.
     ///
-    /// Returns false when nothing was queued: no slot free (counted), nothing written, or more claimed
-    /// than the slot holds.
+    /// Returns false when nothing was queued: no slot free (counted), nothing written, more claimed
+    /// than the slot holds, or no such listener.
     pub fn transmit(&mut self, egress: &Egress, mut fill: impl FnMut(&mut [u8]) -> usize) -> bool {
         for size in [SlotSize::Small, SlotSize::Large] {
             let Some(slot) = self.transmitter.reserve(size) else {
@@ -36,8 +36,12 @@ impl<L> Outbox<'_, L> {
             let room = slot.len();
             let length = fill(slot);
             if length > 0 && length <= room {
-                self.transmitter.commit(egress, length);
-                return true;
+                let queued = self.transmitter.commit(egress, length);
+                if queued {
+                    self.stats.frames_out.add(1);
+                    self.stats.bytes_out.add(length as u64);
+                }
+                return queued;
             }
             if length != usize::MAX {
                 return false;

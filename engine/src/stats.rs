@@ -54,9 +54,9 @@ counters! {
     frames_in,
     /// Payload bytes received from the network.
     bytes_in,
-    /// Frames given to the kernel and accepted by it.
+    /// Frames queued for sending; `send_failed` of these did not leave.
     frames_out,
-    /// Payload bytes sent.
+    /// Payload bytes queued for sending.
     bytes_out,
     /// Turns in which at least one frame was received.
     batches_in,
@@ -68,7 +68,7 @@ counters! {
     send_no_slot,
     /// Sends that were repeated after a pending error of another peer or a full socket buffer.
     send_repeated,
-    /// Sends given up.
+    /// Sends given up after they were queued.
     send_failed,
     /// Errors that the network reported, as seen by this shard first.
     network_errors,

@@ -49,7 +49,8 @@ pub struct MmsgReceiver {
 /// Its sending half.
 pub struct MmsgTransmitter {
     slots: SendSlots,
-    queues: Vec<SendQueue>,
+    /// By listener, with whether it is bound to a wildcard address.
+    queues: Vec<(SendQueue, bool)>,
 }
 
 struct Port {
@@ -97,7 +98,8 @@ impl MmsgDevice {
                 queues: sockets
                     .iter()
                     .map(|port| {
-                        SendQueue::new(pools.send_slots + pools.large_send_slots, port.wildcard)
+                        let queue = SendQueue::new(pools.send_slots + pools.large_send_slots);
+                        (queue, port.wildcard)
                     })
                     .collect(),
             },
@@ -118,7 +120,7 @@ impl MmsgDevice {
 
     /// Sends what is queued on one listener, until all is sent or its buffer is full.
     fn flush_listener(&mut self, index: usize) {
-        let (Some(port), Some(queue)) = (
+        let (Some(port), Some((queue, _))) = (
             self.sockets.get(index),
             self.transmitter.queues.get_mut(index),
         ) else {
@@ -131,7 +133,7 @@ impl MmsgDevice {
             let tried = ids.len().min(SEND_BATCH);
             match self.batch.send(port.socket.as_fd(), slots, ids) {
                 Ok(sent) => {
-                    queue.sent(sent, slots, &self.stats);
+                    queue.sent(sent, slots);
                     if sent < tried {
                         // WHY: what stopped it may have been a pending error, which was consumed.
                         reports.drain(port.socket.as_fd(), index, &self.stats);
@@ -231,7 +233,7 @@ impl Device for MmsgDevice {
             .transmitter
             .queues
             .iter()
-            .any(|queue| !queue.is_empty())
+            .any(|(queue, _)| !queue.is_empty())
         {
             wait = Some(wait.map_or(FULL_BUFFER_WAIT, |wait| wait.min(FULL_BUFFER_WAIT)));
         }
@@ -334,10 +336,12 @@ impl Transmit for MmsgTransmitter {
         self.slots.reserve(size == SlotSize::Large)
     }
 
-    fn commit(&mut self, egress: &Egress, len: usize) {
-        if let Some(queue) = self.queues.get_mut(usize::from(egress.listener)) {
-            queue.commit(&mut self.slots, egress, len);
-        }
+    fn commit(&mut self, egress: &Egress, len: usize) -> bool {
+        let Some((queue, wildcard)) = self.queues.get_mut(usize::from(egress.listener)) else {
+            return false;
+        };
+        queue.commit(&mut self.slots, egress, *wildcard, len);
+        true
     }
 }
 

@@ -11,6 +11,7 @@ use std::io;
 pub mod mmsg;
 mod pending;
 pub mod sim;
+pub mod uring;
 
 /// A driver for datagrams.
 pub trait Device {
@@ -67,6 +68,7 @@ pub trait Transmit {
     fn reserve(&mut self, size: SlotSize) -> Option<&mut [u8]>;
 
     /// Queues the first `len` bytes of the slot that was reserved last. It leaves with the next
-    /// exchange; frames to one peer leave in the order of their commits.
-    fn commit(&mut self, egress: &Egress, len: usize);
+    /// exchange; frames to one peer leave in the order of their commits. False: there is no such
+    /// listener.
+    fn commit(&mut self, egress: &Egress, len: usize) -> bool;
 }

@@ -46,30 +46,67 @@ impl Failure {
     }
 }
 
-/// Committed sends of one listener, in order.
+/// Committed sends, in order.
 pub(super) struct SendQueue {
     ids: Vec<SlotId>,
     done: usize,
-    wildcard: bool,
+    /// What is in the queue from the last exchange: sends to be repeated at once, and sends that met a
+    /// full buffer.
+    repeats: usize,
+    blocked: usize,
 }
 
 impl SendQueue {
-    /// Room for `capacity` sends. On a `wildcard` socket each names its source address.
-    pub(super) fn new(capacity: usize, wildcard: bool) -> Self {
+    /// Room for `capacity` sends.
+    pub(super) fn new(capacity: usize) -> Self {
         SendQueue {
             ids: Vec::with_capacity(capacity),
             done: 0,
-            wildcard,
+            repeats: 0,
+            blocked: 0,
         }
     }
 
-    /// Queues what was written into the reserved slot.
-    pub(super) fn commit(&mut self, slots: &mut SendSlots, egress: &Egress, length: usize) {
-        let source = egress
-            .local
-            .filter(|ip| self.wildcard && !ip.is_unspecified());
+    /// Queues what was written into the reserved slot. On a `wildcard` socket each send names its
+    /// source address.
+    pub(super) fn commit(
+        &mut self,
+        slots: &mut SendSlots,
+        egress: &Egress,
+        wildcard: bool,
+        length: usize,
+    ) {
+        let source = egress.local.filter(|ip| wildcard && !ip.is_unspecified());
         self.ids
             .extend(slots.commit(egress.listener, egress.peer, source, length));
+    }
+
+    /// Empties the queue: all of it is with the kernel.
+    pub(super) fn clear(&mut self) {
+        self.ids.clear();
+        self.done = 0;
+        self.repeats = 0;
+        self.blocked = 0;
+    }
+
+    /// Puts a send back: to be repeated at once, or when the buffer may have room.
+    pub(super) fn again(&mut self, id: SlotId, buffer_full: bool) {
+        self.ids.push(id);
+        if buffer_full {
+            self.blocked += 1;
+        } else {
+            self.repeats += 1;
+        }
+    }
+
+    /// True when a send is to be repeated at once.
+    pub(super) fn must_repeat(&self) -> bool {
+        self.repeats > 0
+    }
+
+    /// True when a send waits for room in the socket's buffer.
+    pub(super) fn buffer_full(&self) -> bool {
+        self.blocked > 0
     }
 
     /// What is still to be sent.
@@ -82,16 +119,12 @@ impl SendQueue {
     }
 
     /// The first `count` were accepted by the kernel.
-    pub(super) fn sent(&mut self, count: usize, slots: &mut SendSlots, stats: &ShardStats) {
+    pub(super) fn sent(&mut self, count: usize, slots: &mut SendSlots) {
         let from = self.done;
         self.done += count;
-        let mut bytes = 0;
         for id in self.ids.get(from..self.done).unwrap_or_default() {
-            bytes += slots.length(*id) as u64;
             slots.release(*id);
         }
-        stats.frames_out.add(count as u64);
-        stats.bytes_out.add(bytes);
     }
 
     /// The first one is given up.

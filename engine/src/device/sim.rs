@@ -179,13 +179,12 @@ impl Transmit for SimTransmitter {
         self.pool(size).last_mut().map(Vec::as_mut_slice)
     }
 
-    fn commit(&mut self, egress: &Egress, len: usize) {
-        let Some(size) = self.reserved.take() else {
-            return;
+    fn commit(&mut self, egress: &Egress, len: usize) -> bool {
+        let Some(mut bytes) = self.reserved.take().and_then(|size| self.pool(size).pop()) else {
+            return false;
         };
-        if let Some(mut bytes) = self.pool(size).pop() {
-            bytes.truncate(len);
-            self.sent.push_back((*egress, bytes));
-        }
+        bytes.truncate(len);
+        self.sent.push_back((*egress, bytes));
+        true
     }
 }

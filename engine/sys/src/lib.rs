@@ -18,3 +18,4 @@ pub mod mmsg;
 pub mod send_slots;
 pub mod socket;
 pub mod steer;
+pub mod uring;

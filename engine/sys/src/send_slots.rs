@@ -1,8 +1,7 @@
 //! Slots that outgoing datagrams are written into, each with the header that the kernel reads.
 //!
 //! Two pools: ordinary slots, handed out last-in first-out so that the same few stay in cache, and
-//! slots that take the largest message. A slot is free, or committed (its header is filled), or in
-//! flight (the kernel may read it).
+//! slots that take the largest message. A slot is free, or committed: its header is filled.
 
 use crate::address::RawAddress;
 use crate::ancillary::{self, SOURCE_BYTES};
@@ -34,13 +33,6 @@ struct Pool {
     free: Vec<usize>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Free,
-    Committed,
-    InFlight,
-}
-
 #[derive(Debug)]
 #[repr(C, align(64))]
 struct Header {
@@ -50,7 +42,7 @@ struct Header {
     control: Aligned,
     socket: u16,
     tries: u8,
-    state: State,
+    committed: bool,
 }
 
 #[derive(Debug)]
@@ -112,15 +104,12 @@ impl SendSlots {
     /// Gives a slot back.
     ///
     /// # Panics
-    /// When it is still in flight: that would let it be written while the kernel reads it.
+    /// When it is free already: it would be handed out twice.
     pub fn release(&mut self, slot: SlotId) {
         let id = slot.0 as usize;
         let header = &mut self.headers[id];
-        assert!(
-            header.state == State::Committed,
-            "only a committed slot can be released"
-        );
-        header.state = State::Free;
+        assert!(header.committed, "only a committed slot can be released");
+        header.committed = false;
         self.pool_of(id).free.push(id);
     }
 
@@ -157,19 +146,11 @@ impl SendSlots {
         &self.headers[slot.0 as usize].message
     }
 
-    pub(crate) fn name(&self, slot: SlotId) -> &[u8] {
-        self.headers[slot.0 as usize].name.as_bytes()
-    }
-
-    /// Marks a slot as in flight, or as back from it.
-    pub(crate) fn set_in_flight(&mut self, slot: SlotId, in_flight: bool) {
-        let header = &mut self.headers[slot.0 as usize];
-        debug_assert!(header.state != State::Free);
-        header.state = if in_flight {
-            State::InFlight
-        } else {
-            State::Committed
-        };
+    /// Where a slot's payload lies, and how long it is.
+    pub(crate) fn payload(&self, slot: SlotId) -> (*const u8, u32) {
+        let payload = &self.headers[slot.0 as usize].payload;
+        // INVARIANT: a payload is never longer than its slot, far below u32.
+        (payload.iov_base.cast_const().cast(), payload.iov_len as u32)
     }
 
     fn pool_of(&mut self, id: usize) -> &mut Pool {
@@ -221,7 +202,7 @@ impl Header {
             control: Aligned([0; SOURCE_BYTES]),
             socket: 0,
             tries: 0,
-            state: State::Free,
+            committed: false,
         }
     }
 
@@ -235,7 +216,7 @@ impl Header {
     ) {
         self.socket = socket;
         self.tries = 0;
-        self.state = State::Committed;
+        self.committed = true;
         self.name = RawAddress::from(peer);
         self.payload.iov_base = start.cast();
         self.payload.iov_len = length;
@@ -293,11 +274,11 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "only a committed slot")]
-    fn a_slot_in_flight_cannot_be_released() {
+    fn a_slot_is_released_once() {
         let mut slots = SendSlots::new(1, 64, 1, 128).unwrap();
         slots.reserve(false).unwrap();
         let id = slots.commit(0, peer(), None, 1).unwrap();
-        slots.set_in_flight(id, true);
+        slots.release(id);
         slots.release(id);
     }
 }

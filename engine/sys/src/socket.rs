@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// A non-blocking UDP socket.
+/// A UDP socket.
+///
+/// WHY: not O_NONBLOCK: io_uring would answer EAGAIN where it is to wait. Every other call on it says
+/// MSG_DONTWAIT itself.
 #[derive(Debug)]
 pub struct UdpSocket(Socket);
 
@@ -18,7 +21,7 @@ impl UdpSocket {
     pub fn open(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(
             Domain::for_address(address),
-            Type::DGRAM.nonblocking().cloexec(),
+            Type::DGRAM.cloexec(),
             Some(Protocol::UDP),
         )?;
         if address.is_ipv6() {

@@ -1,0 +1,318 @@
+//! The driver on io_uring: one system call a turn sends the batch, receives the next and sleeps.
+//!
+//! WHY two sockets for each listener: multishot `recvmsg` cuts a datagram to the size of its buffer,
+//! and buffers for the largest message would fall out of every cache. So the program that chooses the
+//! shard also looks at the length: ordinary datagrams go to a socket with ordinary buffers, the rare
+//! larger ones to a second socket with a few large buffers. Both send from the first.
+//!
+//! A send that fails by the pending error of another destination is repeated in the next exchange,
+//! which follows at once; a later frame of the same turn may then have overtaken it.
+
+use super::pending::{Failure, Reports, SendQueue};
+use super::{Device, Input, Receive, SlotSize, Transmit};
+use crate::frame::{Egress, Frame};
+use crate::pools::Pools;
+use crate::stats::ShardStats;
+use crate::time::{Micros, Mono};
+use crate::wake::Waker;
+use engine_sys::errno;
+use engine_sys::send_slots::{SendSlots, SlotId};
+use engine_sys::socket::UdpSocket;
+use engine_sys::steer::LargeSplit;
+use engine_sys::uring::{Buffers, OVERHEAD_BYTES_MAX, Received, RingConfig, Uring};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What goes to a listener's second socket: payloads that do not fit an ordinary buffer.
+pub const LARGE_SPLIT: LargeSplit = LargeSplit {
+    above: (limits::SEND_SLOT_BYTES - OVERHEAD_BYTES_MAX) as u32,
+};
+
+/// The device of one shard.
+pub struct UringDevice {
+    receiver: UringReceiver,
+    transmitter: UringTransmitter,
+    /// What one exchange sends.
+    batch: Vec<SlotId>,
+    stats: Arc<ShardStats>,
+}
+
+/// Its receiving half, which owns the ring.
+pub struct UringReceiver {
+    uring: Uring,
+    /// By socket number; listeners' ordinary sockets first, then their large ones.
+    ports: Vec<Port>,
+    /// What `next` lent out last.
+    current: Option<Received>,
+    quota: usize,
+    reports: Reports,
+    stats: Arc<ShardStats>,
+}
+
+/// Its sending half.
+pub struct UringTransmitter {
+    slots: SendSlots,
+    queue: SendQueue,
+    /// By listener: whether it is bound to a wildcard address.
+    wildcard: Vec<bool>,
+}
+
+struct Port {
+    listener: u16,
+    local: SocketAddr,
+    drops_seen: u32,
+}
+
+impl UringDevice {
+    /// A device on the calling thread, with two sockets for each listener, in their order.
+    ///
+    /// # Errors
+    /// When the ring or its memory cannot be had.
+    pub fn new(
+        ordinary: Vec<UdpSocket>,
+        large: Vec<UdpSocket>,
+        pools: &Pools,
+        waker: &Waker,
+        stats: Arc<ShardStats>,
+    ) -> io::Result<Self> {
+        let ports = ports(&ordinary)?.chain(ports(&large)?).collect::<Vec<_>>();
+        let wildcard = ports
+            .iter()
+            .take(ordinary.len())
+            .map(|port| port.local.ip().is_unspecified());
+        let wildcard = wildcard.collect();
+        let sends = pools.send_slots + pools.large_send_slots;
+        let count =
+            |buffers: usize| u16::try_from(buffers).map_err(|_| io::ErrorKind::InvalidInput);
+        let config = RingConfig {
+            sends,
+            buffers: (count(pools.receive_buffers)?, limits::SEND_SLOT_BYTES),
+            large_buffers: (
+                count(pools.large_receive_buffers)?,
+                limits::LARGE_SLOT_BYTES + OVERHEAD_BYTES_MAX,
+            ),
+        };
+        let event = waker.event().ok_or(io::ErrorKind::InvalidInput)?;
+        let sockets = ordinary
+            .into_iter()
+            .map(|socket| (socket, Buffers::Ordinary));
+        let sockets = sockets.chain(large.into_iter().map(|socket| (socket, Buffers::Large)));
+        let (small, large) = (limits::SEND_SLOT_BYTES, limits::LARGE_SLOT_BYTES);
+        Ok(UringDevice {
+            receiver: UringReceiver {
+                uring: Uring::new(sockets.collect(), event, &config)?,
+                ports,
+                current: None,
+                quota: 0,
+                reports: Reports::new(),
+                stats: Arc::clone(&stats),
+            },
+            transmitter: UringTransmitter {
+                slots: SendSlots::new(pools.send_slots, small, pools.large_send_slots, large)?,
+                queue: SendQueue::new(sends),
+                wildcard,
+            },
+            batch: Vec::with_capacity(sends),
+            stats,
+        })
+    }
+
+    /// Takes back the slots of the last exchange's sends; those that failed are repeated or given up.
+    fn settle_sends(&mut self) {
+        let UringReceiver { uring, reports, .. } = &mut self.receiver;
+        let UringTransmitter { slots, queue, .. } = &mut self.transmitter;
+        queue.clear();
+        for id in &self.batch {
+            let failure = uring.failed().iter().find(|(failed, _)| failed == id);
+            let Some((_, code)) = failure else {
+                slots.release(*id);
+                continue;
+            };
+            let index = usize::from(slots.socket(*id));
+            let found = match uring.socket(index) {
+                Some(socket) => reports.drain(socket, index, &self.stats),
+                None => 0,
+            };
+            match Failure::judge(*code, slots.count_try(*id), found) {
+                Failure::Repeat => {
+                    self.stats.send_repeated.add(1);
+                    queue.again(*id, false);
+                }
+                Failure::Later => {
+                    self.stats.send_repeated.add(1);
+                    queue.again(*id, true);
+                }
+                Failure::GiveUp { own } => {
+                    if own && let Some(peer) = slots.peer(*id) {
+                        reports.push_own(index, peer, *code, &self.stats);
+                    }
+                    self.stats.send_failed.add(1);
+                    slots.release(*id);
+                }
+            }
+        }
+    }
+
+    /// Looks into every socket whose reception ended. The next exchange arms it again.
+    fn settle_receptions(&mut self) {
+        let UringReceiver {
+            uring,
+            ports,
+            reports,
+            ..
+        } = &mut self.receiver;
+        for (index, code) in uring.ended() {
+            if *code == errno::ENOBUFS {
+                self.stats.receive_out_of_buffers.add(1);
+                continue;
+            }
+            self.stats.receive_rearmed.add(1);
+            // INVARIANT: the error queue is emptied before the socket is armed again; with an entry in
+            // it, it would look ready for ever.
+            if let (Some(socket), Some(port)) = (uring.socket(*index), ports.get(*index)) {
+                reports.drain(socket, usize::from(port.listener), &self.stats);
+            }
+        }
+    }
+}
+
+impl Device for UringDevice {
+    type Receiver = UringReceiver;
+    type Transmitter = UringTransmitter;
+
+    fn exchange(&mut self, wait: Option<Micros>) -> io::Result<()> {
+        self.receiver.release();
+        let wait = match wait {
+            _ if self.backlog() => Some(Micros(0)),
+            // WHY: nothing tells when there is room in a socket's send buffer again.
+            wait if self.transmitter.queue.buffer_full() => {
+                Some(wait.map_or(FULL_BUFFER_WAIT, |wait| wait.min(FULL_BUFFER_WAIT)))
+            }
+            wait => wait,
+        };
+        self.batch.clear();
+        self.batch
+            .extend_from_slice(self.transmitter.queue.waiting());
+        let wait = wait.map(|wait| Duration::from_micros(wait.0));
+        self.receiver
+            .uring
+            .exchange(&mut self.transmitter.slots, &self.batch, wait)?;
+        self.settle_sends();
+        self.settle_receptions();
+        self.receiver.quota = limits::RECEIVE_BATCH_MAX;
+        Ok(())
+    }
+
+    fn halves(&mut self) -> (&mut UringReceiver, &mut UringTransmitter) {
+        (&mut self.receiver, &mut self.transmitter)
+    }
+
+    fn backlog(&self) -> bool {
+        self.receiver.uring.has_received()
+            || !self.receiver.reports.is_empty()
+            || self.transmitter.queue.must_repeat()
+    }
+
+    fn close(&mut self) {
+        // WHY: what cannot be sent now is lost with the process anyway. The ring and its sockets close
+        // when the device is dropped, which follows.
+        let _ = self.exchange(Some(Micros(0)));
+    }
+}
+
+impl UringReceiver {
+    /// Gives the frame that was lent out last back to the kernel.
+    fn release(&mut self) {
+        if let Some(received) = self.current.take() {
+            self.uring.give_back(received);
+        }
+    }
+
+    /// Counts what came with a datagram; false when it cannot be used.
+    fn admit(&mut self, received: &Received) -> bool {
+        let Some((index, datagram)) = self.uring.datagram(received) else {
+            self.stats.frames_unreadable.add(1);
+            return false;
+        };
+        if let Some(drops) = datagram.ancillary.drops
+            && let Some(port) = self.ports.get_mut(index)
+        {
+            self.stats
+                .kernel_drops
+                .add(u64::from(drops.wrapping_sub(port.drops_seen)));
+            port.drops_seen = drops;
+        }
+        if datagram.truncated {
+            self.stats.frames_truncated.add(1);
+        } else if datagram.peer.is_none() {
+            self.stats.frames_unreadable.add(1);
+        }
+        !datagram.truncated && datagram.peer.is_some()
+    }
+
+    fn frame(&self, now: Mono) -> Option<Input<'_>> {
+        let (index, datagram) = self.uring.datagram(self.current.as_ref()?)?;
+        let port = self.ports.get(index)?;
+        let mut local = port.local;
+        if let Some(asked) = datagram.ancillary.local {
+            local.set_ip(asked);
+        }
+        Some(Input::Frame(Frame {
+            listener: port.listener,
+            local,
+            peer: datagram.peer?,
+            flow: 0,
+            received: now,
+            bytes: datagram.bytes,
+        }))
+    }
+}
+
+impl Receive for UringReceiver {
+    fn next(&mut self, now: Mono) -> Option<Input<'_>> {
+        self.release();
+        if let Some(error) = self.reports.pop() {
+            return Some(Input::Error(error));
+        }
+        loop {
+            self.quota = self.quota.checked_sub(1)?;
+            let received = self.uring.next_received()?;
+            if self.admit(&received) {
+                self.current = Some(received);
+                return self.frame(now);
+            }
+            self.uring.give_back(received);
+        }
+    }
+}
+
+impl Transmit for UringTransmitter {
+    fn reserve(&mut self, size: SlotSize) -> Option<&mut [u8]> {
+        self.slots.reserve(size == SlotSize::Large)
+    }
+
+    fn commit(&mut self, egress: &Egress, len: usize) -> bool {
+        let Some(wildcard) = self.wildcard.get(usize::from(egress.listener)) else {
+            return false;
+        };
+        self.queue.commit(&mut self.slots, egress, *wildcard, len);
+        true
+    }
+}
+
+fn ports(sockets: &[UdpSocket]) -> io::Result<impl Iterator<Item = Port>> {
+    let locals = sockets
+        .iter()
+        .map(UdpSocket::local_address)
+        .collect::<io::Result<Vec<_>>>()?;
+    Ok((0..).zip(locals).map(|(listener, local)| Port {
+        listener,
+        local,
+        drops_seen: 0,
+    }))
+}
+
+/// How long to wait for input while a socket's send buffer is full.
+const FULL_BUFFER_WAIT: Micros = Micros::from_millis(1);
