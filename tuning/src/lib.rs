@@ -22,6 +22,7 @@ mod diagnostic;
 mod environment;
 mod load;
 mod read;
+mod reload;
 mod resolve;
 
 pub use config::*;
@@ -32,4 +33,5 @@ pub use read::{
     GatewayUri, Host, HostPort, ListenerName, Network, OffOr, OneOrMany, SIP_PORT, SetName,
     SourceName, StatusCodes,
 };
+pub use reload::{Change, Refusal, Reload, guard, reload};
 pub use schema::{Effect, Fallback, Key, Kind, json_schema, reference};

@@ -102,3 +102,14 @@ const _: () = assert!(
     LARGE_SLOT_BYTES > MESSAGE_BYTES_MAX,
     "the second pool takes every message"
 );
+
+/// Most gateway addresses of all sets together. Every shard reserves state for so many at start.
+pub const GATEWAYS_MAX: usize = 4_096;
+
+/// Most gateway addresses of one set. A choice looks at each of them.
+pub const SET_GATEWAYS_MAX: usize = 256;
+
+/// Most sets.
+pub const SETS_MAX: usize = 1_024;
+
+const _: () = assert!(GATEWAYS_MAX < u16::MAX as usize, "a slot is a u16");

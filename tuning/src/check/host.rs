@@ -12,9 +12,28 @@ const FILES_OF_PROCESS: u64 = 64;
 /// Part of the free memory that pools may take, in percent; the rest is the process and its sockets.
 const MEMORY_PERCENT: u64 = 90;
 
+/// Rules of this file after which counting shards is idle.
+const SHARDS_UNCLEAR: [&str; 3] = ["no-such-core", "shards-and-cores", "too-many-shards"];
+
 pub(super) fn cores(checker: &mut Checker<'_>) {
-    let (Some(wanted), Some(there)) = (&checker.config.shards.cores, &checker.environment.cores)
-    else {
+    let Some(wanted) = &checker.config.shards.cores else {
+        return;
+    };
+    let count = wanted.cores().len();
+    if count > limits::SHARDS_MAX {
+        let finding = checker.error(
+            "too-many-shards",
+            "shards.cores",
+            format!("there would be {count} shards"),
+        );
+        checker.note(
+            finding
+                .label("one for each core")
+                .remedy(format!("name at most {} cores", limits::SHARDS_MAX)),
+        );
+        return;
+    }
+    let Some(there) = &checker.environment.cores else {
         return;
     };
     let missing: Vec<u32> = wanted
@@ -40,47 +59,32 @@ pub(super) fn cores(checker: &mut Checker<'_>) {
 
 pub(super) fn shard_count(checker: &mut Checker<'_>) {
     let shards = &checker.config.shards;
+    let Some(given) = shards.count else { return };
     let listed = shards.cores.as_ref().map(|list| list.cores().len());
-    let available = listed.or(checker.environment.cores.as_ref().map(Vec::len));
-    let count = checker.shards();
-    if let (Some(given), Some(listed)) = (shards.count, listed)
-        && u64::from(given) != listed as u64
-    {
+    let available = checker.environment.cores.as_ref().map(Vec::len);
+    if listed.is_some_and(|listed| given as usize != listed) {
         let finding = checker
             .error(
                 "shards-and-cores",
                 "shards.count",
-                format!("{given} shards on {listed} cores: a shard has one core"),
+                format!("{given} shards do not fit the list of cores: each has one"),
             )
             .label("not the number of `cores`")
             .related(checker.marks.value("shards.cores"), "the cores")
             .remedy("remove `count`");
         checker.note(finding);
-    } else if let (Some(given), Some(available)) = (shards.count, available)
+    } else if let Some(available) = available
+        && listed.is_none()
         && shards.pin
-        && u64::from(given) > available as u64
+        && given as usize > available
     {
+        let message =
+            format!("{given} shards need {given} cores; this process may use {available}");
         let finding = checker
-            .error(
-                "no-such-core",
-                "shards.count",
-                format!("{given} shards need {given} cores; this process may use {available}"),
-            )
-            .label("more than there are")
-            .remedy(format!(
-                "write count = {available}, or pin = false for a test"
-            ));
-        checker.note(finding);
-    }
-    if count > limits::SHARDS_MAX as u64 {
-        let finding = checker.error(
-            "too-many-shards",
-            "shards",
-            format!("there would be {count} shards"),
-        );
+            .error("no-such-core", "shards.count", message)
+            .label("more than there are");
         checker.note(finding.remedy(format!(
-            "name at most {} cores in shards.cores",
-            limits::SHARDS_MAX
+            "write count = {available}, or pin = false for a test"
         )));
     }
 }
@@ -90,7 +94,10 @@ pub(super) fn memory(checker: &mut Checker<'_>) {
     let Some(free) = checker.environment.memory_bytes else {
         return;
     };
-    let (shards, each) = (checker.shards(), checker.bytes_per_shard());
+    let Some(shards) = checker.shards() else {
+        return;
+    };
+    let each = checker.bytes_per_shard();
     let needed = shards.saturating_mul(each);
     if needed <= free / 100 * MEMORY_PERCENT {
         return;
@@ -105,7 +112,7 @@ pub(super) fn memory(checker: &mut Checker<'_>) {
         .iter()
         .filter(|(key, _)| checker.given(&format!("limits.{key}")))
         .max_by_key(|(_, bytes)| *bytes);
-    let at = given.map_or("limits".to_owned(), |(key, _)| format!("limits.{key}"));
+    let at = given.map_or("shards".to_owned(), |(key, _)| format!("limits.{key}"));
     let message = format!(
         "the pools need {} MiB ({shards} shards of {} MiB), and {} MiB are free",
         mebibytes(needed),
@@ -122,11 +129,11 @@ pub(super) fn memory(checker: &mut Checker<'_>) {
 }
 
 pub(super) fn open_files(checker: &mut Checker<'_>) {
-    let Some(most) = checker.environment.open_files else {
+    let (Some(most), Some(shards)) = (checker.environment.open_files, checker.shards()) else {
         return;
     };
     let listeners = checker.config.listen.udp.len() as u64;
-    let needed = checker.shards().saturating_mul(listeners + FILES_PER_SHARD) + FILES_OF_PROCESS;
+    let needed = shards.saturating_mul(listeners + FILES_PER_SHARD) + FILES_OF_PROCESS;
     if needed > most {
         let message = format!("{needed} open files are needed, and this process may have {most}");
         let finding = checker
@@ -186,21 +193,17 @@ pub(super) fn pool_order(checker: &mut Checker<'_>) {
 }
 
 impl Checker<'_> {
-    /// How many shards there will be; 1 when nothing says so.
-    fn shards(&self) -> u64 {
-        let shards = &self.config.shards;
-        let listed = shards.cores.as_ref().map(|list| list.cores().len() as u64);
-        let there = self
-            .environment
-            .cores
-            .as_ref()
-            .map(|cores| cores.len() as u64);
-        shards
-            .count
-            .map(u64::from)
-            .or(listed)
-            .or(there)
-            .unwrap_or(1)
+    /// How many shards there will be; `None` when that is in doubt.
+    fn shards(&self) -> Option<u64> {
+        if self
+            .findings
+            .iter()
+            .any(|finding| SHARDS_UNCLEAR.contains(&finding.rule))
+        {
+            return None;
+        }
+        let available = self.environment.cores.clone().unwrap_or_default();
+        Some(self.config.shards.placement(&available).len() as u64)
     }
 
     fn bytes_per_shard(&self) -> u64 {

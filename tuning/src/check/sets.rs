@@ -247,30 +247,15 @@ pub(super) fn overflow_cycles(checker: &mut Checker<'_>) {
 pub(super) fn probing_off(checker: &mut Checker<'_>) {
     let everywhere = checker.config.probe == OffOr::Off;
     if everywhere {
-        let finding = checker.warning(
-            "probing-off",
-            "probe",
-            "no gateway is probed: a dead one is found by the calls that it loses",
-        );
-        checker.note(
-            finding
-                .label("off")
-                .remedy("remove this line, or write a longer interval"),
-        );
+        let message = "no gateway is probed: a dead one is found by the calls that it loses";
+        let finding = checker
+            .warning("probing-off", "probe", message)
+            .label("off");
+        checker.note(finding.remedy("remove this line, or write a longer interval"));
     }
-    for (index, set) in sets(checker) {
+    for (index, set) in sets(checker).filter(|(_, set)| set.probe == OffOr::Off) {
         let path = format!("set[{index}].probe");
-        if set.probe == OffOr::Off && (!everywhere || checker.given(&path)) {
-            let message = format!(
-                "the gateways of `{}` are not probed: a dead one is found by the calls that it loses",
-                set.name
-            );
-            let finding = checker.warning("probing-off", &path, message);
-            checker.note(finding.label("off").remedy(
-                "remove this line, or write a longer interval: probe = { interval = \"60s\" }",
-            ));
-        }
-        if set.probe == OffOr::Off && set.breaker == OffOr::Off {
+        if set.breaker == OffOr::Off {
             let message = format!(
                 "nothing notices that a gateway of `{}` is dead: neither probes nor calls",
                 set.name
@@ -282,6 +267,15 @@ pub(super) fn probing_off(checker: &mut Checker<'_>) {
                     .label("off, as probing is")
                     .remedy("leave at least one of `probe` and `breaker` on"),
             );
+        } else if !everywhere || checker.given(&path) {
+            let message = format!(
+                "the gateways of `{}` are not probed: a dead one is found by the calls that it loses",
+                set.name
+            );
+            let remedy =
+                "remove this line, or write a longer interval: probe = { interval = \"60s\" }";
+            let finding = checker.warning("probing-off", &path, message);
+            checker.note(finding.label("off").remedy(remedy));
         }
     }
 }

@@ -19,13 +19,6 @@ pub(super) fn transaction_timers(checker: &mut Checker<'_>) {
             "retransmissions would get faster instead of slower",
         ),
         (
-            "t2",
-            timers.t2,
-            "timer_f",
-            timers.timer_f,
-            "a request would end before it is repeated at its slowest",
-        ),
-        (
             "t1",
             timers.t1,
             "timer_b",
@@ -33,11 +26,18 @@ pub(super) fn transaction_timers(checker: &mut Checker<'_>) {
             "an INVITE would end before it is repeated",
         ),
         (
-            "t2",
-            timers.t2,
+            "t1",
+            timers.t1,
+            "timer_f",
+            timers.timer_f,
+            "a request would end before it is repeated",
+        ),
+        (
+            "t1",
+            timers.t1,
             "timer_h",
             timers.timer_h,
-            "a response would be given up before it is repeated at its slowest",
+            "a response would be given up before it is repeated",
         ),
         (
             "timer_b",
@@ -72,28 +72,24 @@ pub(super) fn transaction_timers(checker: &mut Checker<'_>) {
         if least <= most {
             continue;
         }
-        let (path, other) = (format!("timers.{long}"), format!("timers.{short}"));
-        let (path, other) = if checker.given(&path) {
-            (path, other)
-        } else {
-            (other, path)
-        };
+        let (first, second) = (origin(checker, long), origin(checker, short));
+        let message = format!("`{short}` ({least:?}) is longer than `{long}` ({most:?}): {why}");
         let finding = checker
-            .error(
-                "timer-order",
-                &path,
-                format!("`{short}` ({least:?}) is longer than `{long}` ({most:?}): {why}"),
-            )
-            .label("out of order")
-            .remedy(format!(
-                "write a `{long}` of at least {least:?}, or a shorter `{short}`"
-            ));
-        let finding = if checker.given(&other) {
-            finding.related(checker.marks.value(&other), "against this")
-        } else {
-            finding
+            .error("timer-order", &first, message)
+            .label("out of order");
+        let finding = match first == second {
+            true => finding,
+            false => finding.related(
+                checker
+                    .marks
+                    .value(&second)
+                    .filter(|_| checker.given(&second)),
+                "against this",
+            ),
         };
-        checker.note(finding);
+        checker.note(finding.remedy(format!(
+            "write a `{long}` of at least {least:?}, or a shorter `{short}`"
+        )));
     }
     if timers.timer_c <= TIMER_C_LEAST {
         let message = format!(
@@ -109,6 +105,16 @@ pub(super) fn transaction_timers(checker: &mut Checker<'_>) {
     }
 }
 
+/// The key that a timer has its value from: itself, or T1 when it follows that.
+fn origin(checker: &Checker<'_>, timer: &str) -> String {
+    let own = format!("timers.{timer}");
+    if checker.given(&own) {
+        own
+    } else {
+        "timers.t1".to_owned()
+    }
+}
+
 /// `no_response_timeout` lies between the first repetition and Timer B.
 pub(super) fn given_up_attempts(checker: &mut Checker<'_>) {
     let timers = &checker.config.timers;
@@ -116,32 +122,36 @@ pub(super) fn given_up_attempts(checker: &mut Checker<'_>) {
         let OffOr::On(timeout) = set.no_response_timeout else {
             continue;
         };
-        let path = format!("set[{index}].no_response_timeout");
+        let own = format!("set[{index}].no_response_timeout");
+        let at = |timer| {
+            if checker.given(&own) {
+                own.clone()
+            } else {
+                origin(checker, timer)
+            }
+        };
         if timeout >= timers.timer_b {
+            let name = &set.name;
             let message = format!(
-                "`no_response_timeout` ({timeout:?}) never ends: Timer B ({:?}) comes first",
+                "`no_response_timeout` of `{name}` ({timeout:?}) never ends: Timer B ({:?}) comes first",
                 timers.timer_b
             );
             let finding = checker
-                .error("timer-order", &path, message)
-                .label("not shorter than Timer B")
-                .related(
-                    checker
-                        .marks
-                        .value("timers.timer_b")
-                        .filter(|_| checker.given("timers.timer_b")),
-                    "Timer B",
-                )
-                .remedy("write a shorter time: \"2s\" allows three INVITEs");
-            checker.note(finding);
+                .error("timer-order", &at("timer_b"), message)
+                .label("out of order");
+            checker.note(finding.remedy("write a shorter `no_response_timeout`: \"2s\" allows three INVITEs with the default `t1`"));
         } else if timeout <= timers.t1 {
             let message = format!(
-                "a gateway is given up after {timeout:?}, before its INVITE is repeated: one lost packet moves the call"
+                "a gateway of `{}` is given up after {timeout:?}, before its INVITE is repeated ({:?}): one lost packet moves the call",
+                set.name, timers.t1
             );
             let finding = checker
-                .error("timer-order", &path, message)
-                .label("not longer than `t1`");
-            checker.note(finding.remedy(format!("write at least {:?}", timers.t1 * 4)));
+                .error("timer-order", &at("t1"), message)
+                .label("out of order");
+            checker.note(finding.remedy(format!(
+                "write a `no_response_timeout` of {:?} or more",
+                timers.t1 * 4
+            )));
         }
     }
 }

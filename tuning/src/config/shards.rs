@@ -58,6 +58,19 @@ section! {
     }
 }
 
+impl Shards {
+    /// The core of each shard, given the cores that the process may use; `None`: not pinned.
+    pub fn placement(&self, available: &[u32]) -> Vec<Option<u32>> {
+        let cores = self.cores.as_ref().map_or(available, CoreList::cores);
+        let count = self
+            .count
+            .map_or(cores.len(), |count| count as usize)
+            .clamp(1, limits::SHARDS_MAX);
+        let core = |shard: usize| cores.get(shard).copied().filter(|_| self.pin);
+        (0..count).map(core).collect()
+    }
+}
+
 /// Numbers of cores, in order, none twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoreList(Vec<u32>);
@@ -142,6 +155,19 @@ impl Value for CoreList {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
+
+    #[test]
+    fn shards_are_placed_on_cores() {
+        let mut shards: Shards = crate::schema::defaults();
+        assert_eq!(shards.placement(&[2, 5]), [Some(2), Some(5)]);
+        assert_eq!(shards.placement(&[]), [None]);
+        let many: Vec<u32> = (0..128).collect();
+        assert_eq!(shards.placement(&many).len(), limits::SHARDS_MAX);
+        shards.cores = CoreList::parse("5");
+        assert_eq!(shards.placement(&[2, 5]), [Some(5)]);
+        (shards.pin, shards.count) = (false, Some(3));
+        assert_eq!(shards.placement(&[2, 5]), [None, None, None]);
+    }
 
     #[test]
     fn core_lists() {

@@ -62,10 +62,8 @@ impl<'s> Reader<'s> {
         };
         let outer_path = self.enter(name, node.span());
         let outer_bounds = std::mem::replace(&mut self.bounds, bounds);
-        let value = T::read(node, self, fallback.as_ref());
-        if let Some(value) = &value {
-            self.hold_within(node, value);
-        }
+        let value =
+            T::read(node, self, fallback.as_ref()).filter(|value| self.holds_bounds(node, value));
         self.bounds = outer_bounds;
         self.path.truncate(outer_path);
         let value = value.or(fallback);
@@ -220,12 +218,15 @@ impl<'s> Reader<'s> {
         self.found(finding);
     }
 
-    fn hold_within<T: Value>(&mut self, node: &Node<'_>, value: &T) {
-        if let Some((low, high)) = &self.bounds
-            && !value.is_within(low, high)
-        {
+    fn holds_bounds<T: Value>(&mut self, node: &Node<'_>, value: &T) -> bool {
+        let within = self
+            .bounds
+            .as_ref()
+            .is_none_or(|(low, high)| value.is_within(low, high));
+        if !within {
             self.out_of_bounds(node);
         }
+        within
     }
 
     /// Notes that the number in `node` does not lie within the bounds of its key.

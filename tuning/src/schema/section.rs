@@ -24,6 +24,9 @@ pub(crate) trait Section: Sized + Clone {
     /// The same table as TOML, every key with a value present.
     fn print_table(&self) -> toml::Table;
 
+    /// Takes what needs a restart from the running configuration.
+    fn keep_restart(&mut self, running: &Self);
+
     /// The table when the file does not have it; `None` when it has a required key.
     fn blank() -> Option<Self>;
 }
@@ -127,6 +130,11 @@ macro_rules! section {
                 table
             }
 
+            fn keep_restart(&mut self, running: &Self) {
+                let _ = running;
+                $( section!(@keep $effect self running $field); )*
+            }
+
             fn blank() -> Option<Self> {
                 Some(Self { $( $field: {
                     let value: Option<$ty> = None;
@@ -138,6 +146,10 @@ macro_rules! section {
     };
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $written:literal) => { $written };
+    (@keep live $new:ident $running:ident $field:ident) => {};
+    (@keep restart $new:ident $running:ident $field:ident) => {
+        $new.$field.clone_from(&$running.$field);
+    };
     (@effect live) => { $crate::schema::Effect::Live };
     (@effect restart) => { $crate::schema::Effect::Restart };
 }
