@@ -63,9 +63,14 @@ class Tandem(Process):
         expect(code == 0, f"`tandem {' '.join(words)}` ended with {code}: {out}{err}")
         return json.loads(out)
 
-    def shard_requests(self):
-        """Requests that each shard has handled, from `tandem stats`."""
-        return [shard["requests"] for shard in self.ask("stats")["shards"]]
+    def shard_busy(self):
+        """Seconds that each shard has worked, from `tandem stats`."""
+        figures = self.ask("stats")["figures"]
+        return [one["value"] for one in figures if one["name"] == "tandem_shard_busy_seconds_total"]
+
+    def connection(self):
+        """The control socket without the commands in between."""
+        return Connection(self.socket)
 
     def reload(self, tree=None, *words):
         """Writes the file, if one is given, and reloads; returns (exit code, stdout, stderr)."""
@@ -94,3 +99,22 @@ class Tandem(Process):
         """Fails when the process is gone."""
         if not self.running():
             raise Failed(f"tandem ended with {self.child.poll()}: {self.output()[-2000:]}")
+
+
+class Connection:
+    """One connection to the control socket: JSON-RPC 2.0, a line each way."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(10)
+        self.socket.connect(str(path))
+        self.reader = self.socket.makefile("rb")
+
+    def line(self, data):
+        """Sends a line and returns the reply to it."""
+        self.socket.sendall(data)
+        return json.loads(self.reader.readline())
+
+    def call(self, method, **parameters):
+        asked = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+        return self.line(json.dumps(asked).encode() + b"\n")

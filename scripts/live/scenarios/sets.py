@@ -122,9 +122,10 @@ def one_address_two_shards(scene):
     gateway = scene.gateway()
     tandem = scene.tandem(gateway.address, shards=2)
     scene.caller(tandem.address, calls=2_000, rate=400).finish(20)
-    handled = tandem.shard_requests()
-    expect(len(handled) == 2, f"`tandem stats` shows {len(handled)} shards")
-    expect(min(handled) > 0.4 * sum(handled), f"requests by shard: {handled}")
+    busy = tandem.shard_busy()
+    expect(len(busy) == 2, f"`tandem stats` shows {len(busy)} shards")
+    # One of them receives everything from this address and hands half of it over: alike, not equal.
+    expect(min(busy) > 0.3 * sum(busy), f"seconds that the shards worked: {busy}")
 
 
 @scenario(programs=("sipp",))
