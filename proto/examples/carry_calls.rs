@@ -22,8 +22,7 @@ struct Smallest(SocketAddr);
 
 impl Smallest {
     fn target(&self, targets: &mut TargetSet) -> Verdict<u8> {
-        let target =
-            Target { gateway: 0, listener: 0, next_hop: self.0, flow: 0, no_response: Micros::from_secs(2) };
+        let target = Target { gateway: 0, listener: 0, next_hop: self.0, flow: 0, no_response: Micros::from_secs(2) };
         targets.push_with_uri(target, |out| {
             out.put(b"sip:15551230002@");
             out.sent_by(self.0);
@@ -53,14 +52,7 @@ impl Policy for Smallest {
     }
     fn response(&mut self, _: &Message<'_>, _: &ResponseContext<'_>, _: &mut [u64; 4], _: Now) {}
     fn silence(&mut self, _: &Target, _: Outcome, _: &mut [u64; 4], _: Now) {}
-    fn best_response(
-        &mut self,
-        _: &Inbound<'_>,
-        _: Outcome,
-        _: &mut [u64; 4],
-        _: &mut TargetSet,
-        _: Now,
-    ) -> Choice {
+    fn best_response(&mut self, _: &Inbound<'_>, _: Outcome, _: &mut [u64; 4], _: &mut TargetSet, _: Now) -> Choice {
         Choice::Send { status: None }
     }
     fn in_dialog(
@@ -173,13 +165,14 @@ fn main() {
     let mut arena = Arena::new();
     let mut now = Now { mono: Mono(1), wall: Wall(0) };
     let mut spent = std::time::Duration::ZERO;
-    let mut step = |proxy: &mut Proxy<Smallest>, world: &mut World, now: Now, from: &Endpoint, text: &str, sent: usize| {
-        world.count = 0;
-        let start = std::time::Instant::now();
-        carry(proxy, now, from, text.as_bytes(), &mut arena, world);
-        spent += start.elapsed();
-        assert_eq!(world.count, sent, "{text}");
-    };
+    let mut step =
+        |proxy: &mut Proxy<Smallest>, world: &mut World, now: Now, from: &Endpoint, text: &str, sent: usize| {
+            world.count = 0;
+            let start = std::time::Instant::now();
+            carry(proxy, now, from, text.as_bytes(), &mut arena, world);
+            spent += start.elapsed();
+            assert_eq!(world.count, sent, "{text}");
+        };
     for call in 0..calls {
         step(&mut proxy, &mut world, now, &caller, &request("INVITE", 1, call, "", "", SDP), 2);
         let invite = world.sent[1].1[..world.sent[1].0].to_vec();

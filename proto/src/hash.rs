@@ -30,16 +30,14 @@ impl KeyedHash {
 
     /// Adds a part.
     pub fn part(mut self, bytes: &[u8]) -> Self {
-        self.0
-            .write_u64(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.0.write_u64(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         self.0.write(bytes);
         self
     }
 
     /// Adds a part in lower case (hosts, RFC 3261 §19.1.4).
     pub fn part_lower(mut self, bytes: &[u8]) -> Self {
-        self.0
-            .write_u64(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.0.write_u64(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         for chunk in bytes.chunks(32) {
             let mut lower = [0u8; 32];
             let Some(area) = lower.get_mut(..chunk.len()) else {
@@ -94,14 +92,8 @@ mod tests {
 
     #[test]
     fn parts_do_not_run_together() {
-        let ab_c = KeyedHash::new(&SECRET, Purpose::Transaction)
-            .part(b"ab")
-            .part(b"c")
-            .finish();
-        let a_bc = KeyedHash::new(&SECRET, Purpose::Transaction)
-            .part(b"a")
-            .part(b"bc")
-            .finish();
+        let ab_c = KeyedHash::new(&SECRET, Purpose::Transaction).part(b"ab").part(b"c").finish();
+        let a_bc = KeyedHash::new(&SECRET, Purpose::Transaction).part(b"a").part(b"bc").finish();
         assert_ne!(ab_c, a_bc);
     }
 
@@ -116,12 +108,8 @@ mod tests {
     fn lower_case_equals_its_lower_case() {
         let long = b"A-Very-Long.Host-Name.That-Needs.More-Than-32.Bytes.example.COM";
         let lower = long.to_ascii_lowercase();
-        let one = KeyedHash::new(&SECRET, Purpose::Transaction)
-            .part_lower(long)
-            .finish();
-        let two = KeyedHash::new(&SECRET, Purpose::Transaction)
-            .part_lower(&lower)
-            .finish();
+        let one = KeyedHash::new(&SECRET, Purpose::Transaction).part_lower(long).finish();
+        let two = KeyedHash::new(&SECRET, Purpose::Transaction).part_lower(&lower).finish();
         assert_eq!(one, two);
     }
 }

@@ -88,12 +88,7 @@ pub struct TargetSet {
 
 impl Default for TargetSet {
     fn default() -> Self {
-        TargetSet {
-            targets: [None; limits::BRANCHES_MAX],
-            len: 0,
-            text: [0; limits::URI_BYTES_MAX],
-            text_len: 0,
-        }
+        TargetSet { targets: [None; limits::BRANCHES_MAX], len: 0, text: [0; limits::URI_BYTES_MAX], text_len: 0 }
     }
 }
 
@@ -118,10 +113,7 @@ impl TargetSet {
         let Some(entry) = self.targets.get_mut(self.len) else {
             return false;
         };
-        let (Ok(start), Ok(end)) = (
-            u16::try_from(self.text_len),
-            u16::try_from(self.text_len + written),
-        ) else {
+        let (Ok(start), Ok(end)) = (u16::try_from(self.text_len), u16::try_from(self.text_len + written)) else {
             return false;
         };
         *entry = Some((target, start, end));
@@ -139,18 +131,9 @@ impl TargetSet {
     }
     /// Targets in order, each with its new Request-URI (empty: unchanged).
     pub fn iter(&self) -> impl Iterator<Item = (Target, &[u8])> {
-        self.targets
-            .iter()
-            .take(self.len)
-            .flatten()
-            .map(|&(target, start, end)| {
-                (
-                    target,
-                    self.text
-                        .get(usize::from(start)..usize::from(end))
-                        .unwrap_or_default(),
-                )
-            })
+        self.targets.iter().take(self.len).flatten().map(|&(target, start, end)| {
+            (target, self.text.get(usize::from(start)..usize::from(end)).unwrap_or_default())
+        })
     }
 }
 
@@ -291,12 +274,7 @@ pub trait Policy {
 
     /// The gate of points 1 and 5, before anything is done for a request: may this source be served at
     /// all? Asked for requests without a To tag and for malformed ones. `None`: yes.
-    fn admit(
-        &mut self,
-        message: &Message<'_>,
-        source: &Endpoint,
-        now: Now,
-    ) -> Option<Refusal<Self::Reason>>;
+    fn admit(&mut self, message: &Message<'_>, source: &Endpoint, now: Now) -> Option<Refusal<Self::Reason>>;
 
     /// Point 1: a request outside any dialog. A CANCEL comes here only if it cancels nothing that is
     /// kept: a stateless set forwards it as it did the INVITE, anything else is answered 481. Fills `targets` for a `Forward`. Called again with
@@ -314,13 +292,7 @@ pub trait Policy {
     fn branch(&mut self, request: &[u8], target: &Target, note: &mut Self::Note, now: Now) -> bool;
 
     /// Point 3: a response to a branch: provisional, 2xx or other final. It has been matched and its source accepted.
-    fn response(
-        &mut self,
-        response: &Message<'_>,
-        context: &ResponseContext<'_>,
-        note: &mut Self::Note,
-        now: Now,
-    );
+    fn response(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, note: &mut Self::Note, now: Now);
 
     /// A branch ended without a final response from its target (part of point 3: silence is an answer too).
     fn silence(&mut self, target: &Target, outcome: Outcome, note: &mut Self::Note, now: Now);
@@ -354,6 +326,11 @@ pub trait Policy {
     /// A request that the policy itself sent (a probe) was answered, timed out or could not be sent.
     /// `after`: since it was first sent.
     fn own_response(&mut self, ticket: u64, outcome: Outcome, after: Micros, now: Now);
+
+    /// A response to `target` was dropped because it came from `source`, which may not answer for it.
+    fn response_refused(&mut self, target: &Target, source: SocketAddr) {
+        let _ = (target, source);
+    }
 
     /// Whether a response to `target` may come from `source` although that is not its address.
     fn answers_for(&self, target: &Target, source: IpAddr) -> bool;

@@ -13,19 +13,13 @@ pub const ROUTE_PARAMETER: &[u8] = b"tt";
 
 /// The slot that owns `message`.
 pub fn slot_of(keys: &Keys, message: &Message<'_>) -> u16 {
-    let by_token = if message.is_request() {
-        slot_of_route(keys, message)
-    } else {
-        slot_of_branch(keys, message)
-    };
+    let by_token = if message.is_request() { slot_of_route(keys, message) } else { slot_of_branch(keys, message) };
     by_token.unwrap_or_else(|| slot_of_call_id(keys, message.call_id()))
 }
 
 /// The slot of a Call-ID.
 pub fn slot_of_call_id(keys: &Keys, call_id: &[u8]) -> u16 {
-    let hash = KeyedHash::new(&keys.slot_secret(), Purpose::Slot)
-        .part(call_id)
-        .finish();
+    let hash = KeyedHash::new(&keys.slot_secret(), Purpose::Slot).part(call_id).finish();
     // INVARIANT: SLOT_COUNT is a power of two of at most 16 bits.
     (hash & u128::from(limits::SLOT_COUNT - 1)) as u16
 }
@@ -37,8 +31,7 @@ pub const fn shard_of_slot(slot: u16, shards: u16) -> u16 {
 
 fn slot_of_branch(keys: &Keys, response: &Message<'_>) -> Option<u16> {
     let via = response.top_via().ok()?;
-    let token =
-        BranchToken::read(via.branch)?.verify(keys, response.call_id(), response.from_tag())?;
+    let token = BranchToken::read(via.branch)?.verify(keys, response.call_id(), response.from_tag())?;
     Some(token.owner.slot)
 }
 
@@ -52,16 +45,10 @@ fn slot_of_route(keys: &Keys, request: &Message<'_>) -> Option<u16> {
 }
 
 /// The token in one of our Route URIs, if it proves this dialog; and whether the initiator sends.
-pub(crate) fn verify_route(
-    keys: &Keys,
-    request: &Message<'_>,
-    uri: &Uri<'_>,
-) -> Option<(RouteToken, bool)> {
+pub(crate) fn verify_route(keys: &Keys, request: &Message<'_>, uri: &Uri<'_>) -> Option<(RouteToken, bool)> {
     let unverified = RouteToken::read(uri.param(ROUTE_PARAMETER)?)?;
     if let Some(token) = unverified.verify(keys, request.call_id(), request.from_tag()) {
         return Some((token, true));
     }
-    unverified
-        .verify(keys, request.call_id(), request.to_tag())
-        .map(|token| (token, false))
+    unverified.verify(keys, request.call_id(), request.to_tag()).map(|token| (token, false))
 }

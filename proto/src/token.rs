@@ -98,39 +98,22 @@ impl Keys {
 
     fn signing(&self) -> (u8, Secret) {
         // INVARIANT: `new` leaves no Keys without a first key.
-        self.keys
-            .first()
-            .copied()
-            .flatten()
-            .unwrap_or((0, Secret([0; 16])))
+        self.keys.first().copied().flatten().unwrap_or((0, Secret([0; 16])))
     }
 
     fn by_id(&self, id: u8) -> Option<Secret> {
-        self.keys
-            .iter()
-            .flatten()
-            .find(|(key_id, _)| *key_id == id)
-            .map(|(_, secret)| *secret)
+        self.keys.iter().flatten().find(|(key_id, _)| *key_id == id).map(|(_, secret)| *secret)
     }
 
     /// The secret that maps Call-IDs to slots: the oldest key, so that adding one to sign with moves no call.
     pub fn slot_secret(&self) -> Secret {
-        self.keys
-            .iter()
-            .flatten()
-            .next_back()
-            .map_or(Secret([0; 16]), |(_, secret)| *secret)
+        self.keys.iter().flatten().next_back().map_or(Secret([0; 16]), |(_, secret)| *secret)
     }
 }
 
 impl BranchToken {
     /// The token as written behind the cookie.
-    pub fn sign(
-        &self,
-        keys: &Keys,
-        call_id: &[u8],
-        initiator_tag: &[u8],
-    ) -> [u8; BRANCH_TOKEN_CHARS] {
+    pub fn sign(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> [u8; BRANCH_TOKEN_CHARS] {
         let (key_id, secret) = keys.signing();
         let kind = match self.kind {
             BranchKind::Stateful => KIND_STATEFUL,
@@ -140,12 +123,7 @@ impl BranchToken {
         put(&mut bytes, 0, &head(kind, key_id, &self.owner, self.branch));
         put(&mut bytes, 8, &self.transaction.to_be_bytes());
         put(&mut bytes, 16, &self.loop_hash.to_be_bytes());
-        let mac = mac(
-            &secret,
-            bytes.get(..BRANCH_SIGNED).unwrap_or_default(),
-            call_id,
-            initiator_tag,
-        );
+        let mac = mac(&secret, bytes.get(..BRANCH_SIGNED).unwrap_or_default(), call_id, initiator_tag);
         put(&mut bytes, BRANCH_SIGNED, &mac);
         let mut text = [0u8; BRANCH_TOKEN_CHARS];
         BASE64URL_NOPAD.encode_mut(&bytes, &mut text);
@@ -154,8 +132,7 @@ impl BranchToken {
 
     /// Reads a branch parameter (cookie included) without believing it.
     pub fn read(branch: &[u8]) -> Option<Unverified<BranchToken>> {
-        let text: &[u8; BRANCH_TOKEN_CHARS] =
-            branch.strip_prefix(BRANCH_COOKIE)?.try_into().ok()?;
+        let text: &[u8; BRANCH_TOKEN_CHARS] = branch.strip_prefix(BRANCH_COOKIE)?.try_into().ok()?;
         let mut bytes = [0u8; BRANCH_BYTES];
         BASE64URL_NOPAD.decode_mut(text, &mut bytes).ok()?;
         let (kind, key_id, owner, branch) = read_head(&bytes)?;
@@ -184,25 +161,11 @@ impl BranchToken {
 
 impl RouteToken {
     /// The token as written into our Record-Route URI.
-    pub fn sign(
-        &self,
-        keys: &Keys,
-        call_id: &[u8],
-        initiator_tag: &[u8],
-    ) -> [u8; ROUTE_TOKEN_CHARS] {
+    pub fn sign(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> [u8; ROUTE_TOKEN_CHARS] {
         let (key_id, secret) = keys.signing();
         let mut bytes = [0u8; ROUTE_BYTES];
-        put(
-            &mut bytes,
-            0,
-            &head(KIND_ROUTE, key_id, &self.owner, self.flags),
-        );
-        let mac = mac(
-            &secret,
-            bytes.get(..ROUTE_SIGNED).unwrap_or_default(),
-            call_id,
-            initiator_tag,
-        );
+        put(&mut bytes, 0, &head(KIND_ROUTE, key_id, &self.owner, self.flags));
+        let mac = mac(&secret, bytes.get(..ROUTE_SIGNED).unwrap_or_default(), call_id, initiator_tag);
         put(&mut bytes, ROUTE_SIGNED, &mac);
         let mut text = [0u8; ROUTE_TOKEN_CHARS];
         BASE64URL_NOPAD.encode_mut(&bytes, &mut text);
@@ -221,13 +184,7 @@ impl RouteToken {
         let mut signed = [0u8; BRANCH_SIGNED];
         put(&mut signed, 0, bytes.get(..ROUTE_SIGNED)?);
         let mac = bytes.get(ROUTE_SIGNED..)?.try_into().ok()?;
-        Some(Unverified {
-            token: RouteToken { owner, flags },
-            key_id,
-            signed,
-            signed_len: ROUTE_SIGNED,
-            mac,
-        })
+        Some(Unverified { token: RouteToken { owner, flags }, key_id, signed, signed_len: ROUTE_SIGNED, mac })
     }
 }
 
@@ -245,12 +202,7 @@ impl<T: Copy> Unverified<T> {
     /// The token, if we signed it for this Call-ID and this tag of the dialog's initiator.
     pub fn verify(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> Option<T> {
         let secret = keys.by_id(self.key_id)?;
-        let wanted = mac(
-            &secret,
-            self.signed.get(..self.signed_len)?,
-            call_id,
-            initiator_tag,
-        );
+        let wanted = mac(&secret, self.signed.get(..self.signed_len)?, call_id, initiator_tag);
         // WHY: compared as one number, so that the time says nothing about how much of it was right.
         (u64::from_be_bytes(wanted) ^ u64::from_be_bytes(self.mac) == 0).then_some(self.token)
     }
@@ -259,31 +211,11 @@ impl<T: Copy> Unverified<T> {
 fn head(kind: u8, key_id: u8, owner: &Owner, last: u8) -> [u8; 8] {
     let [node_high, node_low] = owner.node.to_be_bytes();
     let [slot_high, slot_low] = owner.slot.to_be_bytes();
-    [
-        VERSION << 4 | kind,
-        key_id,
-        node_high,
-        node_low,
-        slot_high,
-        slot_low,
-        owner.generation,
-        last,
-    ]
+    [VERSION << 4 | kind, key_id, node_high, node_low, slot_high, slot_low, owner.generation, last]
 }
 
 fn read_head(bytes: &[u8]) -> Option<(u8, u8, Owner, u8)> {
-    let &[
-        version_kind,
-        key_id,
-        node_high,
-        node_low,
-        slot_high,
-        slot_low,
-        generation,
-        last,
-        ..,
-    ] = bytes
-    else {
+    let &[version_kind, key_id, node_high, node_low, slot_high, slot_low, generation, last, ..] = bytes else {
         return None;
     };
     if version_kind >> 4 != VERSION {
@@ -293,26 +225,14 @@ fn read_head(bytes: &[u8]) -> Option<(u8, u8, Owner, u8)> {
     if slot >= limits::SLOT_COUNT {
         return None;
     }
-    let owner = Owner {
-        node: u16::from_be_bytes([node_high, node_low]),
-        slot,
-        generation,
-    };
+    let owner = Owner { node: u16::from_be_bytes([node_high, node_low]), slot, generation };
     Some((version_kind & 0x0f, key_id, owner, last))
 }
 
 fn mac(secret: &Secret, signed: &[u8], call_id: &[u8], initiator_tag: &[u8]) -> [u8; 8] {
-    let all = KeyedHash::new(secret, Purpose::Signature)
-        .part(signed)
-        .part(call_id)
-        .part(initiator_tag)
-        .finish();
+    let all = KeyedHash::new(secret, Purpose::Signature).part(signed).part(call_id).part(initiator_tag).finish();
     let mut first = [0u8; 8];
-    put(
-        &mut first,
-        0,
-        all.to_be_bytes().get(..8).unwrap_or_default(),
-    );
+    put(&mut first, 0, all.to_be_bytes().get(..8).unwrap_or_default());
     first
 }
 
@@ -334,11 +254,7 @@ mod tests {
 
     fn branch_token() -> BranchToken {
         BranchToken {
-            owner: Owner {
-                node: 513,
-                slot: 4_095,
-                generation: 7,
-            },
+            owner: Owner { node: 513, slot: 4_095, generation: 7 },
             kind: BranchKind::Stateful,
             branch: 3,
             transaction: 0x0123_4567_89ab_cdef,
@@ -355,10 +271,7 @@ mod tests {
         let keys = keys(&[1]);
         let text = branch_token().sign(&keys, b"call@host", b"tag");
         let read = BranchToken::read(&with_cookie(&text)).unwrap();
-        assert_eq!(
-            read.verify(&keys, b"call@host", b"tag"),
-            Some(branch_token())
-        );
+        assert_eq!(read.verify(&keys, b"call@host", b"tag"), Some(branch_token()));
     }
 
     #[test]
@@ -373,17 +286,13 @@ mod tests {
     #[test]
     fn every_changed_character_is_noticed() {
         let keys = keys(&[1]);
-        let token = RouteToken {
-            owner: branch_token().owner,
-            flags: 0,
-        };
+        let token = RouteToken { owner: branch_token().owner, flags: 0 };
         let text = token.sign(&keys, b"call", b"tag");
         for at in 0..text.len() {
             let mut forged = text;
             let place = forged.get_mut(at).unwrap();
             *place = if *place == b'A' { b'B' } else { b'A' };
-            let verified =
-                RouteToken::read(&forged).and_then(|read| read.verify(&keys, b"call", b"tag"));
+            let verified = RouteToken::read(&forged).and_then(|read| read.verify(&keys, b"call", b"tag"));
             assert_eq!(verified, None, "at {at}");
         }
     }
@@ -392,10 +301,7 @@ mod tests {
     fn an_older_key_still_verifies_and_the_first_signs() {
         let old = keys(&[1]);
         let both = keys(&[2, 1]);
-        let token = RouteToken {
-            owner: branch_token().owner,
-            flags: 0,
-        };
+        let token = RouteToken { owner: branch_token().owner, flags: 0 };
         let by_old = RouteToken::read(&token.sign(&old, b"c", b"t")).unwrap();
         assert_eq!(by_old.verify(&both, b"c", b"t"), Some(token));
         let by_new = RouteToken::read(&token.sign(&both, b"c", b"t")).unwrap();
@@ -405,11 +311,7 @@ mod tests {
 
     #[test]
     fn a_route_token_is_no_branch_token() {
-        let text = RouteToken {
-            owner: branch_token().owner,
-            flags: 0,
-        }
-        .sign(&keys(&[1]), b"c", b"t");
+        let text = RouteToken { owner: branch_token().owner, flags: 0 }.sign(&keys(&[1]), b"c", b"t");
         assert!(BranchToken::read(&with_cookie(&text)).is_none());
         assert!(BranchToken::read(b"z9hG4bK").is_none());
         assert!(BranchToken::read(b"").is_none());

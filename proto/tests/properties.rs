@@ -24,10 +24,7 @@ fn host() -> impl Strategy<Value = String> {
 }
 
 fn port() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        (1u16..).prop_map(|port| format!(":{port}"))
-    ]
+    prop_oneof![Just(String::new()), (1u16..).prop_map(|port| format!(":{port}"))]
 }
 
 fn uri() -> impl Strategy<Value = String> {
@@ -58,22 +55,13 @@ fn parameters() -> impl Strategy<Value = String> {
         "=[a-zA-Z0-9.!%*_+`'~/@=-]{1,9}",
         quoted().prop_map(|text| format!("={text}"))
     ];
-    let one = (
-        space(),
-        select(&["tag", "x", "q", "expires", "+sip.instance", "lr"][..]),
-        value,
-        space(),
-    )
+    let one = (space(), select(&["tag", "x", "q", "expires", "+sip.instance", "lr"][..]), value, space())
         .prop_map(|(before, name, value, inside)| format!("{before};{inside}{name}{value}"));
     prop::collection::vec(one, 0..3).prop_map(|all| all.concat())
 }
 
 fn name_addr() -> impl Strategy<Value = String> {
-    let display = prop_oneof![
-        Just(String::new()),
-        quoted(),
-        "[A-Za-z.]{1,5}( [A-Za-z]{1,5}){0,2} "
-    ];
+    let display = prop_oneof![Just(String::new()), quoted(), "[A-Za-z.]{1,5}( [A-Za-z]{1,5}){0,2} "];
     prop_oneof![
         3 => (display, space(), uri(), parameters()).prop_map(|(display, space, uri, parameters)| format!("{display}{space}<{uri}>{parameters}")),
         1 => (uri(), parameters()).prop_map(|(uri, parameters)| format!("{uri}{parameters}")),
@@ -95,21 +83,12 @@ fn via() -> impl Strategy<Value = String> {
         ][..],
     );
     (
-        select(
-            &[
-                "SIP/2.0/UDP ",
-                "SIP/2.0/TLS ",
-                "sip / 2.0 / tcp\t",
-                "SIP/2.0/UDP\r\n ",
-            ][..],
-        ),
+        select(&["SIP/2.0/UDP ", "SIP/2.0/TLS ", "sip / 2.0 / tcp\t", "SIP/2.0/UDP\r\n "][..]),
         host(),
         port(),
         prop::collection::vec(parameter, 0..4),
     )
-        .prop_map(|(protocol, host, port, parameters)| {
-            format!("{protocol}{host}{port}{}", parameters.concat())
-        })
+        .prop_map(|(protocol, host, port, parameters)| format!("{protocol}{host}{port}{}", parameters.concat()))
 }
 
 fn list(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
@@ -119,42 +98,25 @@ fn list(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
 
 /// Name, white space before the colon and after it, value.
 fn header() -> impl Strategy<Value = String> {
-    let named =
-        |names: &'static [&'static str], value: BoxedStrategy<String>| (select(names), value);
+    let named = |names: &'static [&'static str], value: BoxedStrategy<String>| (select(names), value);
     let content = prop_oneof![
         named(&["Via", "v", "VIA"], list(via()).boxed()),
         named(&["From", "f", "To", "t"], name_addr().boxed()),
-        named(
-            &["Contact", "m", "Route", "Record-Route", "route", "Path"],
-            list(name_addr()).boxed()
-        ),
+        named(&["Contact", "m", "Route", "Record-Route", "route", "Path"], list(name_addr()).boxed()),
         named(&["Call-ID", "i"], "[!-~]{1,20}".boxed()),
-        named(
-            &["CSeq"],
-            "[0-9]{1,11}(  ?)(INVITE|ACK|BYE|[A-Z]{1,5})".boxed()
-        ),
+        named(&["CSeq"], "[0-9]{1,11}(  ?)(INVITE|ACK|BYE|[A-Z]{1,5})".boxed()),
         named(&["Max-Forwards", "Expires"], "[0-9]{1,4}".boxed()),
-        named(
-            &["Proxy-Require", "Supported"],
-            "[a-z]{1,5}(, ?[a-z]{1,5}){0,2}".boxed()
-        ),
-        named(
-            &["Date", "X-Unread", "User-Agent", "Subject"],
-            "[ -~\u{1}é]{0,30}".boxed()
-        ),
+        named(&["Proxy-Require", "Supported"], "[a-z]{1,5}(, ?[a-z]{1,5}){0,2}".boxed()),
+        named(&["Date", "X-Unread", "User-Agent", "Subject"], "[ -~\u{1}é]{0,30}".boxed()),
     ];
     (content, select(&["", "", "", " ", "\t"][..]), space())
         .prop_map(|((name, value), before, after)| format!("{name}{before}:{after}{value}\r\n"))
 }
 
 fn message() -> impl Strategy<Value = Vec<u8>> {
-    let request = (
-        select(&["INVITE", "ACK", "BYE", "REGISTER", "X%41-~"][..]),
-        uri(),
-    )
+    let request = (select(&["INVITE", "ACK", "BYE", "REGISTER", "X%41-~"][..]), uri())
         .prop_map(|(method, uri)| format!("{method} {uri} SIP/2.0\r\n"));
-    let response = (100u16..700, "[ -~é]{0,12}")
-        .prop_map(|(status, reason)| format!("SIP/2.0 {status} {reason}\r\n"));
+    let response = (100u16..700, "[ -~é]{0,12}").prop_map(|(status, reason)| format!("SIP/2.0 {status} {reason}\r\n"));
     let start = prop_oneof![3 => request, 1 => response];
     (
         start,
@@ -166,22 +128,10 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(start, mut headers, body, framing, place)| {
             match framing {
                 0 => {}
-                1 => headers.insert(
-                    place.index(headers.len() + 1),
-                    format!("Content-Length: {}\r\n", body.len()),
-                ),
-                _ => headers.insert(
-                    place.index(headers.len() + 1),
-                    format!("l:{}\r\n", body.len() / 2),
-                ),
+                1 => headers.insert(place.index(headers.len() + 1), format!("Content-Length: {}\r\n", body.len())),
+                _ => headers.insert(place.index(headers.len() + 1), format!("l:{}\r\n", body.len() / 2)),
             }
-            [
-                start.as_bytes(),
-                headers.concat().as_bytes(),
-                b"\r\n",
-                &body,
-            ]
-            .concat()
+            [start.as_bytes(), headers.concat().as_bytes(), b"\r\n", &body].concat()
         })
 }
 

@@ -38,10 +38,7 @@ pub(super) struct Index {
 impl Index {
     pub(super) const NONE: u8 = u8::MAX;
 
-    const EMPTY: Index = Index {
-        first: [Index::NONE; HeaderName::COUNT],
-        repeated: 0,
-    };
+    const EMPTY: Index = Index { first: [Index::NONE; HeaderName::COUNT], repeated: 0 };
 
     pub(super) fn clear(&mut self) {
         *self = Index::EMPTY;
@@ -59,34 +56,22 @@ impl Index {
     }
 }
 
-const _: () = assert!(
-    limits::HEADER_COUNT_MAX < Index::NONE as usize,
-    "a field's index is a u8, and one value means none"
-);
+const _: () =
+    assert!(limits::HEADER_COUNT_MAX < Index::NONE as usize, "a field's index is a u8, and one value means none");
 
-const NO_FIELD: Field = Field {
-    name: HeaderName::Other,
-    name_len: 0,
-    line: Span { start: 0, end: 0 },
-    value: Span { start: 0, end: 0 },
-};
+const NO_FIELD: Field =
+    Field { name: HeaderName::Other, name_len: 0, line: Span { start: 0, end: 0 }, value: Span { start: 0, end: 0 } };
 
 impl Arena {
     /// Room for [`limits::HEADER_COUNT_MAX`] header fields: the one allocation.
     pub fn new() -> Arena {
-        Arena {
-            fields: vec![NO_FIELD; limits::HEADER_COUNT_MAX].into_boxed_slice(),
-            index: Index::EMPTY,
-        }
+        Arena { fields: vec![NO_FIELD; limits::HEADER_COUNT_MAX].into_boxed_slice(), index: Index::EMPTY }
     }
 
     /// No room at all, and no allocation: what stands in for an arena that was taken out
     /// (`mem::replace`). A message with headers does not fit in it.
     pub fn empty() -> Arena {
-        Arena {
-            fields: Box::default(),
-            index: Index::EMPTY,
-        }
+        Arena { fields: Box::default(), index: Index::EMPTY }
     }
 }
 

@@ -31,10 +31,6 @@ impl<'m> CSeq<'m> {
         if !cursor.at_end() {
             return Err(Fault::Trailing);
         }
-        Ok(CSeq {
-            number,
-            method: Method::of(method_bytes),
-            method_bytes,
-        })
+        Ok(CSeq { number, method: Method::of(method_bytes), method_bytes })
     }
 }

@@ -23,21 +23,13 @@ pub struct Splice<'s, 'w, 'o> {
 impl<'s, 'w, 'o> Splice<'s, 'w, 'o> {
     /// From `source`, usually [`Message::bytes`].
     pub fn new(source: &'s [u8], out: &'w mut Writer<'o>) -> Splice<'s, 'w, 'o> {
-        Splice {
-            source,
-            out,
-            done: 0,
-        }
+        Splice { source, out, done: 0 }
     }
 
     /// Copies only what stands in `span`; edits keep the offsets of the whole `source`.
     pub fn within(source: &'s [u8], span: Span, out: &'w mut Writer<'o>) -> Splice<'s, 'w, 'o> {
         let end = usize::from(span.end).min(source.len());
-        Splice {
-            source: source.get(..end).unwrap_or_default(),
-            out,
-            done: usize::from(span.start).min(end),
-        }
+        Splice { source: source.get(..end).unwrap_or_default(), out, done: usize::from(span.start).min(end) }
     }
 
     /// Copies up to `span`, then writes what `write` writes instead of it.
@@ -51,12 +43,7 @@ impl<'s, 'w, 'o> Splice<'s, 'w, 'o> {
                 self.done = end;
             }
             _ => {
-                debug_assert!(
-                    false,
-                    "edit {span:?} after {} of {}",
-                    self.done,
-                    self.source.len()
-                );
+                debug_assert!(false, "edit {span:?} after {} of {}", self.done, self.source.len());
                 self.out.fail();
             }
         }
@@ -76,8 +63,7 @@ impl<'s, 'w, 'o> Splice<'s, 'w, 'o> {
 
     /// Copies the rest.
     pub fn finish(self) {
-        self.out
-            .put(self.source.get(self.done..).unwrap_or_default());
+        self.out.put(self.source.get(self.done..).unwrap_or_default());
     }
 }
 

@@ -8,11 +8,7 @@ pub(super) fn has_sound_escapes(octets: &[u8], class: Class) -> bool {
     let mut rest = octets;
     while let [first, after @ ..] = rest {
         rest = match (first, after) {
-            (b'%', [high, low, after @ ..])
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                after
-            }
+            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
             (b'%', _) => return false,
             (octet, after) if class.has(*octet) => after,
             _ => return false,
@@ -37,16 +33,10 @@ pub(super) fn unescaped(octets: &[u8]) -> impl Iterator<Item = Unescaped> {
             && let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low))
         {
             rest = after;
-            return Some(Unescaped {
-                octet: high << 4 | low,
-                was_escaped: true,
-            });
+            return Some(Unescaped { octet: high << 4 | low, was_escaped: true });
         }
         rest = after;
-        Some(Unescaped {
-            octet: *first,
-            was_escaped: false,
-        })
+        Some(Unescaped { octet: *first, was_escaped: false })
     })
 }
 
@@ -55,13 +45,9 @@ pub(super) fn unescaped_eq_ignore_case(escaped: &[u8], plain: &[u8]) -> bool {
     if !escaped.contains(&b'%') {
         return escaped.eq_ignore_ascii_case(plain);
     }
-    unescaped(escaped)
-        .map(|one| one.octet.to_ascii_lowercase())
-        .eq(plain.iter().map(u8::to_ascii_lowercase))
+    unescaped(escaped).map(|one| one.octet.to_ascii_lowercase()).eq(plain.iter().map(u8::to_ascii_lowercase))
 }
 
 fn hex_digit(octet: u8) -> Option<u8> {
-    char::from(octet)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
+    char::from(octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }

@@ -53,10 +53,7 @@ pub(super) fn take_host<'m>(cursor: &mut Cursor<'m>) -> &'m [u8] {
     if !cursor.eat(b'[') {
         return cursor.run(HOST);
     }
-    while cursor
-        .peek()
-        .is_some_and(|octet| octet.is_ascii_hexdigit() || octet == b':' || octet == b'.')
-    {
+    while cursor.peek().is_some_and(|octet| octet.is_ascii_hexdigit() || octet == b':' || octet == b'.') {
         cursor.advance();
     }
     cursor.eat(b']');
@@ -69,10 +66,7 @@ fn name_or_ipv4(bytes: &[u8]) -> Option<Host<'_>> {
     }
     // RFC 3261's toplabel starts with a letter: what ends in a digit and has only digits and dots is
     // an address or nothing.
-    if bytes
-        .iter()
-        .all(|&octet| octet.is_ascii_digit() || octet == b'.')
-    {
+    if bytes.iter().all(|&octet| octet.is_ascii_digit() || octet == b'.') {
         return core::str::from_utf8(bytes).ok()?.parse().ok().map(Host::V4);
     }
     Some(Host::Name(bytes))
@@ -94,13 +88,8 @@ fn ipv6(bytes: &[u8]) -> Option<Ipv6Addr> {
     let (before, after) = bytes.split_at_checked(triple)?;
     let after = after.get(1..)?;
     repaired.get_mut(..before.len())?.copy_from_slice(before);
-    repaired
-        .get_mut(before.len()..before.len() + after.len())?
-        .copy_from_slice(after);
-    core::str::from_utf8(repaired.get(..bytes.len() - 1)?)
-        .ok()?
-        .parse()
-        .ok()
+    repaired.get_mut(before.len()..before.len() + after.len())?.copy_from_slice(after);
+    core::str::from_utf8(repaired.get(..bytes.len() - 1)?).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -110,38 +99,15 @@ mod tests {
     #[test]
     fn names_and_addresses() {
         let v6 = |text: &str| text.parse().ok().map(Host::V6);
-        assert_eq!(
-            Host::parse(b"a-b.Example.com"),
-            Some(Host::Name(b"a-b.Example.com"))
-        );
-        assert_eq!(
-            Host::parse(b"sip_1.example"),
-            Some(Host::Name(b"sip_1.example"))
-        );
-        assert_eq!(
-            Host::parse(b"192.0.2.1"),
-            Some(Host::V4([192, 0, 2, 1].into()))
-        );
+        assert_eq!(Host::parse(b"a-b.Example.com"), Some(Host::Name(b"a-b.Example.com")));
+        assert_eq!(Host::parse(b"sip_1.example"), Some(Host::Name(b"sip_1.example")));
+        assert_eq!(Host::parse(b"192.0.2.1"), Some(Host::V4([192, 0, 2, 1].into())));
         assert_eq!(Host::parse(b"[2001:db8::1]"), v6("2001:db8::1"));
-        assert_eq!(
-            Host::parse(b"[2001:db8:::192.0.2.1]"),
-            v6("2001:db8::192.0.2.1")
-        );
+        assert_eq!(Host::parse(b"[2001:db8:::192.0.2.1]"), v6("2001:db8::192.0.2.1"));
         assert_eq!(Host::parse_loosely(b"2001:db8::1"), v6("2001:db8::1"));
-        for refused in [
-            "",
-            "[",
-            "[]",
-            "[1.2.3.4]",
-            "[::1",
-            "::1",
-            "192.0.2.256",
-            "192.0.2",
-            "1",
-            "a b",
-            "[::::1]",
-            "[fe80::1%1]",
-        ] {
+        for refused in
+            ["", "[", "[]", "[1.2.3.4]", "[::1", "::1", "192.0.2.256", "192.0.2", "1", "a b", "[::::1]", "[fe80::1%1]"]
+        {
             assert_eq!(Host::parse(refused.as_bytes()), None, "{refused}");
         }
     }
@@ -149,9 +115,7 @@ mod tests {
     #[test]
     fn one_address_has_many_spellings() {
         let same = |one: &[u8], two: &[u8]| {
-            Host::parse(one)
-                .zip(Host::parse(two))
-                .is_some_and(|(one, two)| one.eq_ignore_case(&two))
+            Host::parse(one).zip(Host::parse(two)).is_some_and(|(one, two)| one.eq_ignore_case(&two))
         };
         assert!(same(b"[::ffff:192.0.2.1]", b"192.0.2.1"));
         assert!(same(b"[2001:DB8:0:0::1]", b"[2001:db8::1]"));

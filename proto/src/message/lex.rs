@@ -150,10 +150,7 @@ impl<'m> Cursor<'m> {
     /// At the start of `value` in `bytes`.
     pub(super) fn new(bytes: &'m [u8], value: Span) -> Cursor<'m> {
         let bytes = bytes.get(..usize::from(value.end)).unwrap_or_default();
-        Cursor {
-            bytes,
-            pos: usize::from(value.start).min(bytes.len()),
-        }
+        Cursor { bytes, pos: usize::from(value.start).min(bytes.len()) }
     }
 
     #[inline]
@@ -206,10 +203,7 @@ impl<'m> Cursor<'m> {
     /// Takes `text` if it is next, letter for letter.
     #[inline]
     pub(super) fn eat_exactly(&mut self, text: &[u8]) -> bool {
-        let found = self
-            .bytes
-            .get(self.pos..)
-            .is_some_and(|rest| rest.starts_with(text));
+        let found = self.bytes.get(self.pos..).is_some_and(|rest| rest.starts_with(text));
         if found {
             self.pos += text.len();
         }
@@ -220,10 +214,7 @@ impl<'m> Cursor<'m> {
     #[inline]
     pub(super) fn run(&mut self, class: Class) -> &'m [u8] {
         let rest = self.bytes.get(self.pos..).unwrap_or_default();
-        let length = rest
-            .iter()
-            .position(|&octet| !class.has(octet))
-            .unwrap_or(rest.len());
+        let length = rest.iter().position(|&octet| !class.has(octet)).unwrap_or(rest.len());
         self.pos += length;
         rest.get(..length).unwrap_or_default()
     }
@@ -250,25 +241,6 @@ impl<'m> Cursor<'m> {
         }
     }
 
-    /// Takes a comment with what is nested in it (RFC 3261 §25.1).
-    pub(super) fn comment(&mut self) -> Result<&'m [u8], Fault> {
-        let start = self.pos;
-        let mut depth = 0usize;
-        loop {
-            match self.peek() {
-                Some(b'(') => depth += 1,
-                Some(b')') => depth = depth.saturating_sub(1),
-                Some(b'\\') if self.pos + 1 < self.bytes.len() => self.pos += 1,
-                Some(octet) if octet >= b' ' || LWS.has(octet) => {}
-                _ => return Err(Fault::QuotedString),
-            }
-            self.pos += 1;
-            if depth == 0 {
-                return Ok(self.since(start));
-            }
-        }
-    }
-
     /// Takes the next `;name[=value]`. `None` when no semicolon follows; then nothing is taken.
     pub(super) fn parameter(&mut self) -> Result<Option<Parameter<'m>>, Fault> {
         let before = self.pos;
@@ -287,11 +259,7 @@ impl<'m> Cursor<'m> {
         self.skip_lws();
         let value = if self.eat(b'=') {
             self.skip_lws();
-            let value = if self.peek() == Some(b'"') {
-                self.quoted_string()?
-            } else {
-                self.run(PARAMETER_VALUE)
-            };
+            let value = if self.peek() == Some(b'"') { self.quoted_string()? } else { self.run(PARAMETER_VALUE) };
             if value.is_empty() {
                 return Err(Fault::Parameter);
             }
@@ -300,18 +268,12 @@ impl<'m> Cursor<'m> {
             self.pos = after_name;
             None
         };
-        Ok(Some(Parameter {
-            name,
-            value,
-            span: Span::between(start, self.pos),
-        }))
+        Ok(Some(Parameter { name, value, span: Span::between(start, self.pos) }))
     }
 
     /// Takes `1*DIGIT`, at most `max`.
     pub(super) fn number(&mut self, max: u32) -> Result<u32, Fault> {
-        decimal(self.run(DIGIT))
-            .filter(|&number| number <= max)
-            .ok_or(Fault::Number)
+        decimal(self.run(DIGIT)).filter(|&number| number <= max).ok_or(Fault::Number)
     }
 
     /// After a value of a comma-separated list: the start of the next one, or `None` at the end.
@@ -325,11 +287,17 @@ impl<'m> Cursor<'m> {
             return Err(Fault::Trailing);
         }
         self.skip_lws();
-        if self.at_end() {
-            Err(Fault::Empty)
-        } else {
-            Ok(Some(self.pos))
-        }
+        if self.at_end() { Err(Fault::Empty) } else { Ok(Some(self.pos)) }
+    }
+}
+
+/// Without the white space at both ends.
+pub(super) fn trim(octets: &[u8]) -> &[u8] {
+    let start = octets.iter().position(|&octet| !LWS.has(octet));
+    let end = octets.iter().rposition(|&octet| !LWS.has(octet));
+    match (start, end) {
+        (Some(start), Some(end)) => octets.get(start..=end).unwrap_or_default(),
+        _ => &[],
     }
 }
 

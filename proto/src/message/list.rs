@@ -32,13 +32,7 @@ pub(super) struct Values<'m> {
 impl<'m> Values<'m> {
     pub(super) fn new(message: &Message<'m>, name: HeaderName) -> Values<'m> {
         let first = message.first(name).unwrap_or(message.fields().len());
-        Values {
-            message: *message,
-            name,
-            field: first,
-            cursor: None,
-            previous_end: None,
-        }
+        Values { message: *message, name, field: first, cursor: None, previous_end: None }
     }
 
     /// Reads the next value with `read` and tells it where it stands with `put`.
@@ -58,11 +52,7 @@ impl<'m> Values<'m> {
             Err(fault) => {
                 self.field = self.message.fields().len();
                 self.cursor = None;
-                return Some(Err(HeaderError {
-                    header: self.name,
-                    fault,
-                    offset: narrow(cursor.pos()),
-                }));
+                return Some(Err(HeaderError { header: self.name, fault, offset: narrow(cursor.pos()) }));
             }
         };
         let removal = match (next, self.previous_end) {
@@ -94,17 +84,10 @@ impl<'m> Values<'m> {
     fn here(&mut self) -> Option<(&'m Field, Cursor<'m>)> {
         let fields = self.message.fields();
         if self.cursor.is_none() {
-            let ahead = fields
-                .get(self.field..)?
-                .iter()
-                .position(|field| field.name == self.name)?;
+            let ahead = fields.get(self.field..)?.iter().position(|field| field.name == self.name)?;
             self.field += ahead;
         }
         let field = fields.get(self.field)?;
-        Some((
-            field,
-            self.cursor
-                .unwrap_or_else(|| Cursor::new(self.message.bytes(), field.value)),
-        ))
+        Some((field, self.cursor.unwrap_or_else(|| Cursor::new(self.message.bytes(), field.value))))
     }
 }

@@ -77,10 +77,7 @@ impl HeaderName {
     /// Its name as RFC 3261 writes it; `Other` for [`HeaderName::Other`], whose bytes only the message
     /// has.
     pub fn as_str(self) -> &'static str {
-        KNOWN
-            .iter()
-            .find(|(name, ..)| *name == self)
-            .map_or("Other", |(_, long, _)| long)
+        KNOWN.iter().find(|(name, ..)| *name == self).map_or("Other", |(_, long, _)| long)
     }
 }
 
@@ -158,11 +155,7 @@ pub(super) const fn folded_start(name: &[u8]) -> u64 {
 #[inline]
 pub(super) fn folded_start_of_word(word: u64, length: usize) -> u64 {
     let folded = word | FOLD;
-    if length >= 8 {
-        folded
-    } else {
-        folded & ((1 << (8 * length)) - 1)
-    }
+    if length >= 8 { folded } else { folded & ((1 << (8 * length)) - 1) }
 }
 
 /// The header whose name starts with `start` ([`folded_start`]) and is `name`.
@@ -197,51 +190,25 @@ const fn slot(start: u64, length: usize) -> usize {
 }
 
 const fn table() -> [Entry; SLOTS] {
-    let mut table = [const {
-        Entry {
-            start: 0,
-            length: 0,
-            name: HeaderName::Other,
-            text: b"",
-        }
-    }; SLOTS];
+    let mut table = [const { Entry { start: 0, length: 0, name: HeaderName::Other, text: b"" } }; SLOTS];
     let mut i = 0;
     while i < KNOWN.len() {
         let (name, long, compact) = KNOWN[i];
         let long = long.as_bytes();
         let entry = &mut table[slot(folded_start(long), long.len())];
-        assert!(
-            entry.length == 0,
-            "two header names in one slot: choose another MULTIPLIER"
-        );
-        *entry = Entry {
-            start: folded_start(long),
-            length: long.len() as u8,
-            name,
-            text: long,
-        };
+        assert!(entry.length == 0, "two header names in one slot: choose another MULTIPLIER");
+        *entry = Entry { start: folded_start(long), length: long.len() as u8, name, text: long };
         if compact != 0 {
             let entry = &mut table[slot(compact as u64, 1)];
-            assert!(
-                entry.length == 0,
-                "two header names in one slot: choose another MULTIPLIER"
-            );
-            *entry = Entry {
-                start: compact as u64,
-                length: 1,
-                name,
-                text: b"",
-            };
+            assert!(entry.length == 0, "two header names in one slot: choose another MULTIPLIER");
+            *entry = Entry { start: compact as u64, length: 1, name, text: b"" };
         }
         i += 1;
     }
     table
 }
 
-const _: () = assert!(
-    HeaderName::COUNT <= 64,
-    "repeated headers are one bit each of a u64"
-);
+const _: () = assert!(HeaderName::COUNT <= 64, "repeated headers are one bit each of a u64");
 
 #[cfg(test)]
 mod tests {
@@ -250,29 +217,14 @@ mod tests {
     #[test]
     fn every_known_name_is_found_in_any_case() {
         for (index, (name, long, compact)) in KNOWN.into_iter().enumerate() {
-            assert_eq!(
-                name as usize, index,
-                "{long}: the list is in the order of the enum"
-            );
+            assert_eq!(name as usize, index, "{long}: the list is in the order of the enum");
             assert_eq!(HeaderName::of(long.as_bytes()), name, "{long}");
-            assert_eq!(
-                HeaderName::of(long.to_ascii_uppercase().as_bytes()),
-                name,
-                "{long}"
-            );
-            assert_eq!(
-                HeaderName::of(long.to_ascii_lowercase().as_bytes()),
-                name,
-                "{long}"
-            );
+            assert_eq!(HeaderName::of(long.to_ascii_uppercase().as_bytes()), name, "{long}");
+            assert_eq!(HeaderName::of(long.to_ascii_lowercase().as_bytes()), name, "{long}");
             assert_eq!(name.as_str(), long);
             if compact != 0 {
                 assert_eq!(HeaderName::of(&[compact]), name, "{long}");
-                assert_eq!(
-                    HeaderName::of(&[compact.to_ascii_uppercase()]),
-                    name,
-                    "{long}"
-                );
+                assert_eq!(HeaderName::of(&[compact.to_ascii_uppercase()]), name, "{long}");
             }
         }
     }

@@ -86,11 +86,7 @@ pub(super) struct Removals<'m> {
 
 impl<'m> Removals<'m> {
     pub(super) fn new(message: &Message<'m>, name: HeaderName, count: usize) -> Removals<'m> {
-        Removals {
-            message: *message,
-            values: NameAddrs::new(message, name).peekable(),
-            left: count,
-        }
+        Removals { message: *message, values: NameAddrs::new(message, name).peekable(), left: count }
     }
 }
 
@@ -105,10 +101,7 @@ impl Iterator for Removals<'_> {
                 break;
             }
             if self.left == 0 {
-                return Some(Span {
-                    start: first.value.start,
-                    end: following.value.start,
-                });
+                return Some(Span { start: first.value.start, end: following.value.start });
             }
             self.left -= 1;
             self.values.next();
@@ -124,19 +117,10 @@ fn read<'m>(cursor: &mut Cursor<'m>, field: &Field) -> Result<NameAddr<'m>, Faul
     if field.name == HeaderName::Contact && cursor.peek() == Some(b'*') && field.value.len() == 1 {
         let start = cursor.pos();
         cursor.advance();
-        return finish(
-            cursor,
-            &[],
-            (cursor.since(start), Span::between(start, cursor.pos())),
-            false,
-        );
+        return finish(cursor, &[], (cursor.since(start), Span::between(start, cursor.pos())), false);
     }
     let (display, bracketed) = display_name(cursor)?;
-    let uri = if bracketed {
-        bracketed_uri(cursor)?
-    } else {
-        addr_spec(cursor)?
-    };
+    let uri = if bracketed { bracketed_uri(cursor)? } else { addr_spec(cursor)? };
     finish(cursor, display, uri, bracketed)
 }
 
@@ -146,11 +130,7 @@ fn display_name<'m>(cursor: &mut Cursor<'m>) -> Result<(&'m [u8], bool), Fault> 
     if cursor.peek() == Some(b'"') {
         let display = cursor.quoted_string()?;
         cursor.skip_lws();
-        return if cursor.peek() == Some(b'<') {
-            Ok((display, true))
-        } else {
-            Err(Fault::DisplayName)
-        };
+        return if cursor.peek() == Some(b'<') { Ok((display, true)) } else { Err(Fault::DisplayName) };
     }
     let display = cursor.run(DISPLAY_NAME);
     if cursor.peek() == Some(b'<') {
@@ -166,11 +146,7 @@ fn bracketed_uri<'m>(cursor: &mut Cursor<'m>) -> Result<(&'m [u8], Span), Fault>
     let start = cursor.pos();
     let uri = cursor.run(URI);
     let span = Span::between(start, cursor.pos());
-    if cursor.eat(b'>') && has_scheme(uri) {
-        Ok((uri, span))
-    } else {
-        Err(Fault::Uri)
-    }
+    if cursor.eat(b'>') && has_scheme(uri) { Ok((uri, span)) } else { Err(Fault::Uri) }
 }
 
 /// Takes a URI without brackets: it ends before a semicolon or comma and must not hold a question
@@ -179,11 +155,7 @@ fn addr_spec<'m>(cursor: &mut Cursor<'m>) -> Result<(&'m [u8], Span), Fault> {
     let start = cursor.pos();
     let uri = cursor.run(ADDR_SPEC);
     let span = Span::between(start, cursor.pos());
-    if cursor.peek() != Some(b'?') && has_scheme(uri) {
-        Ok((uri, span))
-    } else {
-        Err(Fault::Uri)
-    }
+    if cursor.peek() != Some(b'?') && has_scheme(uri) { Ok((uri, span)) } else { Err(Fault::Uri) }
 }
 
 /// Whether it starts with a scheme and a colon, and something follows.
@@ -191,9 +163,7 @@ fn has_scheme(uri: &[u8]) -> bool {
     let Some(colon) = uri.iter().position(|&octet| !SCHEME.has(octet)) else {
         return false;
     };
-    uri.get(colon) == Some(&b':')
-        && uri.len() > colon + 1
-        && uri.first().is_some_and(u8::is_ascii_alphabetic)
+    uri.get(colon) == Some(&b':') && uri.len() > colon + 1 && uri.first().is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// Takes the header parameters.
@@ -243,9 +213,7 @@ mod tests {
     }
 
     fn fault(value: &str) -> Fault {
-        with(&format!("From: {value}"), |message| {
-            message.from().unwrap_err().fault
-        })
+        with(&format!("From: {value}"), |message| message.from().unwrap_err().fault)
     }
 
     #[test]
@@ -254,42 +222,17 @@ mod tests {
             with(&format!("f: {value}"), |message| {
                 let from = message.from().unwrap();
                 let text = |octets: &[u8]| std::string::String::from_utf8(octets.to_vec()).unwrap();
-                let said = (
-                    text(from.display),
-                    text(from.uri),
-                    text(from.params),
-                    text(from.tag()),
-                    from.bracketed,
-                );
+                let said = (text(from.display), text(from.uri), text(from.params), text(from.tag()), from.bracketed);
                 let (display, uri, params, tag, bracketed) = expected;
-                assert_eq!(
-                    said,
-                    (
-                        display.into(),
-                        uri.into(),
-                        params.into(),
-                        tag.into(),
-                        bracketed
-                    ),
-                    "{value}"
-                );
+                assert_eq!(said, (display.into(), uri.into(), params.into(), tag.into(), bracketed), "{value}");
                 assert_eq!(message.from_tag(), from.tag());
             });
         };
         from("sip:a@b;tag=1", ("", "sip:a@b", ";tag=1", "1", false));
         from("<sip:a@b;tag=2>", ("", "sip:a@b;tag=2", "", "", true));
-        from(
-            "<sip:a@b;x> ; Tag = 1 ;y",
-            ("", "sip:a@b;x", "; Tag = 1 ;y", "1", true),
-        );
-        from(
-            "A. B.  <tel:+1>;x=\";tag=9\";tag=1",
-            ("A. B.", "tel:+1", ";x=\";tag=9\";tag=1", "1", true),
-        );
-        from(
-            "\"a \\\"<sip:x@y>;tag=z\" <sip:a@b>",
-            ("\"a \\\"<sip:x@y>;tag=z\"", "sip:a@b", "", "", true),
-        );
+        from("<sip:a@b;x> ; Tag = 1 ;y", ("", "sip:a@b;x", "; Tag = 1 ;y", "1", true));
+        from("A. B.  <tel:+1>;x=\";tag=9\";tag=1", ("A. B.", "tel:+1", ";x=\";tag=9\";tag=1", "1", true));
+        from("\"a \\\"<sip:x@y>;tag=z\" <sip:a@b>", ("\"a \\\"<sip:x@y>;tag=z\"", "sip:a@b", "", "", true));
         from("\"\"<sip:a,b?c@d>", ("\"\"", "sip:a,b?c@d", "", "", true));
     }
 
@@ -318,21 +261,11 @@ mod tests {
     #[test]
     fn a_star_is_a_contact_of_its_own() {
         with("Contact: *", |message| {
-            let star = message
-                .name_addrs(HeaderName::Contact)
-                .next()
-                .unwrap()
-                .unwrap();
+            let star = message.name_addrs(HeaderName::Contact).next().unwrap().unwrap();
             assert_eq!((star.uri, star.alone), (&b"*"[..], true));
         });
         with("Contact: *, <sip:a@b>", |message| {
-            assert!(
-                message
-                    .name_addrs(HeaderName::Contact)
-                    .next()
-                    .unwrap()
-                    .is_err()
-            );
+            assert!(message.name_addrs(HeaderName::Contact).next().unwrap().is_err());
         });
     }
 
@@ -342,28 +275,15 @@ mod tests {
         let after = |count: usize| {
             with(routes, |message| {
                 let mut kept = message.bytes().to_vec();
-                for span in message
-                    .removals(HeaderName::Route, count)
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .rev()
-                {
+                for span in message.removals(HeaderName::Route, count).collect::<Vec<_>>().into_iter().rev() {
                     kept.drain(usize::from(span.start)..usize::from(span.end));
                 }
                 let text = std::string::String::from_utf8(kept).unwrap();
-                text.strip_prefix("OPTIONS sip:a@b.example SIP/2.0\r\n")
-                    .unwrap()
-                    .replace("\r\n", "|")
+                text.strip_prefix("OPTIONS sip:a@b.example SIP/2.0\r\n").unwrap().replace("\r\n", "|")
             })
         };
-        assert_eq!(
-            after(0),
-            "Route: <sip:1>|X: y|Route: <sip:2> , <sip:3>,<sip:4>|Route: <sip:5>||"
-        );
-        assert_eq!(
-            after(1),
-            "X: y|Route: <sip:2> , <sip:3>,<sip:4>|Route: <sip:5>||"
-        );
+        assert_eq!(after(0), "Route: <sip:1>|X: y|Route: <sip:2> , <sip:3>,<sip:4>|Route: <sip:5>||");
+        assert_eq!(after(1), "X: y|Route: <sip:2> , <sip:3>,<sip:4>|Route: <sip:5>||");
         assert_eq!(after(2), "X: y|Route: <sip:3>,<sip:4>|Route: <sip:5>||");
         assert_eq!(after(3), "X: y|Route: <sip:4>|Route: <sip:5>||");
         assert_eq!(after(4), "X: y|Route: <sip:5>||");

@@ -14,20 +14,10 @@ use super::start_line::{StartLine, first_line};
 use super::view::{Layout, Message};
 
 /// Reads a datagram (see [`Message::parse`]).
-pub(super) fn parse<'m>(
-    datagram: &'m [u8],
-    arena: &'m mut Arena,
-) -> Result<Message<'m>, ParseError<'m>> {
-    let fail = |why, offset: usize| ParseError {
-        why,
-        offset: narrow(offset),
-        partial: None,
-    };
+pub(super) fn parse<'m>(datagram: &'m [u8], arena: &'m mut Arena) -> Result<Message<'m>, ParseError<'m>> {
+    let fail = |why, offset: usize| ParseError { why, offset: narrow(offset), partial: None };
     if datagram.len() > limits::MESSAGE_BYTES_MAX {
-        return Err(fail(
-            Malformation::MessageTooLong,
-            limits::MESSAGE_BYTES_MAX,
-        ));
+        return Err(fail(Malformation::MessageTooLong, limits::MESSAGE_BYTES_MAX));
     }
     let skipped = leading_line_ends(datagram);
     let bytes = datagram.get(skipped..).unwrap_or_default();
@@ -47,24 +37,12 @@ pub(super) fn parse<'m>(
         odd_octets: 0,
     };
     let header_end = headers.run(first.end);
-    let HeaderPass {
-        count,
-        content_length,
-        mut trouble,
-        odd_octets,
-        ..
-    } = headers;
+    let HeaderPass { count, content_length, mut trouble, odd_octets, .. } = headers;
 
-    let terminated =
-        bytes.get(header_end) == Some(&b'\r') && bytes.get(header_end + 1) == Some(&b'\n');
-    let body_start = if terminated {
-        header_end + 2
-    } else {
-        bytes.len()
-    };
+    let terminated = bytes.get(header_end) == Some(&b'\r') && bytes.get(header_end + 1) == Some(&b'\n');
+    let body_start = if terminated { header_end + 2 } else { bytes.len() };
     let available = bytes.len() - body_start;
-    let body_len = match content_length.map(|length| usize::try_from(length).unwrap_or(usize::MAX))
-    {
+    let body_len = match content_length.map(|length| usize::try_from(length).unwrap_or(usize::MAX)) {
         Some(length) if length <= available => length,
         Some(_) => {
             trouble.get_or_insert((Malformation::BodyTooShort, body_start));
@@ -85,21 +63,12 @@ pub(super) fn parse<'m>(
     };
     let arena: &'m Arena = arena;
     let fields = arena.fields.get(..count).unwrap_or_default();
-    let message = Message::new(
-        bytes.get(..end).unwrap_or_default(),
-        fields,
-        &arena.index,
-        layout,
-    );
+    let message = Message::new(bytes.get(..end).unwrap_or_default(), fields, &arena.index, layout);
     match trouble {
         None => Ok(message),
         Some((why, offset)) => {
             let partial = matches!(first.line, StartLine::Request { .. }).then_some(message);
-            Err(ParseError {
-                why,
-                offset: narrow(skipped + offset),
-                partial,
-            })
+            Err(ParseError { why, offset: narrow(skipped + offset), partial })
         }
     }
 }
@@ -107,10 +76,7 @@ pub(super) fn parse<'m>(
 /// Octets of the CRLFs before a start line (RFC 3261 §7.5).
 fn leading_line_ends(datagram: &[u8]) -> usize {
     let mut at = 0;
-    while datagram
-        .get(at..)
-        .is_some_and(|rest| rest.starts_with(b"\r\n"))
-    {
+    while datagram.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
         at += 2;
     }
     at
@@ -162,30 +128,21 @@ impl HeaderPass<'_> {
     /// Reads the field at `start`; returns the offset after it, `None` if the message ends before it does.
     fn field(&mut self, start: usize) -> Option<usize> {
         let stop = name_end(self.bytes, start);
-        let (mut name, name_len, value_from) =
-            if self.bytes.get(stop) == Some(&b':') && stop > start {
-                (self.name(start, stop), stop - start, stop + 1)
-            } else {
-                self.odd_name(start, stop)
-            };
+        let (mut name, name_len, value_from) = if self.bytes.get(stop) == Some(&b':') && stop > start {
+            (self.name(start, stop), stop - start, stop + 1)
+        } else {
+            self.odd_name(start, stop)
+        };
         let value_start = self.skip_white_space(value_from);
         let ValueEnd { line_end, tainted } = self.value_end(value_start)?;
         if tainted {
             name = HeaderName::Other;
         }
-        let value = Span::between(
-            value_start.min(line_end),
-            self.trim_end(value_start, line_end),
-        );
+        let value = Span::between(value_start.min(line_end), self.trim_end(value_start, line_end));
         if line_end - start > limits::HEADER_LINE_BYTES_MAX {
             self.fault(Malformation::HeaderLineTooLong, start);
         }
-        let field = Field {
-            name,
-            name_len: narrow(name_len),
-            line: Span::between(start, line_end),
-            value,
-        };
+        let field = Field { name, name_len: narrow(name_len), line: Span::between(start, line_end), value };
         match (self.fields.get_mut(self.count), u8::try_from(self.count)) {
             (Some(room), Ok(position)) => {
                 *room = field;
@@ -259,10 +216,7 @@ impl HeaderPass<'_> {
                 b'\r' if self.bytes.get(at + 1) == Some(&b'\n') => match self.bytes.get(at + 2) {
                     Some(b' ' | b'\t') => at += 2,
                     _ => {
-                        return Some(ValueEnd {
-                            line_end: at + 2,
-                            tainted,
-                        });
+                        return Some(ValueEnd { line_end: at + 2, tainted });
                     }
                 },
                 b'\r' | b'\n' => {
@@ -292,18 +246,12 @@ impl HeaderPass<'_> {
 
     fn content_length(&mut self, value: Span) {
         if self.content_length.is_some() {
-            self.fault(
-                Malformation::ContentLengthRepeated,
-                usize::from(value.start),
-            );
+            self.fault(Malformation::ContentLengthRepeated, usize::from(value.start));
             return;
         }
         self.content_length = decimal(value.of(self.bytes));
         if self.content_length.is_none() {
-            self.fault(
-                Malformation::ContentLengthUnreadable,
-                usize::from(value.start),
-            );
+            self.fault(Malformation::ContentLengthUnreadable, usize::from(value.start));
         }
     }
 }

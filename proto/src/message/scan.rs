@@ -31,10 +31,7 @@ const fn lowest(marks: u64) -> usize {
 /// Eight octets from `at`, the first in the lowest byte; `None` if there are fewer.
 #[inline]
 pub(super) fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|chunk| u64::from_le_bytes(*chunk))
+    bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
 /// Offset of the first control character (below the space, so CR, LF, HTAB and NUL too) at or after
@@ -70,9 +67,7 @@ pub(super) fn name_end(bytes: &[u8], from: usize) -> usize {
 #[inline]
 fn rest(bytes: &[u8], at: usize, stop: impl Fn(u8) -> bool) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
-    rest.iter()
-        .position(|&octet| stop(octet))
-        .map_or(bytes.len(), |offset| at + offset)
+    rest.iter().position(|&octet| stop(octet)).map_or(bytes.len(), |offset| at + offset)
 }
 
 #[cfg(test)]
@@ -82,9 +77,7 @@ mod tests {
     use std::vec::Vec;
 
     fn naive(bytes: &[u8], from: usize, stop: impl Fn(u8) -> bool) -> usize {
-        (from..bytes.len())
-            .find(|&at| stop(bytes[at]))
-            .unwrap_or(bytes.len())
+        (from..bytes.len()).find(|&at| stop(bytes[at])).unwrap_or(bytes.len())
     }
 
     /// Mostly what stands in headers, with the neighbours of the octets searched for.
@@ -113,10 +106,7 @@ mod tests {
                 let mut bytes = [b'a'; 24];
                 bytes[place] = octet;
                 assert_eq!(next_control(&bytes, 0), naive(&bytes, 0, |o| o < 0x20));
-                assert_eq!(
-                    name_end(&bytes, 0),
-                    naive(&bytes, 0, |o| o <= 0x20 || o == b':')
-                );
+                assert_eq!(name_end(&bytes, 0), naive(&bytes, 0, |o| o <= 0x20 || o == b':'));
             }
         }
     }

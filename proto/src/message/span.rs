@@ -12,18 +12,13 @@ pub struct Span {
 impl Span {
     /// The empty range at `position`.
     pub const fn at(position: u16) -> Span {
-        Span {
-            start: position,
-            end: position,
-        }
+        Span { start: position, end: position }
     }
 
     /// The octets of `bytes` that the range covers; empty if it is not a range of `bytes`.
     #[inline]
     pub fn of(self, bytes: &[u8]) -> &[u8] {
-        bytes
-            .get(usize::from(self.start)..usize::from(self.end))
-            .unwrap_or_default()
+        bytes.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default()
     }
 
     /// Number of octets; zero for a range that is upside down.
@@ -38,10 +33,7 @@ impl Span {
 
     /// A range from offsets known to lie inside a message.
     pub(super) fn between(start: usize, end: usize) -> Span {
-        Span {
-            start: narrow(start),
-            end: narrow(end),
-        }
+        Span { start: narrow(start), end: narrow(end) }
     }
 }
 

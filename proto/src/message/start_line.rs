@@ -44,23 +44,14 @@ const VERSION: &[u8] = b"SIP/2.0";
 pub(super) fn first_line(bytes: &[u8]) -> Result<FirstLine, (Malformation, usize)> {
     let method = method_end(bytes);
     match bytes.get(method) {
-        Some(b'/')
-            if bytes
-                .get(..method)
-                .is_some_and(|name| name.eq_ignore_ascii_case(b"SIP")) =>
-        {
-            status_line(bytes)
-        }
+        Some(b'/') if bytes.get(..method).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP")) => status_line(bytes),
         Some(b' ') if method > 0 => request_line(bytes, method),
         _ => Err((Malformation::NotSip, method)),
     }
 }
 
 fn method_end(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .position(|&octet| !TOKEN.has(octet))
-        .unwrap_or(bytes.len())
+    bytes.iter().position(|&octet| !TOKEN.has(octet)).unwrap_or(bytes.len())
 }
 
 /// Offset of the CR of the CRLF that ends the line. HTAB and other control characters are passed over:
@@ -84,11 +75,7 @@ fn request_line(bytes: &[u8], method_len: usize) -> Result<FirstLine, (Malformat
     // The last space divides Request-URI and version; a line with others is in trouble below.
     let uri_end = match line.len().checked_sub(VERSION.len() + 1) {
         Some(at) if at >= uri_start && line.get(at) == Some(&b' ') => at,
-        _ => line
-            .iter()
-            .rposition(|&octet| octet == b' ')
-            .filter(|&at| at >= uri_start)
-            .unwrap_or(line_end),
+        _ => line.iter().rposition(|&octet| octet == b' ').filter(|&at| at >= uri_start).unwrap_or(line_end),
     };
     let uri = line.get(uri_start..uri_end).unwrap_or_default();
     let version = line.get(uri_end + 1..).unwrap_or_default();
@@ -105,11 +92,7 @@ fn request_line(bytes: &[u8], method_len: usize) -> Result<FirstLine, (Malformat
         },
         end: line_end + 2,
         foreign_version: !supported,
-        trouble: if well_formed {
-            None
-        } else {
-            Some(Malformation::RequestLine)
-        },
+        trouble: if well_formed { None } else { Some(Malformation::RequestLine) },
     })
 }
 
@@ -119,12 +102,8 @@ fn is_version(version: &[u8]) -> bool {
         return false;
     };
     let mut parts = number.split(|&octet| octet == b'.');
-    let digits =
-        |part: Option<&[u8]>| part.is_some_and(|part| !part.is_empty() && DIGIT.has_all(part));
-    name.eq_ignore_ascii_case(b"SIP/")
-        && digits(parts.next())
-        && digits(parts.next())
-        && parts.next().is_none()
+    let digits = |part: Option<&[u8]>| part.is_some_and(|part| !part.is_empty() && DIGIT.has_all(part));
+    name.eq_ignore_ascii_case(b"SIP/") && digits(parts.next()) && digits(parts.next()) && parts.next().is_none()
 }
 
 fn status_line(bytes: &[u8]) -> Result<FirstLine, (Malformation, usize)> {
@@ -132,9 +111,7 @@ fn status_line(bytes: &[u8]) -> Result<FirstLine, (Malformation, usize)> {
     let line = bytes.get(..line_end).unwrap_or_default();
     let code_start = VERSION.len() + 1;
     let code_end = code_start + 3;
-    let framed = line
-        .get(..VERSION.len())
-        .is_some_and(|version| version.eq_ignore_ascii_case(VERSION))
+    let framed = line.get(..VERSION.len()).is_some_and(|version| version.eq_ignore_ascii_case(VERSION))
         && line.get(VERSION.len()) == Some(&b' ')
         && matches!(line.get(code_end), None | Some(b' '))
         && line_end <= limits::HEADER_LINE_BYTES_MAX
@@ -142,18 +119,13 @@ fn status_line(bytes: &[u8]) -> Result<FirstLine, (Malformation, usize)> {
     let Some(code) = line.get(code_start..code_end).filter(|_| framed) else {
         return Err((Malformation::StatusLine, code_start.min(line_end)));
     };
-    let Some(status) = decimal(code)
-        .and_then(|code| u16::try_from(code).ok())
-        .filter(|code| (100..700).contains(code))
+    let Some(status) = decimal(code).and_then(|code| u16::try_from(code).ok()).filter(|code| (100..700).contains(code))
     else {
         return Err((Malformation::StatusCode, code_start));
     };
     let reason = (code_end + 1).min(line_end);
     Ok(FirstLine {
-        line: StartLine::Response {
-            status,
-            reason: Span::between(reason, line_end),
-        },
+        line: StartLine::Response { status, reason: Span::between(reason, line_end) },
         end: line_end + 2,
         foreign_version: false,
         trouble: None,

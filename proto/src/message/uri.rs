@@ -58,10 +58,7 @@ impl<'m> Uri<'m> {
         if bytes.len() > limits::URI_BYTES_MAX {
             return Err(UriError::TooLong);
         }
-        let colon = bytes
-            .iter()
-            .position(|&octet| !SCHEME.has(octet))
-            .ok_or(UriError::Scheme)?;
+        let colon = bytes.iter().position(|&octet| !SCHEME.has(octet)).ok_or(UriError::Scheme)?;
         let (scheme, after) = bytes.split_at_checked(colon).unwrap_or_default();
         if after.first() != Some(&b':') || !scheme.first().is_some_and(u8::is_ascii_alphabetic) {
             return Err(UriError::Scheme);
@@ -91,9 +88,7 @@ impl<'m> Uri<'m> {
     /// The parameter of that name (any case, escapes undone); `Some(b"")` if it has no value, `None` if
     /// it is not there.
     pub fn param(&self, name: &[u8]) -> Option<&'m [u8]> {
-        self.parameters()
-            .find(|(known, _)| unescaped_eq_ignore_case(known, name))
-            .map(|(_, value)| value)
+        self.parameters().find(|(known, _)| unescaped_eq_ignore_case(known, name)).map(|(_, value)| value)
     }
 
     /// Whether the `lr` parameter is there: a loose router (RFC 3261 §19.1.1).
@@ -110,20 +105,17 @@ impl<'m> Uri<'m> {
     /// `tel:` the number. Empty if there is no user.
     pub fn user_without_params(&self) -> &'m [u8] {
         let user = self.user.unwrap_or_default();
-        user.split(|&octet| octet == b';')
-            .next()
-            .unwrap_or_default()
+        user.split(|&octet| octet == b';').next().unwrap_or_default()
     }
 
     /// The port, or the default of scheme and transport (RFC 3261 §19.1.2).
     pub fn effective_port(&self) -> u16 {
-        self.port
-            .unwrap_or_else(|| match (self.scheme, self.transport()) {
-                (_, Some(transport @ (Transport::Ws | Transport::Wss))) => transport.default_port(),
-                (Scheme::Sips, _) => Transport::Tls.default_port(),
-                (_, Some(transport)) => transport.default_port(),
-                (_, None) => Transport::Udp.default_port(),
-            })
+        self.port.unwrap_or_else(|| match (self.scheme, self.transport()) {
+            (_, Some(transport @ (Transport::Ws | Transport::Wss))) => transport.default_port(),
+            (Scheme::Sips, _) => Transport::Tls.default_port(),
+            (_, Some(transport)) => transport.default_port(),
+            (_, None) => Transport::Udp.default_port(),
+        })
     }
 
     /// Whether both mean the same by RFC 3261 §19.1.4 (RFC 3966 §5 for `tel:`, octet for octet for
@@ -134,19 +126,10 @@ impl<'m> Uri<'m> {
 
     /// Names and values of the parameters, in their order.
     pub(super) fn parameters(&self) -> impl Iterator<Item = (&'m [u8], &'m [u8])> + use<'m> {
-        self.params
-            .split(|&octet| octet == b';')
-            .filter(|parameter| !parameter.is_empty())
-            .map(|parameter| {
-                let equals = parameter
-                    .iter()
-                    .position(|&octet| octet == b'=')
-                    .unwrap_or(parameter.len());
-                (
-                    parameter.get(..equals).unwrap_or_default(),
-                    parameter.get(equals + 1..).unwrap_or_default(),
-                )
-            })
+        self.params.split(|&octet| octet == b';').filter(|parameter| !parameter.is_empty()).map(|parameter| {
+            let equals = parameter.iter().position(|&octet| octet == b'=').unwrap_or(parameter.len());
+            (parameter.get(..equals).unwrap_or_default(), parameter.get(equals + 1..).unwrap_or_default())
+        })
     }
 
     fn blank(bytes: &'m [u8], scheme: Scheme) -> Uri<'m> {
@@ -177,26 +160,15 @@ fn sip<'m>(mut uri: Uri<'m>, rest: &'m [u8], offset: usize) -> Result<Uri<'m>, U
     let rest = rest.get(after_user..).unwrap_or_default();
     let offset = offset + after_user;
     let host_len = match rest.first() {
-        Some(b'[') => {
-            rest.iter()
-                .position(|&octet| octet == b']')
-                .ok_or(UriError::Host)?
-                + 1
-        }
-        _ => rest
-            .iter()
-            .position(|&octet| !HOST.has(octet))
-            .unwrap_or(rest.len()),
+        Some(b'[') => rest.iter().position(|&octet| octet == b']').ok_or(UriError::Host)? + 1,
+        _ => rest.iter().position(|&octet| !HOST.has(octet)).unwrap_or(rest.len()),
     };
     let (host, mut rest) = rest.split_at_checked(host_len).unwrap_or_default();
     uri.host_bytes = host;
     uri.host = Host::parse(host).ok_or(UriError::Host)?;
     let mut host_port_len = host_len;
     if let Some(after_colon) = rest.strip_prefix(b":") {
-        let digits = after_colon
-            .iter()
-            .position(|octet| !octet.is_ascii_digit())
-            .unwrap_or(after_colon.len());
+        let digits = after_colon.iter().position(|octet| !octet.is_ascii_digit()).unwrap_or(after_colon.len());
         let (port, after_port) = after_colon.split_at_checked(digits).unwrap_or_default();
         uri.port = Some(port_number(port).ok_or(UriError::Port)?);
         host_port_len += 1 + digits;
@@ -211,10 +183,7 @@ fn sip<'m>(mut uri: Uri<'m>, rest: &'m [u8], offset: usize) -> Result<Uri<'m>, U
 
 /// `user[:password]`.
 fn userinfo<'m>(uri: &mut Uri<'m>, userinfo: &'m [u8], offset: usize) -> Result<(), UriError> {
-    let colon = userinfo
-        .iter()
-        .position(|&octet| octet == b':')
-        .unwrap_or(userinfo.len());
+    let colon = userinfo.iter().position(|&octet| octet == b':').unwrap_or(userinfo.len());
     let (user, password) = userinfo.split_at_checked(colon).unwrap_or_default();
     if user.is_empty() || !has_sound_escapes(user, USER) {
         return Err(UriError::User);
@@ -233,16 +202,9 @@ fn userinfo<'m>(uri: &mut Uri<'m>, userinfo: &'m [u8], offset: usize) -> Result<
 /// What follows host and port.
 fn params_and_headers<'m>(mut uri: Uri<'m>, rest: &'m [u8]) -> Result<Uri<'m>, UriError> {
     if rest.contains(&b'@') {
-        return Err(if uri.user.is_some() {
-            UriError::TwoAts
-        } else {
-            UriError::User
-        });
+        return Err(if uri.user.is_some() { UriError::TwoAts } else { UriError::User });
     }
-    let question = rest
-        .iter()
-        .position(|&octet| octet == b'?')
-        .unwrap_or(rest.len());
+    let question = rest.iter().position(|&octet| octet == b'?').unwrap_or(rest.len());
     let (params, headers) = rest.split_at_checked(question).unwrap_or_default();
     if !params.is_empty() {
         uri.params = params.strip_prefix(b";").ok_or(UriError::Host)?;
@@ -260,16 +222,10 @@ fn params_and_headers<'m>(mut uri: Uri<'m>, rest: &'m [u8]) -> Result<Uri<'m>, U
 /// `pname [= pvalue] *(; pname [= pvalue])`.
 fn check_parameters(params: &[u8]) -> Result<(), UriError> {
     for parameter in params.split(|&octet| octet == b';') {
-        let equals = parameter
-            .iter()
-            .position(|&octet| octet == b'=')
-            .unwrap_or(parameter.len());
+        let equals = parameter.iter().position(|&octet| octet == b'=').unwrap_or(parameter.len());
         let (name, value) = parameter.split_at_checked(equals).unwrap_or_default();
         let value = value.get(1..).unwrap_or_default();
-        if name.is_empty()
-            || !has_sound_escapes(name, URI_PARAMETER)
-            || !has_sound_escapes(value, URI_PARAMETER)
-        {
+        if name.is_empty() || !has_sound_escapes(name, URI_PARAMETER) || !has_sound_escapes(value, URI_PARAMETER) {
             return Err(UriError::Parameter);
         }
     }
@@ -278,15 +234,10 @@ fn check_parameters(params: &[u8]) -> Result<(), UriError> {
 
 /// `tel:+1-201-555-0123;phone-context=x` (RFC 3966 §3).
 fn tel<'m>(mut uri: Uri<'m>, rest: &'m [u8], offset: usize) -> Result<Uri<'m>, UriError> {
-    let semicolon = rest
-        .iter()
-        .position(|&octet| octet == b';')
-        .unwrap_or(rest.len());
+    let semicolon = rest.iter().position(|&octet| octet == b';').unwrap_or(rest.len());
     let (number, params) = rest.split_at_checked(semicolon).unwrap_or_default();
     let local = number.strip_prefix(b"+").unwrap_or(number);
-    let has_digit = local
-        .iter()
-        .any(|octet| octet.is_ascii_hexdigit() || matches!(octet, b'*' | b'#'));
+    let has_digit = local.iter().any(|octet| octet.is_ascii_hexdigit() || matches!(octet, b'*' | b'#'));
     if !has_digit || !PHONE.has_all(local) {
         return Err(UriError::Number);
     }

@@ -92,13 +92,9 @@ impl RejectReason {
     const fn answer(self) -> (u16, &'static str, &'static str) {
         match self {
             RejectReason::Version => (505, "Version Not Supported", "version"),
-            RejectReason::RequestUriTooLong => {
-                (414, "Request-URI Too Long", "request_uri_too_long")
-            }
+            RejectReason::RequestUriTooLong => (414, "Request-URI Too Long", "request_uri_too_long"),
             RejectReason::RequestUri => (400, "Bad Request-URI", "request_uri"),
-            RejectReason::RequestUriHeaders => {
-                (400, "Headers in Request-URI", "request_uri_headers")
-            }
+            RejectReason::RequestUriHeaders => (400, "Headers in Request-URI", "request_uri_headers"),
             RejectReason::HeaderMissing => (400, "Missing Header", "header_missing"),
             RejectReason::HeaderRepeated => (400, "Repeated Header", "header_repeated"),
             RejectReason::Via => (400, "Bad Via", "via"),
@@ -118,22 +114,13 @@ impl RejectReason {
 impl From<RejectReason> for Rejection {
     fn from(reason: RejectReason) -> Rejection {
         let (status, phrase, _) = reason.answer();
-        Rejection {
-            status,
-            reason,
-            phrase,
-        }
+        Rejection { status, reason, phrase }
     }
 }
 
 /// Headers that every message has.
-const MANDATORY: [HeaderName; 5] = [
-    HeaderName::Via,
-    HeaderName::From,
-    HeaderName::To,
-    HeaderName::CallId,
-    HeaderName::CSeq,
-];
+const MANDATORY: [HeaderName; 5] =
+    [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq];
 
 /// Headers that the proxy reads and that there may be one of. Choosing one of two would be guessing
 /// which one the next hop chooses.
@@ -173,17 +160,10 @@ pub fn validate_request(message: &Message<'_>) -> Result<(), Rejection> {
     if counts.iter().any(|&name| message.count(name).is_err()) {
         return Err(RejectReason::Count.into());
     }
-    if message
-        .name_addrs(HeaderName::Route)
-        .any(|route| route.is_err())
-    {
+    if message.name_addrs(HeaderName::Route).any(|route| route.is_err()) {
         return Err(RejectReason::Route.into());
     }
-    if uses_contact(message.method())
-        && message
-            .name_addrs(HeaderName::Contact)
-            .any(|contact| contact.is_err())
-    {
+    if uses_contact(message.method()) && message.name_addrs(HeaderName::Contact).any(|contact| contact.is_err()) {
         return Err(RejectReason::Contact.into());
     }
     Ok(())
@@ -194,11 +174,7 @@ fn check_request_uri(message: &Message<'_>) -> Result<(), RejectReason> {
         UriError::TooLong => RejectReason::RequestUriTooLong,
         _ => RejectReason::RequestUri,
     })?;
-    if uri.headers.is_empty() {
-        Ok(())
-    } else {
-        Err(RejectReason::RequestUriHeaders)
-    }
+    if uri.headers.is_empty() { Ok(()) } else { Err(RejectReason::RequestUriHeaders) }
 }
 
 fn check_vias(message: &Message<'_>) -> Result<(), RejectReason> {
@@ -222,11 +198,7 @@ fn check_call(message: &Message<'_>) -> Result<(), RejectReason> {
             return Err(RejectReason::FromTo);
         }
     }
-    if is_call_id(message.call_id()) {
-        Ok(())
-    } else {
-        Err(RejectReason::CallId)
-    }
+    if is_call_id(message.call_id()) { Ok(()) } else { Err(RejectReason::CallId) }
 }
 
 fn is_call_id(call_id: &[u8]) -> bool {
@@ -237,12 +209,7 @@ fn is_call_id(call_id: &[u8]) -> bool {
 fn uses_contact(method: Method) -> bool {
     matches!(
         method,
-        Method::Invite
-            | Method::Register
-            | Method::Subscribe
-            | Method::Notify
-            | Method::Refer
-            | Method::Update
+        Method::Invite | Method::Register | Method::Subscribe | Method::Notify | Method::Refer | Method::Update
     )
 }
 
@@ -251,10 +218,7 @@ fn uses_contact(method: Method) -> bool {
 /// # Errors
 /// The first fault found; the response is dropped.
 pub fn validate_response(message: &Message<'_>) -> Result<(), Malformation> {
-    if let Some(&name) = MANDATORY
-        .iter()
-        .find(|&&name| message.field(name).is_none())
-    {
+    if let Some(&name) = MANDATORY.iter().find(|&&name| message.field(name).is_none()) {
         return Err(Malformation::Missing(name));
     }
     if let Some(&name) = SINGLE.iter().find(|&&name| message.is_repeated(name)) {

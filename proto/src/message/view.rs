@@ -3,7 +3,7 @@
 use super::arena::{Arena, Field, Index};
 use super::cseq::CSeq;
 use super::error::{Fault, HeaderError, ParseError};
-use super::lex::decimal;
+use super::lex::{decimal, trim};
 use super::method::Method;
 use super::name::HeaderName;
 use super::name_addr::{NameAddr, NameAddrs, Removals};
@@ -50,18 +50,8 @@ impl<'m> Message<'m> {
         super::parse::parse(bytes, arena)
     }
 
-    pub(super) fn new(
-        bytes: &'m [u8],
-        fields: &'m [Field],
-        index: &'m Index,
-        layout: Layout,
-    ) -> Message<'m> {
-        Message {
-            bytes,
-            fields,
-            index,
-            layout,
-        }
+    pub(super) fn new(bytes: &'m [u8], fields: &'m [Field], index: &'m Index, layout: Layout) -> Message<'m> {
+        Message { bytes, fields, index, layout }
     }
 
     /// The message from its start line to the end of its body.
@@ -165,28 +155,19 @@ impl<'m> Message<'m> {
     /// All fields of that name in their order.
     pub fn all(&self, name: HeaderName) -> impl Iterator<Item = &'m Field> + use<'m> {
         let from = self.first(name).unwrap_or(self.fields.len());
-        self.fields
-            .get(from..)
-            .unwrap_or_default()
-            .iter()
-            .filter(move |field| field.name == name)
+        self.fields.get(from..).unwrap_or_default().iter().filter(move |field| field.name == name)
     }
 
     /// All fields named `name` (any case) that are no known header ([`HeaderName::Other`]).
     pub fn named<'n>(&self, name: &'n [u8]) -> impl Iterator<Item = &'m Field> + use<'m, 'n> {
         let message = *self;
-        self.all(HeaderName::Other)
-            .filter(move |field| message.name_bytes(field).eq_ignore_ascii_case(name))
+        self.all(HeaderName::Other).filter(move |field| message.name_bytes(field).eq_ignore_ascii_case(name))
     }
 
     /// A field's name as it stands there.
     pub fn name_bytes(&self, field: &Field) -> &'m [u8] {
         let start = field.line.start;
-        Span {
-            start,
-            end: start.saturating_add(field.name_len),
-        }
-        .of(self.bytes)
+        Span { start, end: start.saturating_add(field.name_len) }.of(self.bytes)
     }
 
     /// Every Via value of every Via field, topmost first. Ends after the first error.
@@ -199,9 +180,7 @@ impl<'m> Message<'m> {
     /// # Errors
     /// There is none, or it cannot be read.
     pub fn top_via(&self) -> Result<Via<'m>, HeaderError> {
-        Vias::new(self)
-            .next()
-            .unwrap_or(Err(absent(HeaderName::Via)))
+        Vias::new(self).next().unwrap_or(Err(absent(HeaderName::Via)))
     }
 
     /// The From header.
@@ -240,9 +219,7 @@ impl<'m> Message<'m> {
     /// # Errors
     /// There is none, its number is not below 2^32, or its method is no token.
     pub fn cseq(&self) -> Result<CSeq<'m>, HeaderError> {
-        let field = self
-            .field(HeaderName::CSeq)
-            .ok_or(absent(HeaderName::CSeq))?;
+        let field = self.field(HeaderName::CSeq).ok_or(absent(HeaderName::CSeq))?;
         CSeq::read(self.bytes, field.value).map_err(|fault| HeaderError {
             header: HeaderName::CSeq,
             fault,
@@ -255,9 +232,7 @@ impl<'m> Message<'m> {
     /// # Errors
     /// It is not a number.
     pub fn max_forwards(&self) -> Result<Option<u32>, HeaderError> {
-        Ok(self
-            .count(HeaderName::MaxForwards)?
-            .map(|hops| hops.min(255)))
+        Ok(self.count(HeaderName::MaxForwards)?.map(|hops| hops.min(255)))
     }
 
     /// The number in a header that holds nothing else (Max-Forwards, Max-Breadth, Expires, ...), at
@@ -272,23 +247,14 @@ impl<'m> Message<'m> {
         let digits = field.value.of(self.bytes);
         match decimal(digits) {
             Some(number) => Ok(Some(number)),
-            None if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-                Ok(Some(u32::MAX))
-            }
-            None => Err(HeaderError {
-                header: name,
-                fault: Fault::Number,
-                offset: field.value.start,
-            }),
+            None if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => Ok(Some(u32::MAX)),
+            None => Err(HeaderError { header: name, fault: Fault::Number, offset: field.value.start }),
         }
     }
 
     /// Every value of Route, Record-Route, Contact, Path and the like, over all lines in their order.
     /// `*` in a Contact is a value whose URI is `*`. Ends after the first error.
-    pub fn name_addrs(
-        &self,
-        name: HeaderName,
-    ) -> impl Iterator<Item = Result<NameAddr<'m>, HeaderError>> + use<'m> {
+    pub fn name_addrs(&self, name: HeaderName) -> impl Iterator<Item = Result<NameAddr<'m>, HeaderError>> + use<'m> {
         NameAddrs::new(self, name)
     }
 
@@ -304,7 +270,7 @@ impl<'m> Message<'m> {
         let bytes = self.bytes;
         self.all(name)
             .flat_map(move |field| field.value.of(bytes).split(|&octet| octet == b','))
-            .map(<[u8]>::trim_ascii)
+            .map(trim)
             .filter(|token| !token.is_empty())
     }
 
@@ -344,35 +310,22 @@ impl<'m> Message<'m> {
     }
 
     fn single_name_addr(&self, name: HeaderName) -> Result<NameAddr<'m>, HeaderError> {
-        let value = NameAddrs::new(self, name)
-            .next()
-            .unwrap_or(Err(absent(name)))?;
+        let value = NameAddrs::new(self, name).next().unwrap_or(Err(absent(name)))?;
         if value.alone {
             Ok(value)
         } else {
-            Err(HeaderError {
-                header: name,
-                fault: Fault::Trailing,
-                offset: value.value.end,
-            })
+            Err(HeaderError { header: name, fault: Fault::Trailing, offset: value.value.end })
         }
     }
 }
 
 pub(super) fn absent(header: HeaderName) -> HeaderError {
-    HeaderError {
-        header,
-        fault: Fault::Absent,
-        offset: 0,
-    }
+    HeaderError { header, fault: Fault::Absent, offset: 0 }
 }
 
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let first_line = self
-            .bytes
-            .get(..usize::from(self.layout.start_line_end))
-            .unwrap_or_default();
+        let first_line = self.bytes.get(..usize::from(self.layout.start_line_end)).unwrap_or_default();
         write!(
             f,
             "Message({}, {} fields, {} bytes)",

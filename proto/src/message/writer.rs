@@ -19,21 +19,13 @@ pub struct Writer<'o> {
 impl<'o> Writer<'o> {
     /// Over `out`, from its first octet.
     pub fn new(out: &'o mut [u8]) -> Writer<'o> {
-        Writer {
-            out,
-            len: 0,
-            failed: false,
-        }
+        Writer { out, len: 0, failed: false }
     }
 
     /// Writes `bytes`, whole or not at all.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
-        match self
-            .out
-            .get_mut(self.len..)
-            .and_then(|room| room.get_mut(..bytes.len()))
-        {
+        match self.out.get_mut(self.len..).and_then(|room| room.get_mut(..bytes.len())) {
             Some(room) if !self.failed => {
                 room.copy_from_slice(bytes);
                 self.len += bytes.len();
@@ -137,11 +129,7 @@ impl<'o> Writer<'o> {
     /// # Errors
     /// Something did not fit, or an edit was out of order.
     pub fn finish(self) -> Result<usize, Overflow> {
-        if self.failed {
-            Err(Overflow)
-        } else {
-            Ok(self.len)
-        }
+        if self.failed { Err(Overflow) } else { Ok(self.len) }
     }
 
     /// Remembers that the output is not what was meant.
@@ -153,11 +141,7 @@ impl<'o> Writer<'o> {
 impl core::fmt::Write for Writer<'_> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.put(text.as_bytes());
-        if self.failed {
-            Err(core::fmt::Error)
-        } else {
-            Ok(())
-        }
+        if self.failed { Err(core::fmt::Error) } else { Ok(()) }
     }
 }
 
@@ -186,22 +170,13 @@ mod tests {
         assert_eq!(written(|out| out.hex(0xfe_dcba, 4)), "dcba");
         assert_eq!(written(|out| out.hex(0xa, 16)), "000000000000000a");
         assert_eq!(written(|out| out.hex(0xa, 0)), "");
-        assert_eq!(
-            written(|out| out.ip([192, 0, 2, 255].into())),
-            "192.0.2.255"
-        );
+        assert_eq!(written(|out| out.ip([192, 0, 2, 255].into())), "192.0.2.255");
         let v6: IpAddr = "2001:db8::1".parse().unwrap();
         assert_eq!(written(|out| out.ip(v6)), "[2001:db8::1]");
         assert_eq!(written(|out| out.ip_bare(v6)), "2001:db8::1");
-        assert_eq!(
-            written(|out| out.sent_by((v6, 5060).into())),
-            "[2001:db8::1]:5060"
-        );
+        assert_eq!(written(|out| out.sent_by((v6, 5060).into())), "[2001:db8::1]:5060");
         let widest: IpAddr = "1111:2222:3333:4444:5555:6666:7777:8888".parse().unwrap();
-        assert_eq!(
-            written(|out| out.sent_by((widest, 65535).into())),
-            format!("[{widest}]:65535")
-        );
+        assert_eq!(written(|out| out.sent_by((widest, 65535).into())), format!("[{widest}]:65535"));
     }
 
     #[test]

@@ -26,21 +26,14 @@ struct Entry {
 }
 
 const EMPTY: u32 = u32::MAX;
-const VACANT: Entry = Entry {
-    fragment: 0,
-    record: EMPTY,
-};
+const VACANT: Entry = Entry { fragment: 0, record: EMPTY };
 
 impl Index {
     /// Room for `capacity` records.
     pub fn new(capacity: u32) -> Self {
         let capacity = capacity as usize;
         let size = capacity.saturating_mul(2).next_power_of_two().max(8);
-        Index {
-            entries: alloc::vec![VACANT; size],
-            used: 0,
-            capacity,
-        }
+        Index { entries: alloc::vec![VACANT; size], used: 0, capacity }
     }
 
     /// The record under `hash` that `same` confirms.

@@ -23,14 +23,8 @@ impl<T> Slab<T> {
     /// `capacity` places, all written once (so that their pages are mapped). At most `u32::MAX - 1`.
     pub fn new(capacity: u32) -> Self {
         let capacity = capacity.min(NONE - 1);
-        let places = (1..=capacity)
-            .map(|next| Place::Free(if next == capacity { NONE } else { next }))
-            .collect();
-        Slab {
-            places,
-            free: if capacity == 0 { NONE } else { 0 },
-            used: 0,
-        }
+        let places = (1..=capacity).map(|next| Place::Free(if next == capacity { NONE } else { next })).collect();
+        Slab { places, free: if capacity == 0 { NONE } else { 0 }, used: 0 }
     }
 
     /// Takes a place. Gives the value back if there is none left.
@@ -96,12 +90,10 @@ impl<T> Slab<T> {
 
     /// All records in use, with their indices: for hand-over and control, not for the packet path.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        (0u32..)
-            .zip(&self.places)
-            .filter_map(|(index, place)| match place {
-                Place::Used(value) => Some((index, value)),
-                Place::Free(_) => None,
-            })
+        (0u32..).zip(&self.places).filter_map(|(index, place)| match place {
+            Place::Used(value) => Some((index, value)),
+            Place::Free(_) => None,
+        })
     }
 }
 

@@ -44,22 +44,7 @@ const NO_BLOCK: u16 = u16::MAX;
 
 /// Block sizes. WHY these: responses of Tandem's own lie near 300, usual ones near 450, INVITEs with SDP
 /// between 700 and 1,400, and each step wastes at most a third.
-const CLASSES: [usize; 14] = [
-    64,
-    128,
-    256,
-    384,
-    512,
-    640,
-    768,
-    1_024,
-    1_280,
-    1_536,
-    2_048,
-    4_096,
-    16_384,
-    CHUNK_BYTES,
-];
+const CLASSES: [usize; 14] = [64, 128, 256, 384, 512, 640, 768, 1_024, 1_280, 1_536, 2_048, 4_096, 16_384, CHUNK_BYTES];
 
 impl ByteStore {
     /// A store of at least `bytes`, all of it written once.
@@ -72,11 +57,7 @@ impl ByteStore {
                 fresh: 0,
                 freed: NO_BLOCK,
                 previous: NONE,
-                next: if index as usize + 1 == count {
-                    NONE
-                } else {
-                    index + 1
-                },
+                next: if index as usize + 1 == count { NONE } else { index + 1 },
             })
             .collect();
         let mut region = alloc::vec![0u8; count * CHUNK_BYTES];
@@ -97,24 +78,16 @@ impl ByteStore {
         let class = CLASSES.iter().position(|&size| size >= bytes.len())?;
         let index = self.chunk_with_room(class)?;
         let block = self.take_block(index, class)?;
-        let stored = Stored {
-            chunk: index,
-            block,
-            len,
-        };
+        let stored = Stored { chunk: index, block, len };
         let at = self.position(&stored)?;
-        self.region
-            .get_mut(at..at + bytes.len())?
-            .copy_from_slice(bytes);
+        self.region.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
         self.bytes_used += CLASSES.get(class).copied().unwrap_or(0) as u64;
         Some(stored)
     }
 
     /// The bytes kept.
     pub fn get(&self, stored: &Stored) -> &[u8] {
-        self.position(stored)
-            .and_then(|at| self.region.get(at..at + usize::from(stored.len)))
-            .unwrap_or_default()
+        self.position(stored).and_then(|at| self.region.get(at..at + usize::from(stored.len))).unwrap_or_default()
     }
 
     /// Gives the bytes back.
@@ -168,14 +141,7 @@ impl ByteStore {
         let index = self.idle;
         let chunk = self.chunks.get_mut(index as usize)?;
         self.idle = chunk.next;
-        *chunk = Chunk {
-            class: class as u8,
-            used: 0,
-            fresh: 0,
-            freed: NO_BLOCK,
-            previous: NONE,
-            next: NONE,
-        };
+        *chunk = Chunk { class: class as u8, used: 0, fresh: 0, freed: NO_BLOCK, previous: NONE, next: NONE };
         self.link(index, class);
         Some(index)
     }

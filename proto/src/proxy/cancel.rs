@@ -75,11 +75,7 @@ impl<P: Policy> Proxy<P> {
         let reliable = super::settings::reliable(self.settings.transport(branch.target.listener));
         branch.cancel = CancelState::Sent;
         branch.interval = timers.t1;
-        branch.retransmit_at = if reliable {
-            Branch::NEVER
-        } else {
-            now.mono.after(timers.t1)
-        };
+        branch.retransmit_at = if reliable { Branch::NEVER } else { now.mono.after(timers.t1) };
         branch.expire_at = now.mono.after(timers.t1.times(64));
         self.counters.request_sent(Method::Cancel);
         self.resend_cancel(index, out);
@@ -91,28 +87,13 @@ impl<P: Policy> Proxy<P> {
             let request_uri = proxy.branch_uri(branch, pre);
             let to = message.value(HeaderName::To).unwrap_or_default();
             out.transmit(&egress, |writer| {
-                write_hop_by_hop(
-                    &proxy.settings,
-                    message,
-                    pre,
-                    branch,
-                    record,
-                    b"CANCEL",
-                    request_uri,
-                    to,
-                    writer,
-                );
+                write_hop_by_hop(&proxy.settings, message, pre, branch, record, b"CANCEL", request_uri, to, writer);
             });
         });
     }
 
     /// A response to our CANCEL: it is not sent again. Nothing goes upstream.
-    pub(super) fn on_cancel_response(
-        &mut self,
-        index: u32,
-        message: &Message<'_>,
-        out: &mut impl Outbox,
-    ) {
+    pub(super) fn on_cancel_response(&mut self, index: u32, message: &Message<'_>, out: &mut impl Outbox) {
         if message.status() < 200 {
             return;
         }
@@ -133,21 +114,8 @@ impl<P: Policy> Proxy<P> {
         let made = self.with_branch_request(index, |proxy, branch, record, message, pre| {
             let request_uri = proxy.branch_uri(branch, pre);
             let mut writer = Writer::new(&mut buffer);
-            write_hop_by_hop(
-                &proxy.settings,
-                message,
-                pre,
-                branch,
-                record,
-                b"ACK",
-                request_uri,
-                to,
-                &mut writer,
-            );
-            (
-                writer.finish().unwrap_or(0),
-                egress_of(&proxy.settings, &record.source, &branch.target),
-            )
+            write_hop_by_hop(&proxy.settings, message, pre, branch, record, b"ACK", request_uri, to, &mut writer);
+            (writer.finish().unwrap_or(0), egress_of(&proxy.settings, &record.source, &branch.target))
         });
         if let Some((length, egress)) = made {
             let bytes = buffer.get(..length).unwrap_or_default();
@@ -166,10 +134,7 @@ impl<P: Policy> Proxy<P> {
     }
 
     fn branch_uri<'b>(&'b self, branch: &'b Branch, pre: &Preprocessed<'b>) -> &'b [u8] {
-        branch
-            .request_uri
-            .as_ref()
-            .map_or(pre.request_uri, |stored| self.transactions.bytes(stored))
+        branch.request_uri.as_ref().map_or(pre.request_uri, |stored| self.transactions.bytes(stored))
     }
 
     fn with_branch_request<R>(
@@ -190,10 +155,7 @@ impl<P: Policy> Proxy<P> {
 
 /// A CANCEL or ACK for a branch: its own top Via alone, From, Call-ID, CSeq number and Route of the
 /// request as it was sent (§9.1, §17.1.1.3).
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the parts of the request that they are made of"
-)]
+#[allow(clippy::too_many_arguments, reason = "the parts of the request that they are made of")]
 fn write_hop_by_hop(
     settings: &Settings,
     message: &Message<'_>,
@@ -208,9 +170,7 @@ fn write_hop_by_hop(
     let Some(listener) = settings.listener(branch.target.listener) else {
         return;
     };
-    let strict = pre
-        .next_route
-        .filter(|route| Uri::parse(route.uri).is_ok_and(|uri| !uri.has_lr()));
+    let strict = pre.next_route.filter(|route| Uri::parse(route.uri).is_ok_and(|uri| !uri.has_lr()));
     out.put(method);
     out.byte(b' ');
     out.put(strict.map_or(request_uri, |route| route.uri));
@@ -220,8 +180,8 @@ fn write_hop_by_hop(
     let local: Option<IpAddr> = settings.local(&record.source, branch.target.listener);
     write_via_line(listener, local, &signed, out);
     for route in message.name_addrs(HeaderName::Route).flatten() {
-        let taken_off = pre.removals.contains(&Some(route.removal))
-            || strict.is_some_and(|first| first.value == route.value);
+        let taken_off =
+            pre.removals.contains(&Some(route.removal)) || strict.is_some_and(|first| first.value == route.value);
         if !taken_off {
             write_route(out, route.uri);
         }

@@ -71,10 +71,10 @@ pub struct Counters {
     pub requests_received: [u64; METHODS],
     /// Requests sent, by [`Method`].
     pub requests_sent: [u64; METHODS],
-    /// Responses received, by class (index 1 to 6).
-    pub responses_received: [u64; 7],
-    /// Responses sent, by class (index 1 to 6), our own included.
-    pub responses_sent: [u64; 7],
+    /// Responses received, by [`Method`] and class (index 1 to 6).
+    pub responses_received: [[u64; 7]; METHODS],
+    /// Responses sent, by [`Method`] and class (index 1 to 6), our own included.
+    pub responses_sent: [[u64; 7]; METHODS],
     /// Messages dropped, by [`Drop`].
     pub dropped: [u64; DROPS],
     /// Requests refused, by [`Refused`].
@@ -102,8 +102,8 @@ impl Default for Counters {
         Counters {
             requests_received: [0; METHODS],
             requests_sent: [0; METHODS],
-            responses_received: [0; 7],
-            responses_sent: [0; 7],
+            responses_received: [[0; 7]; METHODS],
+            responses_sent: [[0; 7]; METHODS],
             dropped: [0; DROPS],
             refused: [0; REFUSALS],
             invalid: [0; RejectReason::COUNT],
@@ -221,12 +221,16 @@ impl Counters {
         bump(&mut self.requests_sent, method as usize);
     }
 
-    pub(super) fn response_received(&mut self, status: u16) {
-        bump(&mut self.responses_received, usize::from(status / 100));
+    pub(super) fn response_received(&mut self, method: Method, status: u16) {
+        if let Some(classes) = self.responses_received.get_mut(method as usize) {
+            bump(classes, usize::from(status / 100));
+        }
     }
 
-    pub(super) fn response_sent(&mut self, status: u16) {
-        bump(&mut self.responses_sent, usize::from(status / 100));
+    pub(super) fn response_sent(&mut self, method: Method, status: u16) {
+        if let Some(classes) = self.responses_sent.get_mut(method as usize) {
+            bump(classes, usize::from(status / 100));
+        }
     }
 }
 
@@ -245,23 +249,11 @@ mod tests {
     fn labels_are_unique_and_in_order() {
         for (place, why) in Drop::ALL.iter().enumerate() {
             assert_eq!(*why as usize, place);
-            assert_eq!(
-                Drop::ALL
-                    .iter()
-                    .filter(|other| other.label() == why.label())
-                    .count(),
-                1
-            );
+            assert_eq!(Drop::ALL.iter().filter(|other| other.label() == why.label()).count(), 1);
         }
         for (place, why) in Refused::ALL.iter().enumerate() {
             assert_eq!(*why as usize, place);
-            assert_eq!(
-                Refused::ALL
-                    .iter()
-                    .filter(|other| other.label() == why.label())
-                    .count(),
-                1
-            );
+            assert_eq!(Refused::ALL.iter().filter(|other| other.label() == why.label()).count(), 1);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::preprocess::preprocess;
 use super::reply::{Status, reply_egress, to_tag, write_response};
 use super::{Outbox, Proxy};
-use crate::message::{HeaderName, Message, Span, Splice, Writer};
+use crate::message::{HeaderName, Message, Method, Span, Splice, Writer};
 use crate::policy::{Choice, End, Outcome, Policy};
 use crate::time::Now;
 use crate::transaction::{Best, Branch, ServerMachine, server_invite, server_non_invite};
@@ -26,9 +26,7 @@ impl<P: Policy> Proxy<P> {
         if context.answered {
             return self.transactions.settle(transaction, out);
         }
-        let better = context
-            .best
-            .is_none_or(|best| preference(outcome) <= preference(best.outcome));
+        let better = context.best.is_none_or(|best| preference(outcome) <= preference(best.outcome));
         let pending = context.pending > 0;
         if outcome.status() >= 600 {
             // Step 5: a 6xx ends all, but the others are waited for.
@@ -42,14 +40,7 @@ impl<P: Policy> Proxy<P> {
             return;
         }
         if better {
-            self.set_best(
-                transaction,
-                Best {
-                    outcome,
-                    response: None,
-                    branch: number,
-                },
-            );
+            self.set_best(transaction, Best { outcome, response: None, branch: number });
             self.choose(now, transaction, message, out);
         } else {
             self.choose(now, transaction, None, out);
@@ -61,38 +52,15 @@ impl<P: Policy> Proxy<P> {
         let Some(context) = self.transactions.context(transaction) else {
             return;
         };
-        if context
-            .best
-            .is_none_or(|best| preference(outcome) < preference(best.outcome))
-        {
+        if context.best.is_none_or(|best| preference(outcome) < preference(best.outcome)) {
             let branch = context.opened.saturating_sub(1);
-            self.set_best(
-                transaction,
-                Best {
-                    outcome,
-                    response: None,
-                    branch,
-                },
-            );
+            self.set_best(transaction, Best { outcome, response: None, branch });
         }
     }
 
-    fn keep_best(
-        &mut self,
-        transaction: u32,
-        branch: u8,
-        outcome: Outcome,
-        message: Option<&Message<'_>>,
-    ) {
+    fn keep_best(&mut self, transaction: u32, branch: u8, outcome: Outcome, message: Option<&Message<'_>>) {
         let response = message.and_then(|message| self.transactions.keep(message.bytes()));
-        self.set_best(
-            transaction,
-            Best {
-                outcome,
-                response,
-                branch,
-            },
-        );
+        self.set_best(transaction, Best { outcome, response, branch });
     }
 
     fn set_best(&mut self, transaction: u32, best: Best) {
@@ -103,41 +71,21 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// Step 6, point 4: nothing is pending. `in_hand`: the best response, if it has just come.
-    pub(super) fn choose(
-        &mut self,
-        now: Now,
-        transaction: u32,
-        in_hand: Option<&Message<'_>>,
-        out: &mut impl Outbox,
-    ) {
+    pub(super) fn choose(&mut self, now: Now, transaction: u32, in_hand: Option<&Message<'_>>, out: &mut impl Outbox) {
         let Some(context) = self.transactions.context(transaction) else {
             return;
         };
         if context.answered {
             return;
         }
-        let best = context
-            .best
-            .map_or(Outcome::Unreachable, |best| best.outcome);
+        let best = context.best.map_or(Outcome::Unreachable, |best| best.outcome);
         let may_advance = !context.closed && usize::from(context.opened) < limits::BRANCHES_MAX;
-        let choice = if may_advance {
-            self.point_four(now, transaction, best)
-        } else {
-            Choice::Send { status: None }
-        };
+        let choice = if may_advance { self.point_four(now, transaction, best) } else { Choice::Send { status: None } };
         match choice {
             Choice::Advance => {
                 if let Some(message) = in_hand {
-                    let branch = self
-                        .transactions
-                        .context(transaction)
-                        .and_then(|context| context.best);
-                    self.keep_best(
-                        transaction,
-                        branch.map_or(0, |best| best.branch),
-                        best,
-                        Some(message),
-                    );
+                    let branch = self.transactions.context(transaction).and_then(|context| context.best);
+                    self.keep_best(transaction, branch.map_or(0, |best| best.branch), best, Some(message));
                 }
                 self.with_kept_request(transaction, |proxy, request| {
                     if let Some(pre) = preprocess(&proxy.settings, request) {
@@ -151,10 +99,9 @@ impl<P: Policy> Proxy<P> {
 
     fn point_four(&mut self, now: Now, transaction: u32, best: Outcome) -> Choice {
         self.with_kept_request(transaction, |proxy, request| {
-            let (Some(pre), Some(record)) = (
-                preprocess(&proxy.settings, request),
-                proxy.transactions.record(transaction),
-            ) else {
+            let (Some(pre), Some(record)) =
+                (preprocess(&proxy.settings, request), proxy.transactions.record(transaction))
+            else {
                 return Choice::Send { status: None };
             };
             let inbound = proxy.inbound(&record.source, request, &pre);
@@ -162,9 +109,7 @@ impl<P: Policy> Proxy<P> {
                 return Choice::Send { status: None };
             };
             proxy.targets.clear();
-            proxy
-                .policy
-                .best_response(&inbound, best, &mut context.note, &mut proxy.targets, now)
+            proxy.policy.best_response(&inbound, best, &mut context.note, &mut proxy.targets, now)
         })
         .unwrap_or(Choice::Send { status: None })
     }
@@ -182,18 +127,13 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         let cancelled = context.cancelled;
-        let best = context.best.unwrap_or(Best {
-            outcome: Outcome::Unreachable,
-            response: None,
-            branch: 0,
-        });
+        let best = context.best.unwrap_or(Best { outcome: Outcome::Unreachable, response: None, branch: 0 });
         if let Some(message) = in_hand {
             return self.send_relayed(now, transaction, best.branch, message, status, out);
         }
         if let Some(stored) = best.response {
             let mut bytes = core::mem::take(&mut self.scratch);
-            let mut arena =
-                core::mem::replace(&mut self.scratch_arena, crate::message::Arena::empty());
+            let mut arena = core::mem::replace(&mut self.scratch_arena, crate::message::Arena::empty());
             bytes.clear();
             bytes.extend_from_slice(self.transactions.bytes(&stored));
             if let Ok(message) = Message::parse(&bytes, &mut arena) {
@@ -203,11 +143,7 @@ impl<P: Policy> Proxy<P> {
             self.scratch_arena = arena;
             return;
         }
-        let local = if cancelled {
-            487
-        } else {
-            status.unwrap_or(best.outcome.status())
-        };
+        let local = if cancelled { 487 } else { status.unwrap_or(best.outcome.status()) };
         self.send_own_final(now, transaction, local, out);
     }
 
@@ -230,7 +166,7 @@ impl<P: Policy> Proxy<P> {
         self.send_final(
             now,
             transaction,
-            status.unwrap_or(message.status()),
+            (message.method(), status.unwrap_or(message.status())),
             buffer.get(..length).unwrap_or_default(),
             out,
         );
@@ -238,47 +174,24 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// The final response is our own.
-    pub(super) fn send_own_final(
-        &mut self,
-        now: Now,
-        transaction: u32,
-        status: u16,
-        out: &mut impl Outbox,
-    ) {
+    pub(super) fn send_own_final(&mut self, now: Now, transaction: u32, status: u16, out: &mut impl Outbox) {
         // RFC 4320 §4.2: a non-INVITE is never answered 408; its sender has stopped waiting.
-        let silent = status == 408
-            && self
-                .transactions
-                .record(transaction)
-                .is_some_and(|record| !record.is_invite());
+        let silent = status == 408 && self.transactions.record(transaction).is_some_and(|record| !record.is_invite());
         if silent {
             return self.end_silently(now, transaction, out);
         }
         let mut buffer = core::mem::take(&mut self.outgoing);
-        let length = self
+        let made = self
             .with_kept_request(transaction, |proxy, request| {
                 let record = proxy.transactions.record(transaction)?;
                 let tag = to_tag(&proxy.settings, record.key);
                 let mut writer = Writer::new(&mut buffer);
-                write_response(
-                    &proxy.settings,
-                    request,
-                    &record.source,
-                    Status::of(status),
-                    &tag,
-                    &mut writer,
-                );
-                writer.finish().ok()
+                write_response(&proxy.settings, request, &record.source, Status::of(status), &tag, &mut writer);
+                Some((request.method(), writer.finish().ok()?))
             })
-            .flatten()
-            .unwrap_or(0);
-        self.send_final(
-            now,
-            transaction,
-            status,
-            buffer.get(..length).unwrap_or_default(),
-            out,
-        );
+            .flatten();
+        let (method, length) = made.unwrap_or((Method::Other, 0));
+        self.send_final(now, transaction, (method, status), buffer.get(..length).unwrap_or_default(), out);
         self.outgoing = buffer;
     }
 
@@ -288,7 +201,7 @@ impl<P: Policy> Proxy<P> {
         &mut self,
         now: Now,
         transaction: u32,
-        status: u16,
+        (method, status): (Method, u16),
         bytes: &[u8],
         out: &mut impl Outbox,
     ) {
@@ -300,21 +213,14 @@ impl<P: Policy> Proxy<P> {
         let reliable = super::settings::reliable(self.settings.transport(record.source.listener));
         match record.machine {
             ServerMachine::Invite(state) => {
-                record.machine = ServerMachine::Invite(
-                    server_invite::step(state, server_invite::Event::Failure).0,
-                );
+                record.machine = ServerMachine::Invite(server_invite::step(state, server_invite::Event::Failure).0);
                 record.interval = timers.t1;
-                record.retransmit_at = if reliable {
-                    Branch::NEVER
-                } else {
-                    now.mono.after(timers.t1)
-                };
+                record.retransmit_at = if reliable { Branch::NEVER } else { now.mono.after(timers.t1) };
                 record.expire_at = now.mono.after(timers.h);
             }
             ServerMachine::NonInvite(state) => {
-                record.machine = ServerMachine::NonInvite(
-                    server_non_invite::step(state, server_non_invite::Event::Final).0,
-                );
+                record.machine =
+                    ServerMachine::NonInvite(server_non_invite::step(state, server_non_invite::Event::Final).0);
                 record.expire_at = now.mono.after(timers.j);
             }
             ServerMachine::Own(_) => {}
@@ -324,7 +230,7 @@ impl<P: Policy> Proxy<P> {
         self.transactions.free(old);
         self.transactions.rearm_record(transaction, out);
         if out.transmit(&egress, |writer| writer.put(bytes)) {
-            self.counters.response_sent(status);
+            self.counters.response_sent(method, status);
         } else {
             self.counters.drop(super::Drop::NotSent);
         }
@@ -345,13 +251,7 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// A 2xx to the INVITE goes upstream, whatever has been sent before (step 5, RFC 6026 §7.1).
-    pub(super) fn accept(
-        &mut self,
-        now: Now,
-        transaction: u32,
-        message: &Message<'_>,
-        out: &mut impl Outbox,
-    ) {
+    pub(super) fn accept(&mut self, now: Now, transaction: u32, message: &Message<'_>, out: &mut impl Outbox) {
         let timer_l = self.settings.timers.l;
         let Some(record) = self.transactions.record_mut(transaction) else {
             return;
@@ -386,11 +286,7 @@ impl<P: Policy> Proxy<P> {
             return;
         }
         let mut note = context.note;
-        let end = End {
-            status,
-            request: self.transactions.request(transaction),
-            caller,
-        };
+        let end = End { status, request: self.transactions.request(transaction), caller };
         self.policy.transaction_end(&end, &mut note, now);
         if let Some(context) = self.transactions.context_mut(transaction) {
             context.note = note;
@@ -399,12 +295,7 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// 101 to 199 goes upstream and is kept for retransmitted requests.
-    pub(super) fn relay_provisional(
-        &mut self,
-        transaction: u32,
-        message: &Message<'_>,
-        out: &mut impl Outbox,
-    ) {
+    pub(super) fn relay_provisional(&mut self, transaction: u32, message: &Message<'_>, out: &mut impl Outbox) {
         let mut buffer = core::mem::take(&mut self.outgoing);
         let mut writer = Writer::new(&mut buffer);
         write_relayed(message, None, &mut writer, |_| {});
@@ -413,19 +304,19 @@ impl<P: Policy> Proxy<P> {
         let kept = self.transactions.keep(bytes);
         if let Some(record) = self.transactions.record_mut(transaction) {
             record.machine = match record.machine {
-                ServerMachine::Invite(state) => ServerMachine::Invite(
-                    server_invite::step(state, server_invite::Event::Provisional).0,
-                ),
-                ServerMachine::NonInvite(state) => ServerMachine::NonInvite(
-                    server_non_invite::step(state, server_non_invite::Event::Provisional).0,
-                ),
+                ServerMachine::Invite(state) => {
+                    ServerMachine::Invite(server_invite::step(state, server_invite::Event::Provisional).0)
+                }
+                ServerMachine::NonInvite(state) => {
+                    ServerMachine::NonInvite(server_non_invite::step(state, server_non_invite::Event::Provisional).0)
+                }
                 ServerMachine::Own(ticket) => ServerMachine::Own(ticket),
             };
             let old = core::mem::replace(&mut record.response, kept);
             let egress = reply_egress(&record.source, record.reply_port);
             self.transactions.free(old);
             if out.transmit(&egress, |writer| writer.put(bytes)) {
-                self.counters.response_sent(message.status());
+                self.counters.response_sent(message.method(), message.status());
             } else {
                 self.counters.drop(super::Drop::NotSent);
             }
@@ -441,22 +332,15 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         let egress = reply_egress(&record.source, record.reply_port);
-        if out.transmit(&egress, |writer| {
-            write_relayed(message, None, writer, |_| {})
-        }) {
-            self.counters.response_sent(message.status());
+        if out.transmit(&egress, |writer| write_relayed(message, None, writer, |_| {})) {
+            self.counters.response_sent(message.method(), message.status());
         } else {
             self.counters.drop(super::Drop::NotSent);
         }
     }
 
     /// The last response again, for a retransmitted request or by Timer G. `request`: to make our 100 from.
-    pub(super) fn resend_response(
-        &mut self,
-        transaction: u32,
-        request: &Message<'_>,
-        out: &mut impl Outbox,
-    ) {
+    pub(super) fn resend_response(&mut self, transaction: u32, request: &Message<'_>, out: &mut impl Outbox) {
         let Some(record) = self.transactions.record(transaction) else {
             return;
         };
@@ -477,13 +361,7 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// Step 7: the challenges of the other branches, when the best response is one.
-    fn write_other_challenges(
-        &self,
-        transaction: u32,
-        best: u8,
-        message: &Message<'_>,
-        out: &mut Writer<'_>,
-    ) {
+    fn write_other_challenges(&self, transaction: u32, best: u8, message: &Message<'_>, out: &mut Writer<'_>) {
         if !matches!(message.status(), 401 | 407) {
             return;
         }
@@ -507,9 +385,7 @@ impl<P: Policy> Proxy<P> {
             }
         }
         let length = writer.finish().unwrap_or(0);
-        let kept = self
-            .transactions
-            .keep(buffer.get(..length).unwrap_or_default());
+        let kept = self.transactions.keep(buffer.get(..length).unwrap_or_default());
         self.outgoing = buffer;
         match self.transactions.branch_mut(index) {
             Some(branch) => {
@@ -551,10 +427,7 @@ pub(super) fn write_relayed(
             out.byte(b' ');
             out.put(super::reply::reason_phrase(status));
             out.put(b"\r\n");
-            let rest = Span {
-                start: message.start_line_end(),
-                end: u16::MAX,
-            };
+            let rest = Span { start: message.start_line_end(), end: u16::MAX };
             Splice::within(message.bytes(), rest, out)
         }
         None => Splice::new(message.bytes(), out),

@@ -26,39 +26,22 @@ impl<P: Policy> Proxy<P> {
         let count = u32::try_from(targets.len()).unwrap_or(u32::MAX);
         let shares = Shares::of(message, count);
         // RFC 5393 §5.3.3.1: more branches than breadth cannot be opened.
-        let allowed = shares.total.map_or(usize::MAX, |total| {
-            usize::try_from(total).unwrap_or(usize::MAX)
-        });
+        let allowed = shares.total.map_or(usize::MAX, |total| usize::try_from(total).unwrap_or(usize::MAX));
         for (target, request_uri) in targets.iter().take(allowed) {
-            let refused = !self.open_branch(
-                now,
-                transaction,
-                message,
-                pre,
-                target,
-                request_uri,
-                shares.each,
-                out,
-            );
+            let refused = !self.open_branch(now, transaction, message, pre, target, request_uri, shares.each, out);
             if refused {
                 self.note_failure(transaction, Outcome::Unreachable);
             }
         }
         self.targets = targets;
-        let pending = self
-            .transactions
-            .context(transaction)
-            .is_some_and(|context| context.pending > 0);
+        let pending = self.transactions.context(transaction).is_some_and(|context| context.pending > 0);
         if !pending {
             self.choose(now, transaction, None, out);
         }
     }
 
     /// §16.6 for one target. False: it could not be opened, or the policy refused it.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one branch's own facts beside the request's"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "one branch's own facts beside the request's")]
     fn open_branch(
         &mut self,
         now: Now,
@@ -86,16 +69,8 @@ impl<P: Policy> Proxy<P> {
         if !wanted {
             return false;
         }
-        let request_uri = if request_uri.is_empty() {
-            pre.request_uri
-        } else {
-            request_uri
-        };
-        let kept_uri = if request_uri == message.request_uri() {
-            None
-        } else {
-            self.transactions.keep(request_uri)
-        };
+        let request_uri = if request_uri.is_empty() { pre.request_uri } else { request_uri };
+        let kept_uri = if request_uri == message.request_uri() { None } else { self.transactions.keep(request_uri) };
         if kept_uri.is_none() && request_uri != message.request_uri() {
             return false;
         }
@@ -103,13 +78,7 @@ impl<P: Policy> Proxy<P> {
             request_uri: kept_uri,
             loop_hash: loop_hash(&self.settings, message, pre),
             max_breadth,
-            ..self.new_branch(
-                now,
-                transaction,
-                number,
-                target,
-                message.method() == Method::Invite,
-            )
+            ..self.new_branch(now, transaction, number, target, message.method() == Method::Invite)
         };
         let Some(index) = self.transactions.add_branch(branch) else {
             self.transactions.free(kept_uri);
@@ -122,22 +91,11 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// A branch in its first state, with its timers by §17.1.1.2 and §17.1.2.2.
-    pub(super) fn new_branch(
-        &self,
-        now: Now,
-        transaction: u32,
-        number: u8,
-        target: Target,
-        invite: bool,
-    ) -> Branch {
+    pub(super) fn new_branch(&self, now: Now, transaction: u32, number: u8, target: Target, invite: bool) -> Branch {
         let timers = &self.settings.timers;
         let reliable = settings::reliable(self.settings.transport(target.listener));
         let moment = |after: Micros| {
-            if after == Micros(0) {
-                Branch::NEVER
-            } else {
-                now.mono.after(after)
-            }
+            if after == Micros(0) { Branch::NEVER } else { now.mono.after(after) }
         };
         Branch {
             transaction,
@@ -160,11 +118,7 @@ impl<P: Policy> Proxy<P> {
             resend: None,
             challenges: None,
             sent_at: now.mono,
-            retransmit_at: if reliable {
-                Branch::NEVER
-            } else {
-                now.mono.after(timers.t1)
-            },
+            retransmit_at: if reliable { Branch::NEVER } else { now.mono.after(timers.t1) },
             interval: timers.t1,
             give_up_at: moment(target.no_response),
             expire_at: now.mono.after(if invite { timers.b } else { timers.f }),
@@ -189,10 +143,7 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         let settings = &self.settings;
-        let request_uri = branch
-            .request_uri
-            .as_ref()
-            .map_or(&[][..], |stored| self.transactions.bytes(stored));
+        let request_uri = branch.request_uri.as_ref().map_or(&[][..], |stored| self.transactions.bytes(stored));
         let owner = settings.owner(message.call_id());
         let leaving = Leaving {
             listener: branch.target.listener,
@@ -202,13 +153,8 @@ impl<P: Policy> Proxy<P> {
                 message.call_id(),
                 message.from_tag(),
             ),
-            record_route: wants_record_route(message).then(|| {
-                RouteToken { owner, flags: 0 }.sign(
-                    &settings.keys,
-                    message.call_id(),
-                    message.from_tag(),
-                )
-            }),
+            record_route: wants_record_route(message)
+                .then(|| RouteToken { owner, flags: 0 }.sign(&settings.keys, message.call_id(), message.from_tag())),
             max_breadth: branch.max_breadth,
         };
         let egress = egress_of(settings, &record.source, &branch.target);
@@ -261,32 +207,17 @@ pub(super) fn branch_token(
 
 /// §16.6 step 4: requests that may create a dialog; within one the route set stands (§12.2).
 pub(super) fn wants_record_route(message: &Message<'_>) -> bool {
-    matches!(
-        message.method(),
-        Method::Invite | Method::Subscribe | Method::Refer
-    ) && message.to_tag().is_empty()
+    matches!(message.method(), Method::Invite | Method::Subscribe | Method::Refer) && message.to_tag().is_empty()
 }
 
 /// Where a branch's messages go, and from which address.
-pub(super) fn egress_of(
-    settings: &settings::Settings,
-    source: &Endpoint,
-    target: &Target,
-) -> Egress {
-    Egress {
-        local: settings.local(source, target.listener),
-        ..own_egress(target)
-    }
+pub(super) fn egress_of(settings: &settings::Settings, source: &Endpoint, target: &Target) -> Egress {
+    Egress { local: settings.local(source, target.listener), ..own_egress(target) }
 }
 
 /// The same for requests of our own.
 pub(super) fn own_egress(target: &Target) -> Egress {
-    Egress {
-        listener: target.listener,
-        local: None,
-        peer: target.next_hop,
-        flow: target.flow,
-    }
+    Egress { listener: target.listener, local: None, peer: target.next_hop, flow: target.flow }
 }
 
 /// RFC 5393 §5.3.3.1: Max-Breadth is shared out among parallel branches.
@@ -303,16 +234,10 @@ impl Shares {
         // WHY: a single branch takes the whole breadth, and a request without the header gets one only
         // when it is forked: nothing is added to the ordinary call.
         if branches <= 1 {
-            return Shares {
-                total: given,
-                each: 0,
-            };
+            return Shares { total: given, each: 0 };
         }
         let total = given.unwrap_or(limits::MAX_BREADTH);
-        Shares {
-            total: Some(total),
-            each: (total / branches).max(1),
-        }
+        Shares { total: Some(total), each: (total / branches).max(1) }
     }
 }
 

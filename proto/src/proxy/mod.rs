@@ -117,13 +117,7 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// A message arrived whose owner this shard is.
-    pub fn on_message(
-        &mut self,
-        now: Now,
-        source: &Endpoint,
-        message: &Message<'_>,
-        out: &mut impl Outbox,
-    ) {
+    pub fn on_message(&mut self, now: Now, source: &Endpoint, message: &Message<'_>, out: &mut impl Outbox) {
         if message.is_request() {
             self.on_request(now, source, message, out);
         } else {
@@ -157,19 +151,13 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// Reads a kept request again and hands it to `act` together with the proxy, which is free to change.
-    fn with_kept_request<R>(
-        &mut self,
-        transaction: u32,
-        act: impl FnOnce(&mut Self, &Message<'_>) -> R,
-    ) -> Option<R> {
+    fn with_kept_request<R>(&mut self, transaction: u32, act: impl FnOnce(&mut Self, &Message<'_>) -> R) -> Option<R> {
         let context = self.transactions.context(transaction)?;
         let mut bytes = core::mem::take(&mut self.scratch);
         let mut arena = core::mem::replace(&mut self.scratch_arena, Arena::empty());
         bytes.clear();
         bytes.extend_from_slice(self.transactions.bytes(&context.request));
-        let result = Message::parse(&bytes, &mut arena)
-            .ok()
-            .map(|message| act(self, &message));
+        let result = Message::parse(&bytes, &mut arena).ok().map(|message| act(self, &message));
         self.scratch = bytes;
         self.scratch_arena = arena;
         result

@@ -62,14 +62,7 @@ impl<P: Policy> Proxy<P> {
         let mut writer = Writer::new(&mut buffer);
         write(&mut writer, line.get(..via_len).unwrap_or_default());
         let length = writer.finish().unwrap_or(0);
-        let sent = self.open_own(
-            now,
-            request,
-            key,
-            source,
-            buffer.get(..length).unwrap_or_default(),
-            out,
-        );
+        let sent = self.open_own(now, request, key, source, buffer.get(..length).unwrap_or_default(), out);
         self.outgoing = buffer;
         sent
     }
@@ -94,10 +87,7 @@ impl<P: Policy> Proxy<P> {
             self.transactions.free(Some(resend));
             return false;
         };
-        let branch = Branch {
-            resend: Some(resend),
-            ..self.new_branch(now, transaction, 0, request.target, false)
-        };
+        let branch = Branch { resend: Some(resend), ..self.new_branch(now, transaction, 0, request.target, false) };
         let Some(index) = self.transactions.add_branch(branch) else {
             self.transactions.free(Some(resend));
             self.transactions.release(transaction, out);
@@ -126,8 +116,7 @@ impl<P: Policy> Proxy<P> {
             return;
         }
         let after = now.mono.since(branch.sent_at);
-        self.policy
-            .own_response(ticket, Outcome::Response(message.status()), after, now);
+        self.policy.own_response(ticket, Outcome::Response(message.status()), after, now);
         self.transactions.release(transaction, out);
     }
 }

@@ -22,10 +22,7 @@ pub struct Ticket {
 }
 
 impl<P: Policy> Proxy<P> {
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the question with all that it parks"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "the question with all that it parks")]
     pub(super) fn park(
         &mut self,
         now: Now,
@@ -46,35 +43,18 @@ impl<P: Policy> Proxy<P> {
         };
         let round = context.rounds;
         context.rounds = context.rounds.saturating_add(1);
-        context.parked = Some(Parked {
-            stage,
-            question,
-            round,
-        });
+        context.parked = Some(Parked { stage, question, round });
         self.transactions.rearm_record(transaction, out);
         let about = pre.next_route.map_or(pre.request_uri, |route| route.uri);
-        out.ask(
-            question,
-            Ticket {
-                transaction: id,
-                round,
-            },
-            about,
-        );
+        out.ask(question, Ticket { transaction: id, round }, about);
     }
 
     /// The answer to a question. One that comes late or twice finds nobody and is counted.
     pub fn on_answer(&mut self, now: Now, ticket: Ticket, answer: Answer, out: &mut impl Outbox) {
-        let waiting = self
-            .transactions
-            .find_id(ticket.transaction)
-            .filter(|&transaction| {
-                let parked = self
-                    .transactions
-                    .context(transaction)
-                    .and_then(|context| context.parked);
-                parked.is_some_and(|parked| parked.round == ticket.round)
-            });
+        let waiting = self.transactions.find_id(ticket.transaction).filter(|&transaction| {
+            let parked = self.transactions.context(transaction).and_then(|context| context.parked);
+            parked.is_some_and(|parked| parked.round == ticket.round)
+        });
         match waiting {
             Some(transaction) => self.resume(now, transaction, answer, out),
             None => self.counters.drop(Drop::AnswerLate),
@@ -117,15 +97,7 @@ impl<P: Policy> Proxy<P> {
                     proxy.forget(now, transaction, out);
                 }
                 Verdict::Ask { question, deadline } if rounds < ROUNDS_MAX => {
-                    proxy.park(
-                        now,
-                        transaction,
-                        parked.stage,
-                        question,
-                        deadline,
-                        &pre,
-                        out,
-                    );
+                    proxy.park(now, transaction, parked.stage, question, deadline, &pre, out);
                 }
                 Verdict::Ask { .. } => proxy.send_own_final(now, transaction, 500, out),
                 Verdict::Reply { .. } | Verdict::Drop(_) if !proxy.wants_answer(message) => {
@@ -158,17 +130,9 @@ impl<P: Policy> Proxy<P> {
         };
         let caller = record.source;
         let own = matches!(record.machine, ServerMachine::Own(_));
-        if let Some(context) = self
-            .transactions
-            .context(transaction)
-            .filter(|context| !context.answered && !own)
-        {
+        if let Some(context) = self.transactions.context(transaction).filter(|context| !context.answered && !own) {
             let mut note = context.note;
-            let end = crate::policy::End {
-                status: 0,
-                request: self.transactions.request(transaction),
-                caller,
-            };
+            let end = crate::policy::End { status: 0, request: self.transactions.request(transaction), caller };
             self.policy.transaction_end(&end, &mut note, now);
         }
         self.transactions.release(transaction, out);

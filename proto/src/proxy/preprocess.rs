@@ -27,10 +27,7 @@ pub struct Preprocessed<'m> {
 const OWN_ROUTES_MAX: usize = 2;
 
 /// Recognises what is ours. `None`: the Request-URI or a Route that counts cannot be read.
-pub(super) fn preprocess<'m>(
-    settings: &Settings,
-    message: &Message<'m>,
-) -> Option<Preprocessed<'m>> {
+pub(super) fn preprocess<'m>(settings: &Settings, message: &Message<'m>) -> Option<Preprocessed<'m>> {
     let request_uri = message.request_uri();
     let mut done = Preprocessed {
         request_uri,
@@ -49,11 +46,7 @@ pub(super) fn preprocess<'m>(
 }
 
 /// A strict router has put our Record-Route URI into the Request-URI and the target at the end of Route.
-fn restore_request_uri<'m>(
-    settings: &Settings,
-    message: &Message<'m>,
-    done: &mut Preprocessed<'m>,
-) -> Option<()> {
+fn restore_request_uri<'m>(settings: &Settings, message: &Message<'m>, done: &mut Preprocessed<'m>) -> Option<()> {
     if done.uri.param(ROUTE_PARAMETER).is_none() || settings.listener_of(&done.uri).is_none() {
         return Some(());
     }
@@ -67,11 +60,7 @@ fn restore_request_uri<'m>(
     Some(())
 }
 
-fn take_own_routes<'m>(
-    settings: &Settings,
-    message: &Message<'m>,
-    done: &mut Preprocessed<'m>,
-) -> Option<()> {
+fn take_own_routes<'m>(settings: &Settings, message: &Message<'m>, done: &mut Preprocessed<'m>) -> Option<()> {
     let restored = done.removals.last().copied().flatten();
     let mut taken = 0;
     for route in message.name_addrs(HeaderName::Route) {
@@ -80,10 +69,7 @@ fn take_own_routes<'m>(
             break;
         }
         let uri = Uri::parse(route.uri).ok()?;
-        let Some(listener) = settings
-            .listener_of(&uri)
-            .filter(|_| taken < OWN_ROUTES_MAX)
-        else {
+        let Some(listener) = settings.listener_of(&uri).filter(|_| taken < OWN_ROUTES_MAX) else {
             done.next_route = Some(route);
             break;
         };

@@ -30,10 +30,7 @@ pub(super) struct Status {
 impl Status {
     /// With the usual phrase.
     pub(super) const fn of(code: u16) -> Status {
-        Status {
-            code,
-            phrase: reason_phrase(code),
-        }
+        Status { code, phrase: reason_phrase(code) }
     }
 }
 
@@ -78,20 +75,14 @@ impl<P: Policy> Proxy<P> {
             write_response(settings, request, &arrival.source, status, &tag, writer);
         });
         if sent {
-            self.counters.response_sent(status.code);
+            self.counters.response_sent(request.method(), status.code);
         } else {
             self.counters.drop(super::Drop::NotSent);
         }
     }
 
     /// Answers a request that the proxy itself refuses.
-    pub(super) fn refuse(
-        &mut self,
-        arrival: &Arrival,
-        request: &Message<'_>,
-        why: Refused,
-        out: &mut impl Outbox,
-    ) {
+    pub(super) fn refuse(&mut self, arrival: &Arrival, request: &Message<'_>, why: Refused, out: &mut impl Outbox) {
         self.counters.refuse(why);
         if let Some(status) = why.status() {
             self.reply_statelessly(arrival, request, status, out);
@@ -107,28 +98,15 @@ impl<P: Policy> Proxy<P> {
         out: &mut impl Outbox,
     ) {
         let top = request.top_via().ok();
-        let key = top.map_or(Key(0), |via| {
-            Key::of(&self.settings.boot_secret, request, &via)
-        });
+        let key = top.map_or(Key(0), |via| Key::of(&self.settings.boot_secret, request, &via));
         let reply_port = top.map_or(source.peer.port(), |via| reply_port(&via, source));
-        self.reply_statelessly(
-            &Arrival {
-                source: *source,
-                reply_port,
-                key,
-            },
-            request,
-            status,
-            out,
-        );
+        self.reply_statelessly(&Arrival { source: *source, reply_port, key }, request, status, out);
     }
 }
 
 /// The To tag of our own responses in the transaction with this key: 16 hexadecimal digits.
 pub(super) fn to_tag(settings: &Settings, key: Key) -> [u8; 16] {
-    let hash = KeyedHash::new(&settings.boot_secret, Purpose::Tag)
-        .number(key.id())
-        .finish();
+    let hash = KeyedHash::new(&settings.boot_secret, Purpose::Tag).number(key.id()).finish();
     let mut tag = [0u8; 16];
     let mut writer = Writer::new(&mut tag);
     writer.hex((hash & u128::from(u64::MAX)) as u64, 16);
@@ -164,9 +142,7 @@ pub(super) fn write_response(
                 out.put(to_tag);
                 out.put(b"\r\n");
             }
-            HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq => {
-                out.put(line)
-            }
+            HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq => out.put(line),
             HeaderName::Timestamp if status.code == 100 => out.put(line),
             _ => {}
         }

@@ -14,13 +14,7 @@ use crate::transaction::{Actions, Key, ServerMachine, server_invite, server_non_
 impl<P: Policy> Proxy<P> {
     /// A datagram that is no SIP message. A request of which enough was read is answered 400, if its
     /// source may be served at all.
-    pub fn on_unreadable(
-        &mut self,
-        now: Now,
-        source: &Endpoint,
-        error: &ParseError<'_>,
-        out: &mut impl Outbox,
-    ) {
+    pub fn on_unreadable(&mut self, now: Now, source: &Endpoint, error: &ParseError<'_>, out: &mut impl Outbox) {
         super::counters::bump(&mut self.counters.malformed, error.why.index());
         self.counters.drop(Drop::Malformed);
         if let Some(request) = error.partial.filter(Message::is_request)
@@ -30,13 +24,7 @@ impl<P: Policy> Proxy<P> {
         }
     }
 
-    pub(super) fn on_request(
-        &mut self,
-        now: Now,
-        source: &Endpoint,
-        message: &Message<'_>,
-        out: &mut impl Outbox,
-    ) {
+    pub(super) fn on_request(&mut self, now: Now, source: &Endpoint, message: &Message<'_>, out: &mut impl Outbox) {
         self.counters.request_received(message.method());
         if message.trailing() > 0 {
             self.counters.trailing += 1;
@@ -45,10 +33,7 @@ impl<P: Policy> Proxy<P> {
             super::counters::bump(&mut self.counters.invalid, rejection.reason as usize);
             self.counters.refuse(Refused::Invalid);
             if self.policy.admit(message, source, now).is_none() {
-                let status = Status {
-                    code: rejection.status,
-                    phrase: rejection.phrase.as_bytes(),
-                };
+                let status = Status { code: rejection.status, phrase: rejection.phrase.as_bytes() };
                 self.refuse_invalid(source, message, status, out);
             }
             return;
@@ -77,12 +62,8 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         let actions = match record.machine {
-            ServerMachine::Invite(state) => {
-                server_invite::step(state, server_invite::Event::Invite).1
-            }
-            ServerMachine::NonInvite(state) => {
-                server_non_invite::step(state, server_non_invite::Event::Request).1
-            }
+            ServerMachine::Invite(state) => server_invite::step(state, server_invite::Event::Invite).1,
+            ServerMachine::NonInvite(state) => server_non_invite::step(state, server_non_invite::Event::Request).1,
             ServerMachine::Own(_) => Actions::NONE,
         };
         if actions.has(Actions::RESEND) {
@@ -92,13 +73,7 @@ impl<P: Policy> Proxy<P> {
 
     /// §17.1.1.3, §17.2.1: an ACK ends the wait of its INVITE transaction, or belongs to a 2xx and is
     /// forwarded like any in-dialog request, statelessly.
-    fn on_ack(
-        &mut self,
-        now: Now,
-        arrival: &Arrival,
-        message: &Message<'_>,
-        out: &mut impl Outbox,
-    ) {
+    fn on_ack(&mut self, now: Now, arrival: &Arrival, message: &Message<'_>, out: &mut impl Outbox) {
         if let Some(transaction) = self.transactions.find(arrival.key) {
             self.on_hop_by_hop_ack(now, transaction, out);
         } else if message.to_tag() == to_tag(&self.settings, arrival.key) {
@@ -128,13 +103,7 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// §16.3 to §16.6 for a request that no transaction knows.
-    pub(super) fn on_new_request(
-        &mut self,
-        now: Now,
-        arrival: &Arrival,
-        message: &Message<'_>,
-        out: &mut impl Outbox,
-    ) {
+    pub(super) fn on_new_request(&mut self, now: Now, arrival: &Arrival, message: &Message<'_>, out: &mut impl Outbox) {
         let in_dialog = !message.to_tag().is_empty();
         if !in_dialog && let Some(refusal) = self.policy.admit(message, &arrival.source, now) {
             return self.turn_away(arrival, message, refusal, out);
@@ -166,11 +135,9 @@ impl<P: Policy> Proxy<P> {
         let inbound = self.inbound(source, message, pre);
         self.targets.clear();
         if message.to_tag().is_empty() {
-            self.policy
-                .new_request(&inbound, note, answer, &mut self.targets, now)
+            self.policy.new_request(&inbound, note, answer, &mut self.targets, now)
         } else {
-            self.policy
-                .in_dialog(&inbound, pre.proof, note, answer, &mut self.targets, now)
+            self.policy.in_dialog(&inbound, pre.proof, note, answer, &mut self.targets, now)
         }
     }
 
@@ -185,19 +152,14 @@ impl<P: Policy> Proxy<P> {
             source: *source,
             request_uri: pre.uri,
             request_uri_bytes: pre.request_uri,
-            next_route: pre
-                .next_route
-                .and_then(|route| crate::message::Uri::parse(route.uri).ok()),
+            next_route: pre.next_route.and_then(|route| crate::message::Uri::parse(route.uri).ok()),
             leaves_by: pre.leaves_by,
             to_us: self.policy.is_us(&pre.uri.host, pre.uri.port),
         }
     }
 
     /// A refusal by §16.3: said to those who may be served, or whose dialog is proven.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "what a refusal depends on, each once"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "what a refusal depends on, each once")]
     fn reply_if_known(
         &mut self,
         now: Now,
@@ -208,9 +170,7 @@ impl<P: Policy> Proxy<P> {
         status: u16,
         out: &mut impl Outbox,
     ) {
-        let known = !in_dialog
-            || proof != Proof::None
-            || self.policy.admit(message, &arrival.source, now).is_none();
+        let known = !in_dialog || proof != Proof::None || self.policy.admit(message, &arrival.source, now).is_none();
         if known {
             self.reply_statelessly(arrival, message, status, out);
         }

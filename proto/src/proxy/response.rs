@@ -8,29 +8,18 @@ use crate::policy::{Endpoint, Outcome, Policy, ResponseContext};
 use crate::time::{Micros, Now};
 use crate::token::{BranchKind, BranchToken};
 use crate::transaction::{
-    Actions, Branch, CancelState, ClientMachine, ServerMachine, client_invite, client_non_invite,
-    server_invite,
+    Actions, Branch, CancelState, ClientMachine, ServerMachine, client_invite, client_non_invite, server_invite,
 };
 
 impl<P: Policy> Proxy<P> {
     /// Steps 1 to 3: whose response is this?
-    pub(super) fn on_response(
-        &mut self,
-        now: Now,
-        source: &Endpoint,
-        message: &Message<'_>,
-        out: &mut impl Outbox,
-    ) {
-        self.counters.response_received(message.status());
+    pub(super) fn on_response(&mut self, now: Now, source: &Endpoint, message: &Message<'_>, out: &mut impl Outbox) {
+        self.counters.response_received(message.method(), message.status());
         if validate_response(message).is_err() {
             return self.counters.drop(Drop::Malformed);
         }
         let verified = message.top_via().ok().and_then(|via| {
-            BranchToken::read(via.branch)?.verify(
-                &self.settings.keys,
-                message.call_id(),
-                message.from_tag(),
-            )
+            BranchToken::read(via.branch)?.verify(&self.settings.keys, message.call_id(), message.from_tag())
         });
         let Some(token) = verified else {
             return self.counters.drop(Drop::ResponseNotOurs);
@@ -41,10 +30,7 @@ impl<P: Policy> Proxy<P> {
         let Some(transaction) = self.transactions.find_id(token.transaction) else {
             return self.counters.drop(Drop::ResponseLate);
         };
-        match self
-            .transactions
-            .branch_by_number(transaction, token.branch)
-        {
+        match self.transactions.branch_by_number(transaction, token.branch) {
             Some(branch) => self.on_branch_response(now, transaction, branch, source, message, out),
             None => self.on_absorbed_response(transaction, token.branch, source, message, out),
         }
@@ -64,14 +50,13 @@ impl<P: Policy> Proxy<P> {
         };
         let ip = source.peer.ip();
         if branch.target.next_hop.ip() != ip && !self.policy.answers_for(&branch.target, ip) {
+            self.policy.response_refused(&branch.target, source.peer);
             return self.counters.drop(Drop::ResponseFromElsewhere);
         }
         let invite = matches!(branch.machine, ClientMachine::Invite(_));
         match (invite, message.method()) {
             (true, Method::Cancel) => self.on_cancel_response(index, message, out),
-            (true, Method::Invite) => {
-                self.on_invite_response(now, transaction, index, source, message, out)
-            }
+            (true, Method::Invite) => self.on_invite_response(now, transaction, index, source, message, out),
             (false, method) if method != Method::Invite => {
                 self.on_non_invite_response(now, transaction, index, source, message, out);
             }
@@ -112,21 +97,14 @@ impl<P: Policy> Proxy<P> {
         if let Some(branch) = self.transactions.branch_mut(index) {
             branch.machine = ClientMachine::Invite(next);
             branch.answered = true;
-            branch.retransmit_at = if branch.cancel == CancelState::Sent {
-                branch.retransmit_at
-            } else {
-                Branch::NEVER
-            };
+            branch.retransmit_at =
+                if branch.cancel == CancelState::Sent { branch.retransmit_at } else { Branch::NEVER };
             branch.give_up_at = Branch::NEVER;
         }
         self.transactions.unlink_silent(index);
         match event {
-            client_invite::Event::Provisional => {
-                self.on_provisional(now, transaction, index, message, out)
-            }
-            client_invite::Event::Success => {
-                self.on_success(now, transaction, index, source, message, out)
-            }
+            client_invite::Event::Provisional => self.on_provisional(now, transaction, index, message, out),
+            client_invite::Event::Success => self.on_success(now, transaction, index, source, message, out),
             _ => self.on_failure(now, transaction, index, message, out),
         }
     }
@@ -144,10 +122,7 @@ impl<P: Policy> Proxy<P> {
         let Some(record) = self.transactions.record(transaction) else {
             return;
         };
-        let mut note = self
-            .transactions
-            .context(transaction)
-            .map_or_else(P::Note::default, |context| context.note);
+        let mut note = self.transactions.context(transaction).map_or_else(P::Note::default, |context| context.note);
         let context = ResponseContext {
             target: branch.target,
             source: source.peer,
@@ -168,14 +143,7 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// Steps 2, 5: 101 to 199 goes upstream at once; Timer C starts again.
-    fn on_provisional(
-        &mut self,
-        now: Now,
-        transaction: u32,
-        index: u32,
-        message: &Message<'_>,
-        out: &mut impl Outbox,
-    ) {
+    fn on_provisional(&mut self, now: Now, transaction: u32, index: u32, message: &Message<'_>, out: &mut impl Outbox) {
         let timer_c = self.settings.timers.c;
         let Some(branch) = self.transactions.branch_mut(index) else {
             return;
@@ -183,12 +151,7 @@ impl<P: Policy> Proxy<P> {
         match branch.cancel {
             CancelState::None if branch.given_up => branch.cancel = CancelState::Wanted,
             CancelState::None => {
-                branch.expire_at = if message.status() > 100 {
-                    now.mono
-                } else {
-                    branch.sent_at
-                }
-                .after(timer_c);
+                branch.expire_at = if message.status() > 100 { now.mono } else { branch.sent_at }.after(timer_c);
             }
             CancelState::Wanted | CancelState::Sent | CancelState::Done => {}
         }
@@ -197,10 +160,8 @@ impl<P: Policy> Proxy<P> {
             self.send_cancel(now, index, out);
         }
         self.transactions.rearm_branch(index, out);
-        let open = self
-            .transactions
-            .context(transaction)
-            .is_some_and(|context| !context.answered && !context.cancelled);
+        let open =
+            self.transactions.context(transaction).is_some_and(|context| !context.answered && !context.cancelled);
         if message.status() > 100 && open && !given_up {
             self.relay_provisional(transaction, message, out);
         }
@@ -238,14 +199,7 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// Steps 4, 6: 300 to 699 is acknowledged here and waits for the others.
-    fn on_failure(
-        &mut self,
-        now: Now,
-        transaction: u32,
-        index: u32,
-        message: &Message<'_>,
-        out: &mut impl Outbox,
-    ) {
+    fn on_failure(&mut self, now: Now, transaction: u32, index: u32, message: &Message<'_>, out: &mut impl Outbox) {
         self.send_ack(index, message, out);
         let timer_d = self.settings.timers.d;
         let Some(branch) = self.transactions.branch_mut(index) else {
@@ -263,14 +217,7 @@ impl<P: Policy> Proxy<P> {
         self.transactions.rearm_branch(index, out);
         if was_pending {
             self.keep_challenge(index, message);
-            self.branch_ended(
-                now,
-                transaction,
-                number,
-                Outcome::Response(message.status()),
-                Some(message),
-                out,
-            );
+            self.branch_ended(now, transaction, number, Outcome::Response(message.status()), Some(message), out);
         } else {
             self.transactions.settle(transaction, out);
         }
@@ -292,20 +239,12 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         let provisional = message.status() < 200;
-        let event = if provisional {
-            client_non_invite::Event::Provisional
-        } else {
-            client_non_invite::Event::Final
-        };
+        let event = if provisional { client_non_invite::Event::Provisional } else { client_non_invite::Event::Final };
         let (next, actions) = client_non_invite::step(state, event);
         if !actions.has(Actions::PASS) {
             return self.counters.drop(Drop::ResponseRepeated);
         }
-        if let Some(ServerMachine::Own(ticket)) = self
-            .transactions
-            .record(transaction)
-            .map(|record| record.machine)
-        {
+        if let Some(ServerMachine::Own(ticket)) = self.transactions.record(transaction).map(|record| record.machine) {
             return self.on_own_response(now, transaction, ticket, &branch, message, out);
         }
         self.hear(now, transaction, index, &branch, source, message);
@@ -366,8 +305,6 @@ impl<P: Policy> Proxy<P> {
 
     /// Time since a branch's request was first sent.
     pub(super) fn age(&self, now: Now, index: u32) -> Micros {
-        self.transactions
-            .branch(index)
-            .map_or(Micros(0), |branch| now.mono.since(branch.sent_at))
+        self.transactions.branch(index).map_or(Micros(0), |branch| now.mono.since(branch.sent_at))
     }
 }

@@ -35,14 +35,8 @@ pub(super) fn write_request(
 ) {
     let Ok(top) = message.top_via() else { return };
     // Step 6: a strict router comes next: its URI goes into the Request-URI, ours to the end of Route.
-    let target = if leaving.request_uri.is_empty() {
-        pre.request_uri
-    } else {
-        leaving.request_uri
-    };
-    let strict = pre
-        .next_route
-        .filter(|route| Uri::parse(route.uri).is_ok_and(|uri| !uri.has_lr()));
+    let target = if leaving.request_uri.is_empty() { pre.request_uri } else { leaving.request_uri };
+    let strict = pre.next_route.filter(|route| Uri::parse(route.uri).is_ok_and(|uri| !uri.has_lr()));
     let request_uri = strict.map_or(target, |route| route.uri);
 
     let mut splice = Splice::new(message.bytes(), out);
@@ -95,9 +89,7 @@ fn edit_fields(
                 }
             }
             HeaderName::MaxBreadth if leaving.max_breadth != 0 => {
-                splice.replace(field.value, |out| {
-                    out.decimal(u64::from(leaving.max_breadth))
-                });
+                splice.replace(field.value, |out| out.decimal(u64::from(leaving.max_breadth)));
             }
             HeaderName::Route if removals.iter().any(Option::is_some) => {
                 cut_routes(message, field.line, place, &removals, splice);
@@ -139,21 +131,11 @@ fn write_via(settings: &Settings, source: &Endpoint, leaving: &Leaving<'_>, out:
     let Some(listener) = settings.listener(leaving.listener) else {
         return;
     };
-    write_via_line(
-        listener,
-        settings.local(source, leaving.listener),
-        &leaving.branch,
-        out,
-    );
+    write_via_line(listener, settings.local(source, leaving.listener), &leaving.branch, out);
 }
 
 /// A Via line of ours.
-pub(super) fn write_via_line(
-    listener: &Listener,
-    local: Option<IpAddr>,
-    branch: &[u8],
-    out: &mut Writer<'_>,
-) {
+pub(super) fn write_via_line(listener: &Listener, local: Option<IpAddr>, branch: &[u8], out: &mut Writer<'_>) {
     out.put(b"Via: SIP/2.0/");
     out.put(via_transport(listener.transport));
     out.byte(b' ');
@@ -166,12 +148,7 @@ pub(super) fn write_via_line(
 
 /// Step 4. Two entries where listeners differ, so that each side finds the address it can reach: the upper
 /// one for the side it leaves to.
-fn write_record_route(
-    settings: &Settings,
-    source: &Endpoint,
-    leaving: &Leaving<'_>,
-    out: &mut Writer<'_>,
-) {
+fn write_record_route(settings: &Settings, source: &Endpoint, leaving: &Leaving<'_>, out: &mut Writer<'_>) {
     let Some(token) = &leaving.record_route else {
         return;
     };
@@ -181,13 +158,7 @@ fn write_record_route(
     }
 }
 
-fn write_record_route_line(
-    settings: &Settings,
-    source: &Endpoint,
-    listener: u16,
-    token: &[u8],
-    out: &mut Writer<'_>,
-) {
+fn write_record_route_line(settings: &Settings, source: &Endpoint, listener: u16, token: &[u8], out: &mut Writer<'_>) {
     let local = settings.local(source, listener);
     let Some(listener) = settings.listener(listener) else {
         return;
@@ -217,18 +188,12 @@ fn cut_routes(
     splice: &mut Splice<'_, '_, '_>,
 ) {
     let removed = |removal: Span| removals.contains(&Some(removal));
-    let mut here = message
-        .name_addrs(HeaderName::Route)
-        .flatten()
-        .filter(|route| usize::from(route.field) == place);
+    let mut here = message.name_addrs(HeaderName::Route).flatten().filter(|route| usize::from(route.field) == place);
     if here.all(|route| removed(route.removal)) {
         splice.cut(line);
         return;
     }
-    let here = message
-        .name_addrs(HeaderName::Route)
-        .flatten()
-        .filter(|route| usize::from(route.field) == place);
+    let here = message.name_addrs(HeaderName::Route).flatten().filter(|route| usize::from(route.field) == place);
     for route in here.filter(|route| removed(route.removal)) {
         splice.cut(route.removal);
     }
@@ -237,20 +202,12 @@ fn cut_routes(
 /// Where a response to a request with this top Via, as we write it, goes (§18.2.2): never anywhere but back
 /// to the address that the request came from; `maddr` would let a sender aim at others and is not followed.
 pub(super) fn reply_port(top: &Via<'_>, source: &Endpoint) -> u16 {
-    if top.rport == Rport::Absent {
-        top.sent_by_port()
-    } else {
-        source.peer.port()
-    }
+    if top.rport == Rport::Absent { top.sent_by_port() } else { source.peer.port() }
 }
 
 /// The same for a Via that has come back to us in a response.
 pub(super) fn reply_address(via: &Via<'_>) -> Option<core::net::SocketAddr> {
-    let ip = via
-        .received
-        .as_ref()
-        .and_then(Host::ip)
-        .or_else(|| via.host.ip())?;
+    let ip = via.received.as_ref().and_then(Host::ip).or_else(|| via.host.ip())?;
     let port = match via.rport {
         Rport::Port(port) => port,
         Rport::Absent | Rport::Empty => via.sent_by_port(),

@@ -107,9 +107,7 @@ impl Listener {
             }
             Advertised::Bound(address) => {
                 let same_family = asked.filter(|ip| ip.is_ipv4() == address.is_ipv4());
-                let ip = same_family
-                    .filter(|_| self.address.ip().is_unspecified())
-                    .unwrap_or(address.ip());
+                let ip = same_family.filter(|_| self.address.ip().is_unspecified()).unwrap_or(address.ip());
                 out.ip(ip);
                 out.byte(b':');
                 out.decimal(u64::from(address.port()));
@@ -122,8 +120,7 @@ impl Listener {
     /// Whether `host` is an address of this listener; a wildcard's are all of its family.
     fn answers_to(&self, host: &Host<'_>) -> bool {
         host.ip().is_some_and(|ip| {
-            ip == self.address.ip()
-                || self.address.ip().is_unspecified() && ip.is_ipv4() == self.address.is_ipv4()
+            ip == self.address.ip() || self.address.ip().is_unspecified() && ip.is_ipv4() == self.address.is_ipv4()
         })
     }
 }
@@ -131,11 +128,7 @@ impl Listener {
 impl Settings {
     /// The owner that goes into tokens for a Call-ID.
     pub(super) fn owner(&self, call_id: &[u8]) -> Owner {
-        Owner {
-            node: self.node,
-            slot: crate::steer::slot_of_call_id(&self.keys, call_id),
-            generation: self.generation,
-        }
+        Owner { node: self.node, slot: crate::steer::slot_of_call_id(&self.keys, call_id), generation: self.generation }
     }
 
     pub(super) fn listener(&self, index: u16) -> Option<&Listener> {
@@ -149,12 +142,8 @@ impl Settings {
         let named = |listener: &Listener| {
             listener.transport == transport
                 && match &listener.advertised {
-                    Advertised::Name { host, port: own } => {
-                        *own == port && uri.host_bytes.eq_ignore_ascii_case(host)
-                    }
-                    Advertised::Bound(address) => {
-                        address.port() == port && listener.answers_to(&uri.host)
-                    }
+                    Advertised::Name { host, port: own } => *own == port && uri.host_bytes.eq_ignore_ascii_case(host),
+                    Advertised::Bound(address) => address.port() == port && listener.answers_to(&uri.host),
                 }
         };
         let index = self.listeners.iter().position(named)?;
@@ -162,13 +151,11 @@ impl Settings {
     }
 
     pub(super) fn transport(&self, index: u16) -> Transport {
-        self.listener(index)
-            .map_or(Transport::Udp, |listener| listener.transport)
+        self.listener(index).map_or(Transport::Udp, |listener| listener.transport)
     }
 
     /// The address to send from when a message came in from `source` and leaves by `listener`.
     pub(super) fn local(&self, source: &Endpoint, listener: u16) -> Option<IpAddr> {
-        (listener == source.listener && !source.local.ip().is_unspecified())
-            .then(|| source.local.ip())
+        (listener == source.listener && !source.local.ip().is_unspecified()).then(|| source.local.ip())
     }
 }

@@ -25,9 +25,7 @@ impl<P: Policy> Proxy<P> {
         out: &mut impl Outbox,
     ) {
         let settings = &self.settings;
-        let (Some((target, request_uri)), Ok(top)) =
-            (self.targets.iter().next(), message.top_via())
-        else {
+        let (Some((target, request_uri)), Ok(top)) = (self.targets.iter().next(), message.top_via()) else {
             return self.counters.drop(Drop::Policy);
         };
         let back = SocketAddr::new(source.peer.ip(), reply_port(&top, source));
@@ -43,19 +41,12 @@ impl<P: Policy> Proxy<P> {
             listener: target.listener,
             request_uri,
             branch: token.sign(&settings.keys, message.call_id(), message.from_tag()),
-            record_route: forward::wants_record_route(message).then(|| {
-                RouteToken { owner, flags: 0 }.sign(
-                    &settings.keys,
-                    message.call_id(),
-                    message.from_tag(),
-                )
-            }),
+            record_route: forward::wants_record_route(message)
+                .then(|| RouteToken { owner, flags: 0 }.sign(&settings.keys, message.call_id(), message.from_tag())),
             max_breadth: 0,
         };
         let egress = forward::egress_of(settings, source, &target);
-        if out.transmit(&egress, |writer| {
-            write_request(settings, message, pre, source, &leaving, writer)
-        }) {
+        if out.transmit(&egress, |writer| write_request(settings, message, pre, source, &leaving, writer)) {
             self.counters.request_sent(message.method());
         } else {
             self.counters.drop(Drop::NotSent);
@@ -82,16 +73,9 @@ impl<P: Policy> Proxy<P> {
         if message.method() == Method::Ack {
             return self.counters.drop(Drop::ResponseNotOurs);
         }
-        let egress = Egress {
-            listener: source.listener,
-            local: None,
-            peer: back,
-            flow: 0,
-        };
-        if out.transmit(&egress, |writer| {
-            write_relayed(message, None, writer, |_| {})
-        }) {
-            self.counters.response_sent(message.status());
+        let egress = Egress { listener: source.listener, local: None, peer: back, flow: 0 };
+        if out.transmit(&egress, |writer| write_relayed(message, None, writer, |_| {})) {
+            self.counters.response_sent(message.method(), message.status());
         } else {
             self.counters.drop(Drop::NotSent);
         }

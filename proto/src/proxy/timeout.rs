@@ -6,8 +6,8 @@ use super::{Outbox, Proxy};
 use crate::policy::{Outcome, Policy};
 use crate::time::Now;
 use crate::transaction::{
-    Actions, Branch, CancelState, ClientMachine, ServerMachine, TimerToken, client_invite,
-    client_non_invite, server_invite, server_non_invite,
+    Actions, Branch, CancelState, ClientMachine, ServerMachine, TimerToken, client_invite, client_non_invite,
+    server_invite, server_non_invite,
 };
 
 impl<P: Policy> Proxy<P> {
@@ -49,14 +49,10 @@ impl<P: Policy> Proxy<P> {
         }
         let (actions, longest) = match branch.machine {
             // §17.1.1.2: Timer A doubles without end; Timer B ends it.
-            ClientMachine::Invite(state) => (
-                client_invite::step(state, client_invite::Event::TimerA).1,
-                timers.b,
-            ),
-            ClientMachine::NonInvite(state) => (
-                client_non_invite::step(state, client_non_invite::Event::TimerE).1,
-                timers.t2,
-            ),
+            ClientMachine::Invite(state) => (client_invite::step(state, client_invite::Event::TimerA).1, timers.b),
+            ClientMachine::NonInvite(state) => {
+                (client_non_invite::step(state, client_non_invite::Event::TimerE).1, timers.t2)
+            }
         };
         if !actions.has(Actions::RESEND) {
             branch.retransmit_at = Branch::NEVER;
@@ -88,9 +84,7 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         let transaction = branch.transaction;
-        let outcome = Outcome::TimedOut {
-            ringing: branch.ringing,
-        };
+        let outcome = Outcome::TimedOut { ringing: branch.ringing };
         let proceeding = branch.machine == ClientMachine::Invite(client_invite::State::Proceeding);
         if proceeding && branch.cancel == CancelState::None {
             // §16.8: Timer C: the branch is cancelled, and counts as answered 408.
@@ -126,13 +120,7 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// A branch comes to its outcome without a final response; nothing if it had one before.
-    pub(super) fn end_branch(
-        &mut self,
-        now: Now,
-        index: u32,
-        outcome: Outcome,
-        out: &mut impl Outbox,
-    ) {
+    pub(super) fn end_branch(&mut self, now: Now, index: u32, outcome: Outcome, out: &mut impl Outbox) {
         let after = self.age(now, index);
         self.transactions.unlink_silent(index);
         let Some(branch) = self.transactions.branch_mut(index) else {
@@ -150,10 +138,7 @@ impl<P: Policy> Proxy<P> {
             self.policy.own_response(ticket, outcome, after, now);
             return self.transactions.release(transaction, out);
         }
-        let mut note = self
-            .transactions
-            .context(transaction)
-            .map_or_else(P::Note::default, |context| context.note);
+        let mut note = self.transactions.context(transaction).map_or_else(P::Note::default, |context| context.note);
         self.policy.silence(&target, outcome, &mut note, now);
         if let Some(context) = self.transactions.context_mut(transaction) {
             context.note = note;
@@ -166,10 +151,7 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         record.timer = crate::transaction::TimerHandle::default();
-        let (retransmit, expire) = (
-            record.retransmit_at <= now.mono,
-            record.expire_at <= now.mono,
-        );
+        let (retransmit, expire) = (record.retransmit_at <= now.mono, record.expire_at <= now.mono);
         if expire {
             return self.expire_transaction(now, index, out);
         }
@@ -206,11 +188,7 @@ impl<P: Policy> Proxy<P> {
 
     /// Timers H, I, J, L, and the deadline of a question.
     fn expire_transaction(&mut self, now: Now, index: u32, out: &mut impl Outbox) {
-        if self
-            .transactions
-            .context(index)
-            .is_some_and(|context| context.parked.is_some())
-        {
+        if self.transactions.context(index).is_some_and(|context| context.parked.is_some()) {
             return self.on_deadline(now, index, out);
         }
         let Some(record) = self.transactions.record_mut(index) else {
@@ -227,9 +205,9 @@ impl<P: Policy> Proxy<P> {
                 };
                 ServerMachine::Invite(server_invite::step(state, event).0)
             }
-            ServerMachine::NonInvite(state) => ServerMachine::NonInvite(
-                server_non_invite::step(state, server_non_invite::Event::TimerJ).0,
-            ),
+            ServerMachine::NonInvite(state) => {
+                ServerMachine::NonInvite(server_non_invite::step(state, server_non_invite::Event::TimerJ).0)
+            }
             ServerMachine::Own(ticket) => ServerMachine::Own(ticket),
         };
         self.transactions.settle(index, out);

@@ -10,8 +10,8 @@ use crate::policy::Endpoint;
 use crate::pool::{ByteStore, Index, Slab, Stored};
 use crate::time::Mono;
 use crate::transaction::{
-    Branch, ClientMachine, Context, Key, ServerMachine, TimerHandle, TimerToken, Transaction,
-    client_invite, client_non_invite,
+    Branch, ClientMachine, Context, Key, ServerMachine, TimerHandle, TimerToken, Transaction, client_invite,
+    client_non_invite,
 };
 
 pub(super) const NONE: u32 = u32::MAX;
@@ -57,19 +57,11 @@ impl<N: Copy> Transactions<N> {
     // Finding.
 
     pub(super) fn find(&self, key: Key) -> Option<u32> {
-        self.index.find(key.id(), |index| {
-            self.records
-                .get(index)
-                .is_some_and(|record| record.key == key)
-        })
+        self.index.find(key.id(), |index| self.records.get(index).is_some_and(|record| record.key == key))
     }
 
     pub(super) fn find_id(&self, id: u64) -> Option<u32> {
-        self.index.find(id, |index| {
-            self.records
-                .get(index)
-                .is_some_and(|record| record.key.id() == id)
-        })
+        self.index.find(id, |index| self.records.get(index).is_some_and(|record| record.key.id() == id))
     }
 
     pub(super) fn record(&self, index: u32) -> Option<&Transaction> {
@@ -89,8 +81,7 @@ impl<N: Copy> Transactions<N> {
     }
 
     pub(super) fn context_mut(&mut self, transaction: u32) -> Option<&mut Context<N>> {
-        self.contexts
-            .get_mut(self.records.get(transaction)?.context)
+        self.contexts.get_mut(self.records.get(transaction)?.context)
     }
 
     pub(super) fn branch(&self, index: u32) -> Option<&Branch> {
@@ -102,16 +93,11 @@ impl<N: Copy> Transactions<N> {
     }
 
     pub(super) fn branch_by_number(&self, transaction: u32, number: u8) -> Option<u32> {
-        self.branches_of(transaction)
-            .find(|(_, branch)| branch.number == number)
-            .map(|(index, _)| index)
+        self.branches_of(transaction).find(|(_, branch)| branch.number == number).map(|(index, _)| index)
     }
 
     pub(super) fn branches_of(&self, transaction: u32) -> impl Iterator<Item = (u32, &Branch)> {
-        let mut next = self
-            .records
-            .get(transaction)
-            .map_or(NONE, |record| record.branches);
+        let mut next = self.records.get(transaction).map_or(NONE, |record| record.branches);
         core::iter::from_fn(move || {
             let index = next;
             let branch = self.branches.get(index)?;
@@ -147,8 +133,7 @@ impl<N: Copy> Transactions<N> {
 
     /// The caller's request; empty when it is no longer kept.
     pub(super) fn request(&self, transaction: u32) -> &[u8] {
-        self.context(transaction)
-            .map_or(&[], |context| self.store.get(&context.request))
+        self.context(transaction).map_or(&[], |context| self.store.get(&context.request))
     }
 
     // Records.
@@ -236,19 +221,14 @@ impl<N: Copy> Transactions<N> {
 
     /// Lets go of the context if nobody needs it, then of the record if nothing is left of it.
     pub(super) fn settle(&mut self, transaction: u32, out: &mut impl Outbox) {
-        let needed = self
-            .branches_of(transaction)
-            .any(|(_, branch)| needs_request(branch));
-        if !needed
-            && self
-                .context(transaction)
-                .is_some_and(|context| context.answered)
-        {
+        let needed = self.branches_of(transaction).any(|(_, branch)| needs_request(branch));
+        if !needed && self.context(transaction).is_some_and(|context| context.answered) {
             self.drop_context(transaction);
         }
-        let over = self.records.get(transaction).is_some_and(|record| {
-            record.terminated() && record.branches == NONE && record.context == NONE
-        });
+        let over = self
+            .records
+            .get(transaction)
+            .is_some_and(|record| record.terminated() && record.branches == NONE && record.context == NONE);
         if over {
             self.release(transaction, out);
         }
@@ -337,12 +317,7 @@ impl<N: Copy> Transactions<N> {
     /// Arms the one timer of a branch for its next moment.
     pub(super) fn rearm_branch(&mut self, index: u32, out: &mut impl Outbox) {
         if let Some(branch) = self.branches.get_mut(index) {
-            branch.timer = rearm(
-                branch.timer,
-                branch.next_moment(),
-                TimerToken::Branch(index),
-                out,
-            );
+            branch.timer = rearm(branch.timer, branch.next_moment(), TimerToken::Branch(index), out);
         }
     }
 
@@ -395,34 +370,21 @@ impl<N: Copy> Transactions<N> {
     }
 }
 
-fn rearm(
-    timer: TimerHandle,
-    moment: Mono,
-    token: TimerToken,
-    out: &mut impl Outbox,
-) -> TimerHandle {
+fn rearm(timer: TimerHandle, moment: Mono, token: TimerToken, out: &mut impl Outbox) -> TimerHandle {
     if timer != TimerHandle::default() {
         out.disarm(timer);
     }
-    if moment == Branch::NEVER {
-        TimerHandle::default()
-    } else {
-        out.arm(moment, token)
-    }
+    if moment == Branch::NEVER { TimerHandle::default() } else { out.arm(moment, token) }
 }
 
 /// Retransmission, CANCEL and ACK are made from the caller's request.
 fn needs_request(branch: &Branch) -> bool {
     match branch.machine {
-        ClientMachine::Invite(state) => matches!(
-            state,
-            client_invite::State::Calling | client_invite::State::Proceeding
-        ),
+        ClientMachine::Invite(state) => {
+            matches!(state, client_invite::State::Calling | client_invite::State::Proceeding)
+        }
         ClientMachine::NonInvite(state) => {
-            matches!(
-                state,
-                client_non_invite::State::Trying | client_non_invite::State::Proceeding
-            )
+            matches!(state, client_non_invite::State::Trying | client_non_invite::State::Proceeding)
         }
     }
 }

@@ -16,10 +16,7 @@ impl<P: Policy> Proxy<P> {
     /// that has been answered is proof that the peer lives.
     pub fn on_unreachable(&mut self, now: Now, peer: SocketAddr, out: &mut impl Outbox) {
         let mut failed = [u32::MAX; FAILED_AT_ONCE_MAX];
-        let to_peer = self
-            .transactions
-            .silent_branches()
-            .filter(|(_, branch)| branch.target.next_hop == peer);
+        let to_peer = self.transactions.silent_branches().filter(|(_, branch)| branch.target.next_hop == peer);
         for (place, (index, _)) in failed.iter_mut().zip(to_peer) {
             *place = index;
         }
@@ -34,12 +31,12 @@ impl<P: Policy> Proxy<P> {
         };
         let transaction = branch.transaction;
         branch.machine = match branch.machine {
-            ClientMachine::Invite(state) => ClientMachine::Invite(
-                client_invite::step(state, client_invite::Event::TransportError).0,
-            ),
-            ClientMachine::NonInvite(state) => ClientMachine::NonInvite(
-                client_non_invite::step(state, client_non_invite::Event::TransportError).0,
-            ),
+            ClientMachine::Invite(state) => {
+                ClientMachine::Invite(client_invite::step(state, client_invite::Event::TransportError).0)
+            }
+            ClientMachine::NonInvite(state) => {
+                ClientMachine::NonInvite(client_non_invite::step(state, client_non_invite::Event::TransportError).0)
+            }
         };
         branch.retransmit_at = Branch::NEVER;
         self.end_branch(now, index, Outcome::Unreachable, out);

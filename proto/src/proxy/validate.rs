@@ -7,11 +7,7 @@ use crate::message::{HeaderName, Message, Scheme};
 use crate::token::BranchToken;
 
 /// §16.3 items 2 to 5; item 1 (syntax) and 6 (authorization) are done elsewhere. RFC 5393 adds to item 4.
-pub(super) fn validate(
-    settings: &Settings,
-    message: &Message<'_>,
-    pre: &Preprocessed<'_>,
-) -> Result<(), Refused> {
+pub(super) fn validate(settings: &Settings, message: &Message<'_>, pre: &Preprocessed<'_>) -> Result<(), Refused> {
     scheme(pre)?;
     max_forwards(message)?;
     max_breadth(message)?;
@@ -37,35 +33,22 @@ fn max_forwards(message: &Message<'_>) -> Result<(), Refused> {
 
 /// RFC 5393 §5.3.3.1: a breadth of zero cannot be forwarded at all.
 fn max_breadth(message: &Message<'_>) -> Result<(), Refused> {
-    if breadth(message) == Some(0) {
-        Err(Refused::MaxBreadth)
-    } else {
-        Ok(())
-    }
+    if breadth(message) == Some(0) { Err(Refused::MaxBreadth) } else { Ok(()) }
 }
 
 /// Max-Breadth of the request, at most [`limits::MAX_BREADTH`]; `None` if it has none that can be read.
 pub(super) fn breadth(message: &Message<'_>) -> Option<u32> {
-    message
-        .count(HeaderName::MaxBreadth)
-        .ok()
-        .flatten()
-        .map(|breadth| breadth.min(limits::MAX_BREADTH))
+    message.count(HeaderName::MaxBreadth).ok().flatten().map(|breadth| breadth.min(limits::MAX_BREADTH))
 }
 
 /// §16.3 item 4, RFC 5393 §4.2.2: it has been here, and everything that decides its way is as it was.
-fn loop_detection(
-    settings: &Settings,
-    message: &Message<'_>,
-    pre: &Preprocessed<'_>,
-) -> Result<(), Refused> {
+fn loop_detection(settings: &Settings, message: &Message<'_>, pre: &Preprocessed<'_>) -> Result<(), Refused> {
     let mut hash = None;
     for via in message.vias().flatten() {
         let Some(unverified) = BranchToken::read(via.branch) else {
             continue;
         };
-        let Some(token) = unverified.verify(&settings.keys, message.call_id(), message.from_tag())
-        else {
+        let Some(token) = unverified.verify(&settings.keys, message.call_id(), message.from_tag()) else {
             continue;
         };
         if token.loop_hash == *hash.get_or_insert_with(|| loop_hash(settings, message, pre)) {
@@ -87,11 +70,7 @@ pub(super) fn loop_hash(settings: &Settings, message: &Message<'_>, pre: &Prepro
         .part(message.to_tag())
         .part(message.call_id())
         .number(u64::from(number));
-    for name in [
-        HeaderName::Route,
-        HeaderName::ProxyRequire,
-        HeaderName::ProxyAuthorization,
-    ] {
+    for name in [HeaderName::Route, HeaderName::ProxyRequire, HeaderName::ProxyAuthorization] {
         if message.field(name).is_some() {
             for field in message.all(name) {
                 hash = hash.part(field.value.of(message.bytes()));
@@ -103,9 +82,7 @@ pub(super) fn loop_hash(settings: &Settings, message: &Message<'_>, pre: &Prepro
 
 /// §16.3 item 5: no extension of a proxy is supported that would have to be required.
 fn proxy_require(message: &Message<'_>) -> Result<(), Refused> {
-    if message.field(HeaderName::ProxyRequire).is_some()
-        && message.tokens(HeaderName::ProxyRequire).next().is_some()
-    {
+    if message.field(HeaderName::ProxyRequire).is_some() && message.tokens(HeaderName::ProxyRequire).next().is_some() {
         return Err(Refused::ProxyRequire);
     }
     Ok(())

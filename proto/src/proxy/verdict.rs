@@ -10,10 +10,7 @@ use crate::time::Now;
 use crate::transaction::{ServerMachine, Stage, server_invite, server_non_invite};
 
 impl<P: Policy> Proxy<P> {
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "a request with all that was found out about it"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "a request with all that was found out about it")]
     pub(super) fn carry_out(
         &mut self,
         now: Now,
@@ -33,9 +30,7 @@ impl<P: Policy> Proxy<P> {
             Verdict::Forward if message.method() == Method::Ack => {
                 self.forward_statelessly(&arrival.source, message, pre, out)
             }
-            Verdict::ForwardStateless => {
-                self.forward_statelessly(&arrival.source, message, pre, out)
-            }
+            Verdict::ForwardStateless => self.forward_statelessly(&arrival.source, message, pre, out),
             Verdict::Forward => {
                 if let Some(transaction) = self.open(now, arrival, message, note, out) {
                     self.open_branches(now, transaction, message, pre, out);
@@ -43,11 +38,7 @@ impl<P: Policy> Proxy<P> {
             }
             Verdict::Ask { question, deadline } => {
                 if let Some(transaction) = self.open(now, arrival, message, note, out) {
-                    let stage = if message.to_tag().is_empty() {
-                        Stage::NewRequest
-                    } else {
-                        Stage::InDialog
-                    };
+                    let stage = if message.to_tag().is_empty() { Stage::NewRequest } else { Stage::InDialog };
                     self.park(now, transaction, stage, question, deadline, pre, out);
                 }
             }
@@ -76,21 +67,11 @@ impl<P: Policy> Proxy<P> {
         } else {
             ServerMachine::NonInvite(server_non_invite::State::Trying)
         };
-        let created = self.transactions.create(
-            arrival.key,
-            arrival.source,
-            arrival.reply_port,
-            machine,
-            message.bytes(),
-            note,
-        );
+        let created =
+            self.transactions.create(arrival.key, arrival.source, arrival.reply_port, machine, message.bytes(), note);
         let Some(transaction) = created else {
             let mut note = note;
-            let end = crate::policy::End {
-                status: 503,
-                request: message.bytes(),
-                caller: arrival.source,
-            };
+            let end = crate::policy::End { status: 503, request: message.bytes(), caller: arrival.source };
             self.policy.transaction_end(&end, &mut note, now);
             self.refuse(arrival, message, Refused::NoRoom, out);
             return None;

@@ -13,13 +13,7 @@ impl Key {
     /// With the cookie: branch, sent-by and method. Without (RFC 2543): Request-URI, From tag, Call-ID,
     /// CSeq number and the whole top Via; the To tag is left out, since an ACK carries ours.
     pub fn of(secret: &Secret, request: &Message<'_>, top: &Via<'_>) -> Key {
-        Self::with_method(
-            secret,
-            request,
-            top,
-            request.method(),
-            request.method_bytes(),
-        )
+        Self::with_method(secret, request, top, request.method(), request.method_bytes())
     }
 
     /// The key of the INVITE that a CANCEL with this top Via would cancel (§9.2).
@@ -27,23 +21,11 @@ impl Key {
         Self::with_method(secret, cancel, top, Method::Invite, b"INVITE")
     }
 
-    fn with_method(
-        secret: &Secret,
-        request: &Message<'_>,
-        top: &Via<'_>,
-        method: Method,
-        name: &[u8],
-    ) -> Key {
-        let name = if method == Method::Ack {
-            b"INVITE"
-        } else {
-            name
-        };
+    fn with_method(secret: &Secret, request: &Message<'_>, top: &Via<'_>, method: Method, name: &[u8]) -> Key {
+        let name = if method == Method::Ack { b"INVITE" } else { name };
         let hash = KeyedHash::new(secret, Purpose::Transaction).part(name);
         let hash = if top.has_cookie() {
-            hash.part(top.branch)
-                .part_lower(top.host_bytes)
-                .number(u64::from(top.sent_by_port()))
+            hash.part(top.branch).part_lower(top.host_bytes).number(u64::from(top.sent_by_port()))
         } else {
             let number = request.cseq().map_or(0, |cseq| cseq.number);
             hash.part(request.request_uri())

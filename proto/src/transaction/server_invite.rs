@@ -92,11 +92,7 @@ pub const fn step(state: State, event: Event) -> (State, Actions) {
 
         (Proceeding, Ack | TimerG | TimerH | TimerI | TimerL)
         | (Completed, Provisional | Success | Failure | TimerI | TimerL)
-        | (
-            Confirmed,
-            Invite | Ack | Provisional | Success | Failure | TransportError | TimerG | TimerH
-            | TimerL,
-        )
+        | (Confirmed, Invite | Ack | Provisional | Success | Failure | TransportError | TimerG | TimerH | TimerL)
         | (Accepted, Invite | Provisional | Failure | TimerG | TimerH | TimerI)
         | (Terminated, _) => (state, Actions::NONE),
     }

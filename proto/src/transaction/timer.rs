@@ -39,11 +39,7 @@ impl Timers {
             t4,
             b: all,
             c,
-            d: if all.0 > 32_000_000 {
-                all
-            } else {
-                Micros(32_000_000)
-            },
+            d: if all.0 > 32_000_000 { all } else { Micros(32_000_000) },
             f: all,
             h: all,
             j: all,
@@ -55,12 +51,7 @@ impl Timers {
 
 impl Default for Timers {
     fn default() -> Self {
-        Timers::from_t1(
-            Micros::from_millis(500),
-            Micros::from_secs(4),
-            Micros::from_secs(5),
-            Micros::from_secs(185),
-        )
+        Timers::from_t1(Micros::from_millis(500), Micros::from_secs(4), Micros::from_secs(5), Micros::from_secs(185))
     }
 }
 

@@ -2,9 +2,7 @@
 //!
 //! Used by the property tests of this folder and by the fuzz target `edit`.
 
-use proto::message::{
-    Arena, HeaderName, Message, Overflow, Span, Splice, Via, Writer, replace_body,
-};
+use proto::message::{Arena, HeaderName, Message, Overflow, Span, Splice, Via, Writer, replace_body};
 
 /// An edit: what it covers, and what stands there afterwards.
 type Edit = (Span, Vec<u8>);
@@ -19,10 +17,7 @@ pub(crate) fn message(datagram: &[u8], script: &[u8]) {
     fields(&message, script);
     body(&message, script);
     top_via(&message);
-    routes(
-        &message,
-        usize::from(script.first().copied().unwrap_or(1)) % 4,
-    );
+    routes(&message, usize::from(script.first().copied().unwrap_or(1)) % 4);
 }
 
 /// The same bytes by [`Splice`] and by the plainest way there is.
@@ -47,9 +42,7 @@ pub(crate) fn spliced(source: &[u8], edits: &[Edit]) -> Vec<u8> {
         let mut room = vec![0; too_small];
         let mut out = Writer::new(&mut room);
         let mut splice = Splice::new(source, &mut out);
-        edits
-            .iter()
-            .for_each(|(span, text)| splice.replace(*span, |out| out.put(text)));
+        edits.iter().for_each(|(span, text)| splice.replace(*span, |out| out.put(text)));
         splice.finish();
         assert_eq!(out.finish(), Err(Overflow));
     }
@@ -60,10 +53,7 @@ pub(crate) fn spliced(source: &[u8], edits: &[Edit]) -> Vec<u8> {
 fn naive(source: &[u8], edits: &[Edit]) -> Vec<u8> {
     let mut bytes = source.to_vec();
     for (span, text) in edits.iter().rev() {
-        bytes.splice(
-            usize::from(span.start)..usize::from(span.end),
-            text.iter().copied(),
-        );
+        bytes.splice(usize::from(span.start)..usize::from(span.end), text.iter().copied());
     }
     bytes
 }
@@ -73,12 +63,7 @@ fn parsed_again(bytes: &[u8], check: impl FnOnce(&Message<'_>)) {
     let mut arena = Arena::new();
     match Message::parse(bytes, &mut arena) {
         Ok(message) => check(&message),
-        Err(error) => assert!(
-            is_a_limit(error.why),
-            "{:?}: {}",
-            error.why,
-            bytes.escape_ascii()
-        ),
+        Err(error) => assert!(is_a_limit(error.why), "{:?}: {}", error.why, bytes.escape_ascii()),
     }
 }
 
@@ -92,10 +77,7 @@ fn fields(message: &Message<'_>, script: &[u8]) {
     let mut edits: Vec<Edit> = Vec::new();
     let mut lines: Vec<Vec<u8>> = Vec::new();
     if message.is_request() && script.first().is_some_and(|octet| octet & 1 == 1) {
-        edits.push((
-            message.request_uri_span(),
-            b"sip:edited@example.org".to_vec(),
-        ));
+        edits.push((message.request_uri_span(), b"sip:edited@example.org".to_vec()));
     }
     for (field, step) in message.fields().iter().zip(script.iter().cycle()) {
         let line = field.line.of(message.bytes());
@@ -118,11 +100,7 @@ fn fields(message: &Message<'_>, script: &[u8]) {
     }
     let edited = spliced(message.bytes(), &edits);
     parsed_again(&edited, |again| {
-        let read: Vec<_> = again
-            .fields()
-            .iter()
-            .map(|field| field.line.of(again.bytes()).to_vec())
-            .collect();
+        let read: Vec<_> = again.fields().iter().map(|field| field.line.of(again.bytes()).to_vec()).collect();
         assert_eq!(read, lines);
         assert_eq!(again.body(), message.body());
         assert_eq!(again.is_request(), message.is_request());
@@ -138,24 +116,14 @@ fn body(message: &Message<'_>, text: &[u8]) {
         assert_eq!(again.body(), text);
         assert_eq!(again.content_length(), u32::try_from(text.len()).ok());
         let names = |message: &Message<'_>| -> Vec<Vec<u8>> {
-            let other = message
-                .fields()
-                .iter()
-                .filter(|field| field.name != HeaderName::ContentLength);
-            other
-                .map(|field| field.line.of(message.bytes()).to_vec())
-                .collect()
+            let other = message.fields().iter().filter(|field| field.name != HeaderName::ContentLength);
+            other.map(|field| field.line.of(message.bytes()).to_vec()).collect()
         };
         assert_eq!(names(again), names(message));
-        if let (Some(field), Some(before)) = (
-            again.field(HeaderName::ContentLength),
-            message.field(HeaderName::ContentLength),
-        ) {
-            assert_eq!(
-                again.name_bytes(field),
-                message.name_bytes(before),
-                "the form is kept"
-            );
+        if let (Some(field), Some(before)) =
+            (again.field(HeaderName::ContentLength), message.field(HeaderName::ContentLength))
+        {
+            assert_eq!(again.name_bytes(field), message.name_bytes(before), "the form is kept");
         }
     });
 }
@@ -168,10 +136,8 @@ fn steady<'m>(via: &Via<'m>) -> (&'m [u8], Option<u16>, &'m [u8], bool) {
 /// `received` and `rport` are filled in (RFC 3581 §4), and the topmost value is taken off (§16.7 step 3).
 fn top_via(message: &Message<'_>) {
     let Ok(via) = message.top_via() else { return };
-    let mut edits = vec![
-        (via.rport_span, b";rport=5066".to_vec()),
-        (via.received_span, b";received=192.0.2.66".to_vec()),
-    ];
+    let mut edits =
+        vec![(via.rport_span, b";rport=5066".to_vec()), (via.received_span, b";received=192.0.2.66".to_vec())];
     edits.sort_by_key(|(span, _)| (span.start, span.end));
     parsed_again(&spliced(message.bytes(), &edits), |again| {
         let filled = again.top_via().unwrap();
@@ -182,35 +148,23 @@ fn top_via(message: &Message<'_>) {
     });
 
     let branches = |message: &Message<'_>| -> Vec<Option<Vec<u8>>> {
-        message
-            .vias()
-            .map(|via| via.ok().map(|via| via.branch.to_vec()))
-            .collect()
+        message.vias().map(|via| via.ok().map(|via| via.branch.to_vec())).collect()
     };
-    parsed_again(
-        &spliced(message.bytes(), &[(via.removal, Vec::new())]),
-        |again| {
-            assert_eq!(branches(again), branches(message)[1..]);
-        },
-    );
+    parsed_again(&spliced(message.bytes(), &[(via.removal, Vec::new())]), |again| {
+        assert_eq!(branches(again), branches(message)[1..]);
+    });
 }
 
 /// The first Routes are taken off (RFC 3261 §16.4).
 fn routes(message: &Message<'_>, count: usize) {
     let uris = |message: &Message<'_>| -> Vec<Option<Vec<u8>>> {
-        message
-            .name_addrs(HeaderName::Route)
-            .map(|route| route.ok().map(|route| route.uri.to_vec()))
-            .collect()
+        message.name_addrs(HeaderName::Route).map(|route| route.ok().map(|route| route.uri.to_vec())).collect()
     };
     let all = uris(message);
     if all.contains(&None) {
         return;
     }
-    let edits: Vec<Edit> = message
-        .removals(HeaderName::Route, count)
-        .map(|span| (span, Vec::new()))
-        .collect();
+    let edits: Vec<Edit> = message.removals(HeaderName::Route, count).map(|span| (span, Vec::new())).collect();
     parsed_again(&spliced(message.bytes(), &edits), |again| {
         assert_eq!(uris(again), all[count.min(all.len())..]);
     });

@@ -9,29 +9,16 @@ fn a_call_is_carried_and_leaves_nothing() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &invite("z9hG4bKa"));
     let trying = rig.expect(CALLER, "SIP/2.0 100 Trying\r\n");
-    assert_eq!(
-        header(&trying, "To").unwrap(),
-        "<sip:called@127.0.0.1:5060>"
-    );
+    assert_eq!(header(&trying, "To").unwrap(), "<sip:called@127.0.0.1:5060>");
     let forwarded = rig.expect(GATEWAY, "INVITE sip:called@127.0.0.1:5071 SIP/2.0\r\n");
     let vias = headers(&forwarded, "Via");
-    assert!(
-        vias[0].starts_with("SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK")
-            && vias[0].ends_with(";rport")
-    );
+    assert!(vias[0].starts_with("SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK") && vias[0].ends_with(";rport"));
     assert_eq!(vias[1], "SIP/2.0/UDP 127.0.0.1:5090;branch=z9hG4bKa");
     assert_eq!(header(&forwarded, "Max-Forwards").unwrap(), "69");
-    assert!(
-        header(&forwarded, "Record-Route")
-            .unwrap()
-            .starts_with("<sip:127.0.0.1:5060;lr;tt=")
-    );
+    assert!(header(&forwarded, "Record-Route").unwrap().starts_with("<sip:127.0.0.1:5060;lr;tt="));
     rig.receive(GATEWAY, &respond(&forwarded, 180, "to1", ""));
     let ringing = rig.expect(CALLER, "SIP/2.0 180 Because\r\n");
-    assert_eq!(
-        headers(&ringing, "Via"),
-        ["SIP/2.0/UDP 127.0.0.1:5090;branch=z9hG4bKa"]
-    );
+    assert_eq!(headers(&ringing, "Via"), ["SIP/2.0/UDP 127.0.0.1:5090;branch=z9hG4bKa"]);
     rig.receive(GATEWAY, &respond(&forwarded, 200, "to1", ""));
     rig.expect(CALLER, "SIP/2.0 200 Because\r\n");
     rig.expect_nothing();
@@ -51,11 +38,7 @@ fn invite_is_sent_again_by_timer_a_until_an_answer_comes() {
     rig.pass(499);
     rig.expect_nothing();
     rig.pass(1);
-    assert_eq!(
-        rig.expect(GATEWAY, "INVITE"),
-        first,
-        "a retransmission is the same to the byte"
-    );
+    assert_eq!(rig.expect(GATEWAY, "INVITE"), first, "a retransmission is the same to the byte");
     rig.pass(1_000);
     rig.expect(GATEWAY, "INVITE");
     rig.receive(GATEWAY, &respond(&first, 100, "x", ""));
@@ -90,10 +73,7 @@ fn a_failure_is_acknowledged_kept_and_sent_again_until_the_ack() {
     let forwarded = rig.expect(GATEWAY, "INVITE");
     rig.receive(GATEWAY, &respond(&forwarded, 486, "busy", ""));
     let ack = rig.expect(GATEWAY, "ACK sip:called@127.0.0.1:5071 SIP/2.0\r\n");
-    assert_eq!(
-        header(&ack, "To").unwrap(),
-        "<sip:called@127.0.0.1:5060>;tag=busy"
-    );
+    assert_eq!(header(&ack, "To").unwrap(), "<sip:called@127.0.0.1:5060>;tag=busy");
     assert_eq!(header(&ack, "CSeq").unwrap(), "1 ACK");
     assert_eq!(headers(&ack, "Via"), [header(&forwarded, "Via").unwrap()]);
     let busy = rig.expect(CALLER, "SIP/2.0 486 Because");
@@ -118,16 +98,8 @@ fn timer_h_ends_the_wait_for_an_ack() {
     rig.receive(GATEWAY, &respond(&forwarded, 404, "x", ""));
     rig.expect(GATEWAY, "ACK");
     rig.pass(64_000);
-    let copies = rig
-        .world
-        .sent
-        .drain(..)
-        .filter(|(_, text)| text.starts_with("SIP/2.0 404"))
-        .count();
-    assert_eq!(
-        copies, 11,
-        "0, .5, 1.5, 3.5, 7.5, then every 4 s up to 31.5"
-    );
+    let copies = rig.world.sent.drain(..).filter(|(_, text)| text.starts_with("SIP/2.0 404")).count();
+    assert_eq!(copies, 11, "0, .5, 1.5, 3.5, 7.5, then every 4 s up to 31.5");
     rig.expect_empty();
 }
 
@@ -193,10 +165,7 @@ fn timer_c_cancels_a_call_that_rings_for_ever() {
 #[test]
 fn received_and_rport_are_filled_in() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
-    let text = invite("z9hG4bKa").replace(
-        "127.0.0.1:5090;branch=z9hG4bKa",
-        "10.0.0.1:7000;rport;branch=z9hG4bKa",
-    );
+    let text = invite("z9hG4bKa").replace("127.0.0.1:5090;branch=z9hG4bKa", "10.0.0.1:7000;rport;branch=z9hG4bKa");
     rig.receive("127.0.0.1:6000", &text);
     let wanted = "SIP/2.0/UDP 10.0.0.1:7000;rport=6000;branch=z9hG4bKa;received=127.0.0.1";
     let trying = rig.expect("127.0.0.1:6000", "SIP/2.0 100");
@@ -235,18 +204,10 @@ fn an_rfc_2543_call_without_branches() {
 #[test]
 fn two_interfaces_two_record_routes() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
-    rig.receive_at(
-        1,
-        "[::1]:5060",
-        "[::1]:5090".parse().unwrap(),
-        &invite("z9hG4bKa"),
-    );
+    rig.receive_at(1, "[::1]:5060", "[::1]:5090".parse().unwrap(), &invite("z9hG4bKa"));
     rig.expect("[::1]:5090", "SIP/2.0 100");
     let forwarded = rig.expect(GATEWAY, "INVITE");
     let routes = headers(&forwarded, "Record-Route");
     assert_eq!(routes.len(), 2);
-    assert!(
-        routes[0].starts_with("<sip:127.0.0.1:5060;lr;")
-            && routes[1].starts_with("<sip:[::1]:5060;lr;")
-    );
+    assert!(routes[0].starts_with("<sip:127.0.0.1:5060;lr;") && routes[1].starts_with("<sip:[::1]:5060;lr;"));
 }

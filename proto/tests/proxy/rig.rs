@@ -69,11 +69,7 @@ impl Script {
     }
 
     fn say(&mut self, targets: &mut TargetSet) -> Verdict<&'static str> {
-        match self
-            .verdicts
-            .pop_front()
-            .expect("a verdict for every request")
-        {
+        match self.verdicts.pop_front().expect("a verdict for every request") {
             Say::Forward(addresses) => {
                 self.fill(targets, &addresses);
                 Verdict::Forward
@@ -82,14 +78,8 @@ impl Script {
                 self.fill(targets, &[address]);
                 Verdict::ForwardStateless
             }
-            Say::Reply(status) => Verdict::Reply {
-                status,
-                reason: "script",
-            },
-            Say::Ask(ms) => Verdict::Ask {
-                question: Question::Module(7),
-                deadline: Micros::from_millis(ms),
-            },
+            Say::Reply(status) => Verdict::Reply { status, reason: "script" },
+            Say::Ask(ms) => Verdict::Ask { question: Question::Module(7), deadline: Micros::from_millis(ms) },
             Say::Drop => Verdict::Drop("script"),
         }
     }
@@ -117,15 +107,8 @@ impl Policy for Script {
         *note += 1;
         !self.refuse_branch
     }
-    fn response(
-        &mut self,
-        response: &Message<'_>,
-        context: &ResponseContext<'_>,
-        _: &mut u32,
-        _: Now,
-    ) {
-        self.responses
-            .push((context.target.gateway, response.status()));
+    fn response(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, _: &mut u32, _: Now) {
+        self.responses.push((context.target.gateway, response.status()));
     }
     fn silence(&mut self, target: &Target, outcome: Outcome, _: &mut u32, _: Now) {
         self.silences.push((target.gateway, outcome));
@@ -144,9 +127,7 @@ impl Policy for Script {
                 self.fill(targets, &addresses);
                 Choice::Advance
             }
-            None => Choice::Send {
-                status: self.last_503.filter(|_| best.status() == 503),
-            },
+            None => Choice::Send { status: self.last_503.filter(|_| best.status() == 503) },
         }
     }
     fn in_dialog(
@@ -191,10 +172,7 @@ impl Outbox for World {
         let mut writer = Writer::new(&mut buffer);
         write(&mut writer);
         let length = writer.finish().expect("a message that fits");
-        self.sent.push_back((
-            to.peer,
-            String::from_utf8_lossy(&buffer[..length]).into_owned(),
-        ));
+        self.sent.push_back((to.peer, String::from_utf8_lossy(&buffer[..length]).into_owned()));
         true
     }
     fn arm(&mut self, at: Mono, token: TimerToken) -> TimerHandle {
@@ -230,25 +208,14 @@ impl Rig {
             generation: 0,
             boot_secret: Secret([3; 16]),
             timers: Timers::default(),
-            capacity: Capacity {
-                transactions: 64,
-                open: 32,
-                branches: 64,
-                bytes: 1 << 20,
-            },
+            capacity: Capacity { transactions: 64, open: 32, branches: 64, bytes: 1 << 20 },
             server: Vec::new(),
         };
-        let script = Script {
-            verdicts: verdicts.into_iter().collect(),
-            ..Script::default()
-        };
+        let script = Script { verdicts: verdicts.into_iter().collect(), ..Script::default() };
         Rig {
             proxy: Proxy::new(settings, script, 42),
             world: World::default(),
-            now: Now {
-                mono: Mono(1_000_000),
-                wall: Wall(0),
-            },
+            now: Now { mono: Mono(1_000_000), wall: Wall(0) },
         }
     }
 
@@ -259,20 +226,11 @@ impl Rig {
     }
 
     pub fn receive_at(&mut self, listener: u16, local: &str, peer: SocketAddr, text: &str) {
-        let source = Endpoint {
-            listener,
-            local: local.parse().unwrap(),
-            peer,
-            flow: 0,
-        };
+        let source = Endpoint { listener, local: local.parse().unwrap(), peer, flow: 0 };
         let mut arena = Arena::new();
         match Message::parse(text.as_bytes(), &mut arena) {
-            Ok(message) => self
-                .proxy
-                .on_message(self.now, &source, &message, &mut self.world),
-            Err(error) => self
-                .proxy
-                .on_unreadable(self.now, &source, &error, &mut self.world),
+            Ok(message) => self.proxy.on_message(self.now, &source, &message, &mut self.world),
+            Err(error) => self.proxy.on_unreadable(self.now, &source, &error, &mut self.world),
         }
     }
 
@@ -300,20 +258,13 @@ impl Rig {
     #[track_caller]
     pub fn expect(&mut self, to: &str, start: &str) -> String {
         let (peer, text) = self.sent();
-        assert!(
-            text.starts_with(start) && peer == to,
-            "wanted {start:?} to {to}, got to {peer}:\n{text}"
-        );
+        assert!(text.starts_with(start) && peer == to, "wanted {start:?} to {to}, got to {peer}:\n{text}");
         text
     }
 
     #[track_caller]
     pub fn expect_nothing(&mut self) {
-        assert!(
-            self.world.sent.is_empty(),
-            "nothing was to be sent, but: {:?}",
-            self.world.sent
-        );
+        assert!(self.world.sent.is_empty(), "nothing was to be sent, but: {:?}", self.world.sent);
     }
 
     /// After everything: nothing is kept and no timer runs.
@@ -321,11 +272,7 @@ impl Rig {
     pub fn expect_empty(&mut self) {
         let left = self.proxy.occupancy();
         assert_eq!(left, Occupancy::default(), "something is left");
-        assert!(
-            self.world.timers.is_empty(),
-            "timers are left: {:?}",
-            self.world.timers
-        );
+        assert!(self.world.timers.is_empty(), "timers are left: {:?}", self.world.timers);
     }
 }
 
@@ -350,9 +297,7 @@ pub fn respond(request: &str, status: u16, to_tag: &str, extra: &str) -> String 
     for line in request.split("\r\n").skip(1) {
         let name = line.split(':').next().unwrap_or_default();
         match name {
-            "Via" | "Record-Route" | "From" | "Call-ID" | "CSeq" => {
-                text.push_str(&format!("{line}\r\n"))
-            }
+            "Via" | "Record-Route" | "From" | "Call-ID" | "CSeq" => text.push_str(&format!("{line}\r\n")),
             "To" if line.contains(";tag=") => text.push_str(&format!("{line}\r\n")),
             "To" => text.push_str(&format!("{line};tag={to_tag}\r\n")),
             _ => {}
@@ -365,14 +310,9 @@ pub fn respond(request: &str, status: u16, to_tag: &str, extra: &str) -> String 
 
 /// The value of a header line.
 pub fn header(text: &str, name: &str) -> Option<String> {
-    text.split("\r\n")
-        .find_map(|line| line.strip_prefix(&format!("{name}: ")))
-        .map(str::to_owned)
+    text.split("\r\n").find_map(|line| line.strip_prefix(&format!("{name}: "))).map(str::to_owned)
 }
 
 pub fn headers(text: &str, name: &str) -> Vec<String> {
-    text.split("\r\n")
-        .filter_map(|line| line.strip_prefix(&format!("{name}: ")))
-        .map(str::to_owned)
-        .collect()
+    text.split("\r\n").filter_map(|line| line.strip_prefix(&format!("{name}: "))).map(str::to_owned).collect()
 }
