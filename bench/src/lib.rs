@@ -9,14 +9,20 @@
 
 pub mod back_off;
 pub mod caller;
+pub mod cli;
 pub mod duration;
 pub mod gateway;
+pub mod host;
 pub mod identity;
 #[cfg(test)]
 mod loopback;
 pub mod message;
 pub mod parked;
 pub mod report;
+pub mod reporter;
+pub mod run;
 pub mod schedule;
+pub mod setup;
 pub mod slab;
+pub mod station;
 pub mod wire;

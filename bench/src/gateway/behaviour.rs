@@ -169,6 +169,13 @@ impl Behaviour {
         self.outcomes.last()
     }
 
+    /// Whether calls end from this side.
+    pub fn hangs_up(&self) -> bool {
+        self.outcomes
+            .iter()
+            .any(|outcome| matches!(outcome.end, End::Answer { hold: Some(_), .. }))
+    }
+
     /// Whether the gateway is dead `since` its start.
     pub fn is_out(&self, since: Micros) -> bool {
         self.outages.iter().any(|outage| {

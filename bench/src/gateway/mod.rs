@@ -118,6 +118,11 @@ impl<A: Copy> Gateways<A> {
             .position(|gateway| gateway.listener == listener)
     }
 
+    /// Outages count from `begin`.
+    pub fn begin(&mut self, begin: Mono) {
+        self.settings.begin = begin;
+    }
+
     /// Now and then: forgets ended transactions.
     pub fn tick(&mut self, now: Mono) {
         self.table.expire(now);

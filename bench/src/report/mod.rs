@@ -1,12 +1,16 @@
 //! What the generator says of a run: counted on the shards, added up and printed by the main thread.
 
 pub mod latency;
+pub mod limit;
+pub mod progress;
+pub mod summary;
 pub mod tally;
+pub mod totals;
 
 use proto::time::{Micros, Mono};
 
 use latency::Latencies;
-use tally::{CallerTally, GatewayTally, Merge};
+use tally::{CallerTally, GatewayTally};
 
 /// What one shard counted since it last reported.
 #[derive(Default)]
@@ -27,7 +31,9 @@ pub struct Book {
     pub sent: u64,
     /// When the book was closed.
     pub closed: Mono,
-    /// Nothing follows: the shard is done.
+    /// Nothing is left to do: the schedule is through and no call is open.
+    pub done: bool,
+    /// Nothing follows.
     pub last: bool,
 }
 
@@ -50,20 +56,5 @@ impl Book {
         self.cpu = Micros(0);
         self.received = 0;
         self.sent = 0;
-    }
-
-    /// Adds a later book of the same shard.
-    pub fn merge(&mut self, more: &Book) {
-        self.caller.merge(&more.caller);
-        for (sum, part) in self.gateways.iter_mut().zip(&more.gateways) {
-            sum.merge(part);
-        }
-        self.latencies.merge(&more.latencies);
-        self.active = more.active;
-        self.cpu = Micros(self.cpu.0.saturating_add(more.cpu.0));
-        self.received += more.received;
-        self.sent += more.sent;
-        self.closed = more.closed;
-        self.last |= more.last;
     }
 }
