@@ -13,6 +13,7 @@ import os
 import pathlib
 import pkgutil
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,11 +24,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
 
-from harness import registry, tandem  # noqa: E402
-from harness.processes import die_with_parent  # noqa: E402
+from harness import namespace, registry, tandem  # noqa: E402
+from harness.processes import end_with_parent  # noqa: E402
 from harness.scene import Scene  # noqa: E402
 
 PASSED, FAILED, SKIPPED = 0, 1, 75
+# Scenarios that run now, for the end by a signal.
+RUNNING = set()
 
 
 def load():
@@ -44,8 +47,6 @@ def missing(scenario, proxy):
     lacking = [program for program in scenario.programs if not shutil.which(program)]
     if lacking:
         return f"needs {', '.join(lacking)}"
-    if proxy == "tandem" and not tandem.binary().exists():
-        return f"no {tandem.binary()}: cargo build --release"
     return None
 
 
@@ -57,6 +58,7 @@ def run_one(name, folder, proxy):
         print(why)
         return SKIPPED
     scene = Scene(scenario, folder, proxy)
+    signal.signal(signal.SIGTERM, lambda *_: give_up(f"given up after {scenario.seconds + 10} s"))
     code = PASSED
     try:
         scenario.run(scene)
@@ -81,20 +83,26 @@ def run_one(name, folder, proxy):
     return code
 
 
+def give_up(why):
+    """Ends the scenario where it stands, so that it still cleans up and tells."""
+    raise registry.Failed(why)
+
+
 def run_child(scenario, arguments, base):
     """Runs one scenario in a process of its own and reports it; returns its exit code."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix=scenario.name.replace("/", "-") + "-", dir=base))
     command = [sys.executable, str(HERE / "run.py"), "--one", scenario.name, "--folder", str(folder), "--proxy", arguments.proxy]
     began = time.monotonic()
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             preexec_fn=die_with_parent)
+                             preexec_fn=end_with_parent)
+    RUNNING.add(child)
     try:
-        output, _ = child.communicate(timeout=scenario.seconds + 20)
+        output, _ = child.communicate(timeout=scenario.seconds + 10)
         code = child.returncode
     except subprocess.TimeoutExpired:
-        child.kill()
-        output = child.communicate()[0] + b"\nstill running: given up"
-        code = FAILED
+        output, code = end(child), FAILED
+    RUNNING.discard(child)
+    namespace.sweep(child.pid)
     took = time.monotonic() - began
     if code == PASSED and took > scenario.seconds:
         output, code = f"right, but it took {took:.1f} s of {scenario.seconds} s".encode(), FAILED
@@ -109,6 +117,30 @@ def run_child(scenario, arguments, base):
         if arguments.keep:
             print(f"     files: {folder}", flush=True)
     return code
+
+
+def end(child):
+    """Ends a scenario's process, softly first; returns what it printed."""
+    child.terminate()
+    try:
+        return child.communicate(timeout=8)[0]
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.communicate()[0] + b"\nstill running: killed"
+
+
+def end_by_signal(base):
+    """Leaves nothing behind: what the scenarios started ends with them."""
+    for child in list(RUNNING):
+        child.terminate()
+    for child in list(RUNNING):
+        try:
+            child.wait(8)
+        except subprocess.TimeoutExpired:
+            child.kill()
+        namespace.sweep(child.pid)
+    shutil.rmtree(base, ignore_errors=True)
+    os._exit(1)
 
 
 def selected(names):
@@ -134,6 +166,8 @@ def main():
     if arguments.one:
         return run_one(arguments.one, arguments.folder, arguments.proxy)
     chosen = selected(arguments.names)
+    if arguments.proxy == "tandem" and not arguments.list and not tandem.binary().exists():
+        sys.exit(f"there is no {tandem.binary()}: cargo build --release")
     if arguments.proxy == "kamailio":
         chosen = [one for one in chosen if one.driver == registry.DRIVERS[0]]
     if arguments.list:
@@ -141,6 +175,8 @@ def main():
             print(f"{one.name:32} {one.says}")
         return 0
     base = tempfile.mkdtemp(prefix="tandem-live-")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: end_by_signal(base))
     try:
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as together:
             codes = list(together.map(lambda one: run_child(one, arguments, base), [one for one in chosen if not one.alone]))

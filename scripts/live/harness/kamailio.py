@@ -69,7 +69,6 @@ class StandIn(Kamailio):
         values = {"DISPATCHER_LIST": f'"{dispatcher_list}"', "ALGORITHM": f'"{number}"'}
         super().__init__(folder, "stand-in", listen, file, values)
         self.folder, self.listen = folder, listen
-        self.wait_ready((listen[0][0], 0))
 
     def must_live(self):
         if not self.running():

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import pathlib
 import random
 
 from .processes import LIBC, run
@@ -83,3 +84,10 @@ class Namespace:
 def enter(descriptor):
     if LIBC.setns(descriptor, CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns")
+
+
+def sweep(pid):
+    """Deletes the namespaces that a scenario of this process id left behind; a veth pair goes with them."""
+    folder = pathlib.Path("/run/netns")
+    for left in folder.glob(f"tandem-live-{pid}-*") if folder.is_dir() else ():
+        run(["ip", "netns", "del", left.name])

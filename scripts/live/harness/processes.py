@@ -17,6 +17,11 @@ def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def end_with_parent():
+    """The same, softly: a scenario's process that is told so ends what it started itself."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Process:
     """One program, its output in `<name>.log` of the scenario's folder."""
 

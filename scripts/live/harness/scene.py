@@ -71,13 +71,17 @@ class Scene:
             driver=self.scenario.driver, shards=shards, tables=tables, small=small,
         )
 
-    def tandem(self, *gateways, tree=None, listen=None, name="tandem", ready=True, prefix=(), program=None, **more):
+    def tandem(self, *gateways, tree=None, listen=None, name="tandem", ready=True, prefix=(), **more):
         """Tandem before these gateways, up and listening."""
         listen = listen or [(self.ip(1), PORT)]
         if self.proxy == "kamailio":
-            return self.keep(kamailio.StandIn(self.folder, listen, gateways, more))
+            stand_in = self.keep(kamailio.StandIn(self.folder, listen, gateways, more))
+            return stand_in.wait_ready((listen[0][0], 0))
         tree = tree or self.tree(gateways, listen=listen, **more)
-        return self.keep(Tandem(self.folder, tree, listen, name, ready, prefix, program))
+        started = self.keep(Tandem(self.folder, tree, listen, name, prefix))
+        if ready:
+            started.wait_ready()
+        return started
 
     def logs(self, lines=25):
         """The last lines of every log, for the report of a failure."""

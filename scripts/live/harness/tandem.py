@@ -23,16 +23,14 @@ def binary():
 class Tandem(Process):
     """A running `tandem run`. `address` is its first listener."""
 
-    def __init__(self, folder, tree, listen, name="tandem", ready=True, prefix=(), program=None):
+    def __init__(self, folder, tree, listen, name="tandem", prefix=()):
         self.folder, self.tree, self.listen = folder, tree, listen
         self.address = listen[0]
         self.file = folder / f"{name}.toml"
         self.socket = pathlib.Path(tree["control"]["socket"])
         self.write(tree)
-        self.program = program or binary()
+        self.program = binary()
         super().__init__(folder, name, [*prefix, self.program, "run", "--config", self.file])
-        if ready:
-            self.wait_ready()
 
     def write(self, tree):
         """Writes the file that a reload will read."""
