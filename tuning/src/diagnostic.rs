@@ -38,11 +38,7 @@ pub struct Finding {
 
 impl Finding {
     /// An error at `place`.
-    pub(crate) fn error(
-        rule: &'static str,
-        place: Option<Range<usize>>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn error(rule: &'static str, place: Option<Range<usize>>, message: impl Into<String>) -> Self {
         Finding {
             severity: Severity::Error,
             rule,
@@ -55,15 +51,8 @@ impl Finding {
     }
 
     /// A warning at `place`.
-    pub(crate) fn warning(
-        rule: &'static str,
-        place: Option<Range<usize>>,
-        message: impl Into<String>,
-    ) -> Self {
-        Finding {
-            severity: Severity::Warning,
-            ..Finding::error(rule, place, message)
-        }
+    pub(crate) fn warning(rule: &'static str, place: Option<Range<usize>>, message: impl Into<String>) -> Self {
+        Finding { severity: Severity::Warning, ..Finding::error(rule, place, message) }
     }
 
     /// Says `label` beside the caret.
@@ -100,18 +89,9 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     pub(crate) fn new(file: &str, source: Arc<str>, mut findings: Vec<Finding>) -> Self {
-        findings.sort_by_key(|finding| {
-            finding
-                .place
-                .as_ref()
-                .map_or(usize::MAX, |place| place.start)
-        });
+        findings.sort_by_key(|finding| finding.place.as_ref().map_or(usize::MAX, |place| place.start));
         findings.dedup();
-        Diagnostics {
-            file: file.to_owned(),
-            source,
-            findings,
-        }
+        Diagnostics { file: file.to_owned(), source, findings }
     }
 
     /// Whether nothing was found.
@@ -121,10 +101,7 @@ impl Diagnostics {
 
     /// How many errors there are.
     pub fn errors(&self) -> usize {
-        self.findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error)
-            .count()
+        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
     }
 
     /// How many warnings there are.
@@ -135,11 +112,7 @@ impl Diagnostics {
     /// For people: each finding with its line and a caret, then a line that counts them.
     /// `colour` adds terminal escapes.
     pub fn render(&self, colour: bool) -> String {
-        let renderer = if colour {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
         for finding in &self.findings {
             text.push_str(&renderer.render(&[self.group(finding)]));
@@ -155,30 +128,19 @@ impl Diagnostics {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = level
-            .primary_title(finding.message.as_str())
-            .id(finding.rule);
-        let remedy =
-            (!finding.remedy.is_empty()).then(|| Level::HELP.message(finding.remedy.as_str()));
+        let title = level.primary_title(finding.message.as_str()).id(finding.rule);
+        let remedy = (!finding.remedy.is_empty()).then(|| Level::HELP.message(finding.remedy.as_str()));
         let Some(place) = &finding.place else {
             let origin = annotate_snippets::Origin::path(self.file.as_str());
             return title.element(origin).elements(remedy);
         };
         let primary = AnnotationKind::Primary.span(self.visible(place));
-        let primary = if finding.label.is_empty() {
-            primary
-        } else {
-            primary.label(finding.label.as_str())
-        };
-        let related = finding.related.iter().map(|(place, label)| {
-            AnnotationKind::Context
-                .span(self.visible(place))
-                .label(label.as_str())
-        });
-        let snippet = Snippet::source(&*self.source)
-            .path(self.file.as_str())
-            .annotation(primary)
-            .annotations(related);
+        let primary = if finding.label.is_empty() { primary } else { primary.label(finding.label.as_str()) };
+        let related = finding
+            .related
+            .iter()
+            .map(|(place, label)| AnnotationKind::Context.span(self.visible(place)).label(label.as_str()));
+        let snippet = Snippet::source(&*self.source).path(self.file.as_str()).annotation(primary).annotations(related);
         title.element(snippet).elements(remedy)
     }
 
@@ -201,22 +163,14 @@ impl Diagnostics {
             (0, 0) => format!("{file}: nothing found"),
             (0, warnings) => format!("{file}: {}", plural(warnings, "warning")),
             (errors, 0) => format!("{file}: {}", plural(errors, "error")),
-            (errors, warnings) => format!(
-                "{file}: {}, {}",
-                plural(errors, "error"),
-                plural(warnings, "warning")
-            ),
+            (errors, warnings) => format!("{file}: {}, {}", plural(errors, "error"), plural(warnings, "warning")),
         }
     }
 
     /// For programs: one object with `file`, `errors`, `warnings` and `findings`; lines and columns
     /// count from 1, columns in characters.
     pub fn to_json(&self) -> serde_json::Value {
-        let findings: Vec<_> = self
-            .findings
-            .iter()
-            .map(|finding| self.finding_json(finding))
-            .collect();
+        let findings: Vec<_> = self.findings.iter().map(|finding| self.finding_json(finding)).collect();
         serde_json::json!({
             "file": self.file,
             "errors": self.errors(),
@@ -226,10 +180,7 @@ impl Diagnostics {
     }
 
     fn finding_json(&self, finding: &Finding) -> serde_json::Value {
-        let position = finding
-            .place
-            .as_ref()
-            .map(|place| self.line_and_column(place.start));
+        let position = finding.place.as_ref().map(|place| self.line_and_column(place.start));
         let related: Vec<_> = finding
             .related
             .iter()
@@ -255,10 +206,7 @@ impl Diagnostics {
         let before = self.source.get(..offset).unwrap_or(&self.source);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
-        (
-            line,
-            before.get(line_start..).unwrap_or_default().chars().count() + 1,
-        )
+        (line, before.get(line_start..).unwrap_or_default().chars().count() + 1)
     }
 }
 

@@ -45,65 +45,38 @@ impl Environment {
         let status = read_to_string("/proc/self/status").unwrap_or_default();
         let resolver = read_to_string("/etc/resolv.conf").unwrap_or_default();
         Environment {
-            cores: field(&status, "Cpus_allowed_list:")
-                .and_then(CoreList::parse)
-                .map(|list| list.cores().to_vec()),
+            cores: field(&status, "Cpus_allowed_list:").and_then(CoreList::parse).map(|list| list.cores().to_vec()),
             memory_bytes: memory_bytes(),
             open_files: open_files(&read_to_string("/proc/self/limits").unwrap_or_default()),
             lowest_port: lowest_port(&status),
             addresses: addresses(),
-            name_servers: Some(
-                resolver
-                    .lines()
-                    .any(|line| line.trim_start().starts_with("nameserver")),
-            ),
-            runtime_dir: directory(
-                "RUNTIME_DIRECTORY",
-                "/run/tandem",
-                "XDG_RUNTIME_DIR",
-                ".cache",
-            ),
-            state_dir: directory(
-                "STATE_DIRECTORY",
-                "/var/lib/tandem",
-                "XDG_STATE_HOME",
-                ".local/state",
-            ),
+            name_servers: Some(resolver.lines().any(|line| line.trim_start().starts_with("nameserver"))),
+            runtime_dir: directory("RUNTIME_DIRECTORY", "/run/tandem", "XDG_RUNTIME_DIR", ".cache"),
+            state_dir: directory("STATE_DIRECTORY", "/var/lib/tandem", "XDG_STATE_HOME", ".local/state"),
         }
     }
 }
 
 /// The value of a line `name value` of a /proc file.
 fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name))
-        .map(str::trim)
+    text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 /// What is free on the host, or in the control group when that is less.
 fn memory_bytes() -> Option<u64> {
     let host = read_to_string("/proc/meminfo").ok();
-    let host = host
-        .as_deref()
-        .and_then(|text| field(text, "MemAvailable:"))
-        .and_then(kibibytes);
+    let host = host.as_deref().and_then(|text| field(text, "MemAvailable:")).and_then(kibibytes);
     host.into_iter().chain(control_group_bytes()).min()
 }
 
 fn kibibytes(text: &str) -> Option<u64> {
-    text.strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(1024)
+    text.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// What the tightest control group around this process leaves (cgroup v2).
 fn control_group_bytes() -> Option<u64> {
     let membership = read_to_string("/proc/self/cgroup").ok()?;
-    let own = membership
-        .lines()
-        .find_map(|line| line.strip_prefix("0::/"))?;
+    let own = membership.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let mount = Path::new("/sys/fs/cgroup");
     let number = |path: PathBuf| read_to_string(path).ok()?.trim().parse::<u64>().ok();
     Path::new(own)
@@ -119,11 +92,7 @@ fn control_group_bytes() -> Option<u64> {
 /// The hard limit: the process raises its soft one at start.
 fn open_files(limits: &str) -> Option<u64> {
     let hard = field(limits, "Max open files")?.split_whitespace().nth(1)?;
-    if hard == "unlimited" {
-        Some(u64::MAX)
-    } else {
-        hard.parse().ok()
-    }
+    if hard == "unlimited" { Some(u64::MAX) } else { hard.parse().ok() }
 }
 
 fn lowest_port(status: &str) -> Option<u16> {
@@ -131,11 +100,7 @@ fn lowest_port(status: &str) -> Option<u16> {
     if capabilities & (1 << CAP_NET_BIND_SERVICE) != 0 {
         return Some(0);
     }
-    read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").ok()?.trim().parse().ok()
 }
 
 fn addresses() -> Vec<IpAddr> {
@@ -154,8 +119,7 @@ fn addresses() -> Vec<IpAddr> {
 /// A directory of the service: systemd's, the system's for root, the user's else.
 fn directory(systemd: &str, for_root: &str, for_user: &str, below_home: &str) -> PathBuf {
     // WHY: systemd separates several directories by colons; the first is ours.
-    let first =
-        |value: std::ffi::OsString| value.to_string_lossy().split(':').next().map(PathBuf::from);
+    let first = |value: std::ffi::OsString| value.to_string_lossy().split(':').next().map(PathBuf::from);
     if let Some(directory) = std::env::var_os(systemd).and_then(first) {
         return directory;
     }
@@ -163,8 +127,7 @@ fn directory(systemd: &str, for_root: &str, for_user: &str, below_home: &str) ->
         return PathBuf::from(for_root);
     }
     let base = std::env::var_os(for_user).map(PathBuf::from);
-    let base =
-        base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(below_home)));
+    let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(below_home)));
     base.unwrap_or_else(std::env::temp_dir).join("tandem")
 }
 
@@ -174,24 +137,14 @@ mod tests {
 
     #[test]
     fn files_of_proc_are_understood() {
-        assert_eq!(
-            field(
-                "Name:\tx\nCpus_allowed_list:\t0-1,4\n",
-                "Cpus_allowed_list:"
-            ),
-            Some("0-1,4")
-        );
+        assert_eq!(field("Name:\tx\nCpus_allowed_list:\t0-1,4\n", "Cpus_allowed_list:"), Some("0-1,4"));
         assert_eq!(kibibytes("2048 kB"), Some(2 << 20));
         assert_eq!(
-            open_files(
-                "Max open files            1024                 524288               files\n"
-            ),
+            open_files("Max open files            1024                 524288               files\n"),
             Some(524_288)
         );
         assert_eq!(
-            open_files(
-                "Max open files            1024                 unlimited            files\n"
-            ),
+            open_files("Max open files            1024                 unlimited            files\n"),
             Some(u64::MAX)
         );
         assert_eq!(lowest_port("CapEff:\t0000000000000400\n"), Some(0));

@@ -30,8 +30,7 @@ pub use diagnostic::{Diagnostics, Finding, Severity};
 pub use environment::Environment;
 pub use load::{Loaded, load, parse};
 pub use read::{
-    GatewayUri, Host, HostPort, ListenerName, Network, OffOr, OneOrMany, SIP_PORT, SetName,
-    SourceName, StatusCodes,
+    GatewayUri, Host, HostPort, ListenerName, Network, OffOr, OneOrMany, SIP_PORT, SetName, SourceName, StatusCodes,
 };
 pub use reload::{Change, Refusal, Reload, guard, reload};
 pub use schema::{Effect, Fallback, Key, Kind, json_schema, reference};

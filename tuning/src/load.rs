@@ -48,22 +48,12 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 /// # Errors
 ///
 /// Everything that is wrong with it, at once.
-pub fn parse(
-    text: &str,
-    file_name: &str,
-    environment: &Environment,
-) -> Result<Loaded, Diagnostics> {
+pub fn parse(text: &str, file_name: &str, environment: &Environment) -> Result<Loaded, Diagnostics> {
     let source: Arc<str> = text.into();
     let fail = |findings| Err(Diagnostics::new(file_name, source.clone(), findings));
     if text.len() > FILE_BYTES_MAX {
-        let finding = Finding::error(
-            "file-too-large",
-            None,
-            format!("the file has {} bytes", text.len()),
-        );
-        return fail(vec![
-            finding.remedy(format!("keep it below {FILE_BYTES_MAX} bytes")),
-        ]);
+        let finding = Finding::error("file-too-large", None, format!("the file has {} bytes", text.len()));
+        return fail(vec![finding.remedy(format!("keep it below {FILE_BYTES_MAX} bytes"))]);
     }
     if is_blank(text) {
         let finding = Finding::error("empty-file", None, "the file says nothing");
@@ -72,17 +62,12 @@ pub fn parse(
     let (root, syntax) = DeTable::parse_recoverable(text);
     if !syntax.is_empty() {
         // WHY: what follows a syntax error is a guess; its findings would bury the one that matters.
-        return fail(syntax.iter().map(syntax_finding).collect());
+        return fail(syntax_findings(text, &syntax));
     }
     let mut reader = Reader::new(root.get_ref());
     let node = Spanned::new(0..0, DeValue::Table(root.get_ref().clone()));
     let config = Config::read_table(root.get_ref(), &node, &mut reader, None);
-    let Reader {
-        mut marks,
-        mut findings,
-        lost,
-        ..
-    } = reader;
+    let Reader { mut marks, mut findings, lost, .. } = reader;
     let Some(mut config) = config.filter(|_| !lost) else {
         return fail(findings);
     };
@@ -95,19 +80,11 @@ pub fn parse(
         findings.extend(sense);
     }
     findings.extend(unknown_names);
-    if findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error)
-    {
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return fail(findings);
     }
     let warnings = Diagnostics::new(file_name, source.clone(), findings);
-    Ok(Loaded {
-        config,
-        warnings,
-        source,
-        marks,
-    })
+    Ok(Loaded { config, warnings, source, marks })
 }
 
 impl Loaded {
@@ -122,23 +99,34 @@ impl Loaded {
 const EXAMPLE: &str = "start with:\n\n[listen]\nudp = [\"127.0.0.1:5060\"]\n\n[[set]]\nname = \"carriers\"\ngateways = [\"sip:127.0.0.1:5071\"]";
 
 fn is_blank(text: &str) -> bool {
-    text.lines()
-        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+    text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
 }
 
-fn syntax_finding(error: &toml::de::Error) -> Finding {
-    let remedy = match error.message() {
-        message if message.starts_with("duplicate key") => {
-            "keep one of the two, or write [[name]] for a list of tables"
-        }
-        message if message.contains("string values must be quoted") => {
-            "put the text into double quotes"
-        }
-        _ => {
-            "see https://toml.io/en/v1.0.0; strings stand in double quotes, lists in [ ], tables in [header] or { }"
-        }
+/// The first error of each line. When a bracket or quote is left open, all behind it is one mistake:
+/// only the first counts.
+fn syntax_findings(text: &str, errors: &[toml::de::Error]) -> Vec<Finding> {
+    let open = errors.iter().any(|error| error.message().starts_with("unclosed"));
+    let line = |error: &toml::de::Error| {
+        let start = error.span().map_or(0, |span| span.start);
+        text.get(..start).unwrap_or(text).bytes().filter(|byte| *byte == b'\n').count()
     };
-    Finding::error("syntax", error.span(), error.message()).remedy(remedy)
+    let mut sorted: Vec<_> = errors.iter().collect();
+    sorted.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+    sorted.dedup_by_key(|error| line(error));
+    sorted.truncate(if open { 1 } else { usize::MAX });
+    sorted.into_iter().map(|error| syntax_finding(error, open)).collect()
+}
+
+fn syntax_finding(error: &toml::de::Error, open: bool) -> Finding {
+    let message = error.message();
+    let remedy = match message {
+        _ if open => "close the bracket or the quotes that were opened before this",
+        _ if message.starts_with("duplicate key") => "keep one of the two, or write [[name]] for a list of tables",
+        _ if message.contains("string values must be quoted") => "put the text into double quotes",
+        _ => "strings stand in double quotes, lists in [ ], tables under a [header] or in { }; see https://toml.io",
+    };
+    let label = if open { "not expected here" } else { "" };
+    Finding::error("syntax", error.span(), message).label(label).remedy(remedy)
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> Diagnostics {
@@ -147,21 +135,13 @@ fn unreadable(name: &str, error: &std::io::Error) -> Diagnostics {
         std::io::ErrorKind::PermissionDenied => "let the user that runs Tandem read it",
         _ => "give the path of a readable TOML file",
     };
-    let finding = Finding::error(
-        "unreadable-file",
-        None,
-        format!("cannot read {name}: {error}"),
-    )
-    .remedy(remedy);
+    let finding = Finding::error("unreadable-file", None, format!("cannot read {name}: {error}")).remedy(remedy);
     Diagnostics::new(name, "".into(), vec![finding])
 }
 
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostics {
     let offset = error.utf8_error().valid_up_to();
-    let finding = Finding::error(
-        "not-utf8",
-        None,
-        format!("{name} is not UTF-8: byte {offset} is no part of a character"),
-    );
+    let finding =
+        Finding::error("not-utf8", None, format!("{name} is not UTF-8: byte {offset} is no part of a character"));
     Diagnostics::new(name, "".into(), vec![finding.remedy("save it as UTF-8")])
 }

@@ -11,7 +11,7 @@ use crate::load::Loaded;
 use crate::read::Marks;
 use crate::resolve::resolve;
 use crate::schema::{Effect, Key, Section, show};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// What a reload does.
@@ -63,9 +63,7 @@ pub fn reload(running: &Config, next: &Loaded, forced: bool) -> Result<Reload, R
     if findings.is_empty() {
         findings = check(&config, &marks, &Environment::unknown());
     }
-    let errors = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error);
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
     let errors: Vec<_> = errors.map(|finding| finding.message.as_str()).collect();
     if !errors.is_empty() {
         return Err(Refusal::NeedsRestart(errors.join("; ")));
@@ -77,16 +75,9 @@ pub fn reload(running: &Config, next: &Loaded, forced: bool) -> Result<Reload, R
 /// Why `next` is probably a mistake; `None`: it is not.
 pub fn guard(running: &Config, next: &Config) -> Option<String> {
     for set in &running.sets {
-        let emptied = next
-            .sets
-            .iter()
-            .any(|new| new.name == set.name && new.gateways.is_empty());
+        let emptied = next.sets.iter().any(|new| new.name == set.name && new.gateways.is_empty());
         if emptied && !set.gateways.is_empty() {
-            return Some(format!(
-                "it would take all {} gateways from the set `{}`",
-                set.gateways.len(),
-                set.name
-            ));
+            return Some(format!("it would take all {} gateways from the set `{}`", set.gateways.len(), set.name));
         }
     }
     let targets = |config: &Config| -> HashSet<String> {
@@ -102,13 +93,7 @@ impl Config {
     /// Everything that differs between two configurations.
     pub fn difference(old: &Config, new: &Config) -> Vec<Change> {
         let mut changes = Vec::new();
-        compare_tables(
-            &mut changes,
-            "",
-            &without_copies(old),
-            &without_copies(new),
-            &Config::keys(),
-        );
+        compare_tables(&mut changes, "", &without_copies(old), &without_copies(new), &Config::keys());
         changes
     }
 }
@@ -117,30 +102,18 @@ impl Config {
 fn without_copies(config: &Config) -> toml::Table {
     let mut config = config.clone();
     if !config.sources.is_empty() {
-        config
-            .source_groups
-            .retain(|group| group.name != SourceGroup::DEFAULT_NAME);
+        config.source_groups.retain(|group| group.name != SourceGroup::DEFAULT_NAME);
     }
     config.print_table()
 }
 
-fn compare_tables(
-    changes: &mut Vec<Change>,
-    subject: &str,
-    old: &toml::Table,
-    new: &toml::Table,
-    keys: &[Key],
-) {
+fn compare_tables(changes: &mut Vec<Change>, subject: &str, old: &toml::Table, new: &toml::Table, keys: &[Key]) {
     for key in keys {
         let (before, after) = (old.get(key.name), new.get(key.name));
         if before == after {
             continue;
         }
-        let subject = if subject.is_empty() {
-            key.name.to_owned()
-        } else {
-            format!("{subject}, {}", key.name)
-        };
+        let subject = if subject.is_empty() { key.name.to_owned() } else { format!("{subject}, {}", key.name) };
         match (before, after, key.kind.table_keys()) {
             (Some(toml::Value::Table(before)), Some(toml::Value::Table(after)), Some(keys)) => {
                 compare_tables(changes, &subject, before, after, &keys);
@@ -148,12 +121,7 @@ fn compare_tables(
             (Some(toml::Value::Array(before)), Some(toml::Value::Array(after)), Some(keys)) => {
                 compare_lists(changes, &subject, before, after, &keys, key.effect);
             }
-            _ => changes.push(Change {
-                subject,
-                old: before.map(show),
-                new: after.map(show),
-                effect: key.effect,
-            }),
+            _ => changes.push(Change { subject, old: before.map(show), new: after.map(show), effect: key.effect }),
         }
     }
 }
@@ -172,55 +140,31 @@ fn compare_lists(
         Some(name) if named => name.to_owned(),
         _ => show(entry),
     };
-    let find = |list: &[toml::Value], wanted: &str| {
-        list.iter().find(|entry| identity(entry) == wanted).cloned()
+    let subject_of = |id: &str| if named { format!("{subject} {id}") } else { subject.to_owned() };
+    let by_identity = |list: &[toml::Value]| -> HashMap<String, toml::Value> {
+        list.iter().map(|entry| (identity(entry), entry.clone())).collect()
     };
-    let subject_of = |id: &str| {
-        if named {
-            format!("{subject} {id}")
-        } else {
-            subject.to_owned()
-        }
-    };
+    let (in_old, in_new) = (by_identity(old), by_identity(new));
     let before_changes = changes.len();
     for entry in old {
         let id = identity(entry);
-        match find(new, &id) {
-            Some(toml::Value::Table(after)) if named => {
-                let Some(before) = entry.as_table() else {
-                    continue;
-                };
-                compare_tables(changes, &subject_of(&id), before, &after, keys);
+        match (in_new.get(&id), entry) {
+            (Some(toml::Value::Table(after)), toml::Value::Table(before)) if named => {
+                compare_tables(changes, &subject_of(&id), before, after, keys);
             }
-            Some(_) => {}
-            None => changes.push(Change {
-                subject: subject_of(&id),
-                old: Some(show(entry)),
-                new: None,
-                effect,
-            }),
+            (Some(_), _) => {}
+            (None, _) => changes.push(Change { subject: subject_of(&id), old: Some(show(entry)), new: None, effect }),
         }
     }
     for entry in new {
         let id = identity(entry);
-        if find(old, &id).is_none() {
-            changes.push(Change {
-                subject: subject_of(&id),
-                old: None,
-                new: Some(show(entry)),
-                effect,
-            });
+        if !in_old.contains_key(&id) {
+            changes.push(Change { subject: subject_of(&id), old: None, new: Some(show(entry)), effect });
         }
     }
     if changes.len() == before_changes {
-        let order =
-            |list: &[toml::Value]| Some(list.iter().map(&identity).collect::<Vec<_>>().join(", "));
-        changes.push(Change {
-            subject: format!("{subject}, order"),
-            old: order(old),
-            new: order(new),
-            effect,
-        });
+        let order = |list: &[toml::Value]| Some(list.iter().map(&identity).collect::<Vec<_>>().join(", "));
+        changes.push(Change { subject: format!("{subject}, order"), old: order(old), new: order(new), effect });
     }
 }
 

@@ -3,10 +3,11 @@
 //! Called once after reading, before [`crate::check`]; and again when a reload keeps parts of the
 //! old configuration, because indices move.
 
-use crate::config::{Config, Route, SourceGroup, Timers};
+use crate::config::{Config, Limits, Probe, Route, SourceGroup, Timers};
 use crate::diagnostic::Finding;
 use crate::environment::Environment;
 use crate::read::{Host, Marks, Network, OffOr, suggestion};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// Everything that does not need names: gateway names, timers that follow T1, paths, sources.
@@ -19,9 +20,7 @@ pub(crate) fn fill_in(config: &mut Config, marks: &mut Marks, environment: &Envi
     for gateway in config.sets.iter_mut().flat_map(|set| &mut set.gateways) {
         if gateway.name.is_empty() {
             let target = &gateway.uri.0;
-            gateway.name = target
-                .address()
-                .map_or_else(|| target.to_string(), |address| address.to_string());
+            gateway.name = target.address().map_or_else(|| target.to_string(), |address| address.to_string());
         }
     }
     default_sources(config, marks);
@@ -31,6 +30,7 @@ pub(crate) fn fill_in(config: &mut Config, marks: &mut Marks, environment: &Envi
         config.routes.push(Route::everything_to(&only.name));
     }
     derive_timers(&mut config.timers, marks);
+    derive_pools(&mut config.limits, marks);
     if config.control.socket.as_os_str().is_empty() {
         config.control.socket = environment.runtime_dir.join("control.sock");
     }
@@ -45,9 +45,7 @@ pub(crate) fn fill_in(config: &mut Config, marks: &mut Marks, environment: &Envi
 /// The top-level `sources` becomes a group like any other too, at the end of the list.
 fn default_sources(config: &mut Config, marks: &mut Marks) {
     let listeners = &config.listen.udp;
-    let loopback_only = listeners
-        .iter()
-        .all(|listener| listener.address.ip().is_loopback());
+    let loopback_only = listeners.iter().all(|listener| listener.address.ip().is_loopback());
     if loopback_only && !marks.given("sources") && config.source_groups.is_empty() {
         config.sources = loopback_networks();
     }
@@ -55,19 +53,14 @@ fn default_sources(config: &mut Config, marks: &mut Marks) {
         let group = format!("source[{}]", config.source_groups.len());
         marks.alias(&format!("{group}.prefixes"), "sources");
         marks.alias(&group, "sources");
-        config.source_groups.push(SourceGroup {
-            name: SourceGroup::DEFAULT_NAME.to_owned(),
-            prefixes: config.sources.clone(),
-        });
+        config
+            .source_groups
+            .push(SourceGroup { name: SourceGroup::DEFAULT_NAME.to_owned(), prefixes: config.sources.clone() });
     }
 }
 
 fn loopback_networks() -> Vec<Network> {
-    ["127.0.0.0/8", "::1/128"]
-        .iter()
-        .filter_map(|prefix| prefix.parse().ok())
-        .map(Network::Prefix)
-        .collect()
+    ["127.0.0.0/8", "::1/128"].iter().filter_map(|prefix| prefix.parse().ok()).map(Network::Prefix).collect()
 }
 
 fn derive_timers(timers: &mut Timers, marks: &Marks) {
@@ -78,11 +71,7 @@ fn derive_timers(timers: &mut Timers, marks: &Marks) {
         }
     };
     derive("timers.timer_b", &mut timers.timer_b, follows_t1);
-    derive(
-        "timers.timer_d",
-        &mut timers.timer_d,
-        follows_t1.max(Duration::from_secs(32)),
-    );
+    derive("timers.timer_d", &mut timers.timer_d, follows_t1.max(Duration::from_secs(32)));
     derive("timers.timer_f", &mut timers.timer_f, follows_t1);
     derive("timers.timer_h", &mut timers.timer_h, follows_t1);
     derive("timers.timer_j", &mut timers.timer_j, follows_t1);
@@ -90,169 +79,107 @@ fn derive_timers(timers: &mut Timers, marks: &Marks) {
     derive("timers.timer_m", &mut timers.timer_m, follows_t1);
 }
 
+fn derive_pools(limits: &mut Limits, marks: &Marks) {
+    let transactions = limits.transactions_per_shard;
+    let derive = |path: &str, pool: &mut u32, value: u32| {
+        if !marks.given(path) {
+            *pool = value;
+        }
+    };
+    derive("limits.open_requests_per_shard", &mut limits.open_requests_per_shard, (transactions / 4).max(64));
+    derive("limits.branches_per_shard", &mut limits.branches_per_shard, transactions);
+    derive("limits.timers_per_shard", &mut limits.timers_per_shard, transactions.saturating_mul(3));
+}
+
 /// Gives every reference its index; each name that nothing has becomes a finding.
 pub(crate) fn resolve(config: &mut Config, marks: &Marks) -> Vec<Finding> {
-    let sets: Vec<String> = config.sets.iter().map(|set| set.name.clone()).collect();
-    let sources: Vec<String> = config
-        .source_groups
-        .iter()
-        .map(|group| group.name.clone())
-        .collect();
-    let listeners: Vec<Vec<String>> = config
-        .listen
-        .udp
-        .iter()
-        .map(|listener| vec![listener.name.clone(), listener.address.to_string()])
-        .collect();
-    let single = |names: &[String]| {
-        names
-            .iter()
-            .map(|name| vec![name.clone()])
-            .collect::<Vec<_>>()
-    };
-    let (sets, sources) = (single(&sets), single(&sources));
-    let mut names = Names {
-        marks,
-        findings: Vec::new(),
-    };
+    let listeners = config.listen.udp.iter().enumerate();
+    let by_name = listeners.clone().map(|(index, listener)| (listener.name.clone(), index));
+    let by_address = listeners.map(|(index, listener)| (listener.address.to_string(), index));
+    let listeners = Names::new("listener", by_address.chain(by_name));
+    let sets = config.sets.iter().enumerate().rev();
+    let sets = Names::new("set", sets.map(|(index, set)| (set.name.clone(), index)));
+    let groups = config.source_groups.iter().enumerate().rev();
+    let sources = Names::new("source group", groups.map(|(index, group)| (group.name.clone(), index)));
+    let mut findings = Vec::new();
+    let mut note = |finding: Option<Finding>| findings.extend(finding);
 
     for (index, set) in config.sets.iter_mut().enumerate() {
         let path = format!("set[{index}]");
         if let Some(overflow) = &mut set.overflow {
-            names.resolve(
-                &sets,
-                "set",
-                &format!("{path}.overflow"),
-                &overflow.name,
-                &mut overflow.index,
-            );
+            note(sets.find(marks, &format!("{path}.overflow"), &overflow.name, &mut overflow.index));
         }
         if let Some(listener) = &mut set.listener {
-            names.resolve(
-                &listeners,
-                "listener",
-                &format!("{path}.listener"),
-                &listener.name,
-                &mut listener.index,
-            );
+            note(listeners.find(marks, &format!("{path}.listener"), &listener.name, &mut listener.index));
         }
-        names.probe(&listeners, &format!("{path}.probe"), &mut set.probe);
+        if let OffOr::On(Probe { listener: Some(listener), .. }) = &mut set.probe {
+            // WHY: what a set inherits from the top level is reported there, once.
+            let own = format!("{path}.probe.listener");
+            let at = if marks.given(&own) { own.as_str() } else { "probe.listener" };
+            note(listeners.find(marks, at, &listener.name, &mut listener.index));
+        }
+    }
+    if let OffOr::On(Probe { listener: Some(listener), .. }) = &mut config.probe {
+        note(listeners.find(marks, "probe.listener", &listener.name, &mut listener.index));
     }
     for (index, route) in config.routes.iter_mut().enumerate() {
         let path = format!("route[{index}]");
-        names.resolve(
-            &sets,
-            "set",
-            &format!("{path}.set"),
-            &route.set.name,
-            &mut route.set.index,
-        );
+        note(sets.find(marks, &format!("{path}.set"), &route.set.name, &mut route.set.index));
         for (nth, source) in route.source.iter_mut().enumerate() {
-            names.resolve(
-                &sources,
-                "source group",
-                &format!("{path}.source[{nth}]"),
-                &source.name,
-                &mut source.index,
-            );
+            let at = one_of(marks, format!("{path}.source"), nth);
+            note(sources.find(marks, &at, &source.name, &mut source.index));
         }
         for (nth, listener) in route.listener.iter_mut().enumerate() {
-            names.resolve(
-                &listeners,
-                "listener",
-                &format!("{path}.listener[{nth}]"),
-                &listener.name,
-                &mut listener.index,
-            );
+            let at = one_of(marks, format!("{path}.listener"), nth);
+            note(listeners.find(marks, &at, &listener.name, &mut listener.index));
         }
     }
-    names.probe(&listeners, "probe", &mut config.probe);
-    names.findings
+    findings
 }
 
-struct Names<'m> {
-    marks: &'m Marks,
-    findings: Vec<Finding>,
+/// The path of the nth value of a key that takes one or many.
+fn one_of(marks: &Marks, path: String, nth: usize) -> String {
+    let entry = format!("{path}[{nth}]");
+    if marks.given(&entry) { entry } else { path }
 }
 
-impl Names<'_> {
-    /// `known`: for each index the names that it goes by.
-    fn resolve(
-        &mut self,
-        known: &[Vec<String>],
-        what: &str,
-        path: &str,
-        name: &str,
-        index: &mut usize,
-    ) {
-        if let Some(found) = known
-            .iter()
-            .position(|names| names.iter().any(|known| known == name))
-        {
-            *index = found;
-            return;
-        }
-        let first_names: Vec<&str> = known
-            .iter()
-            .filter_map(|names| names.first())
-            .map(String::as_str)
-            .collect();
-        let finding = Finding::error(
-            "unknown-name",
-            self.marks.value(path),
-            format!("there is no {what} `{name}`"),
-        );
-        let listed: Vec<_> = first_names.iter().map(|name| format!("{name:?}")).collect();
-        let finding = match suggestion(name, first_names.iter().copied()) {
-            Some(likely) => finding
-                .label(format!("did you mean {likely:?}?"))
-                .remedy(format!("write {likely:?}")),
-            None if listed.is_empty() => finding
-                .label("not declared")
-                .remedy(format!("declare the {what} `{name}`")),
-            None => finding.label("not declared").remedy(format!(
-                "write one of {}, or declare the {what} `{name}`",
-                listed.join(", ")
-            )),
-        };
-        self.findings.push(finding);
+/// Everything of one kind that can be named.
+struct Names {
+    what: &'static str,
+    index: HashMap<String, usize>,
+}
+
+impl Names {
+    /// Of entries with the same name the last counts.
+    fn new(what: &'static str, names: impl Iterator<Item = (String, usize)>) -> Self {
+        Names { what, index: names.collect() }
     }
 
-    fn probe(
-        &mut self,
-        listeners: &[Vec<String>],
-        path: &str,
-        probe: &mut OffOr<crate::config::Probe>,
-    ) {
-        // WHY: what a set inherits from the top level is reported there, once.
-        let path = if self.marks.given(&format!("{path}.listener")) {
-            path
-        } else {
-            "probe"
-        };
-        if let OffOr::On(probe) = probe
-            && let Some(listener) = &mut probe.listener
-        {
-            self.resolve(
-                listeners,
-                "listener",
-                &format!("{path}.listener"),
-                &listener.name,
-                &mut listener.index,
-            );
+    fn find(&self, marks: &Marks, path: &str, name: &str, index: &mut usize) -> Option<Finding> {
+        if let Some(found) = self.index.get(name) {
+            *index = *found;
+            return None;
         }
+        let what = self.what;
+        let mut known: Vec<&str> = self.index.keys().map(String::as_str).collect();
+        known.sort_unstable();
+        let finding = Finding::error("unknown-name", marks.value(path), format!("there is no {what} `{name}`"));
+        if let Some(likely) = suggestion(name, known.iter().copied()) {
+            return Some(finding.label(format!("did you mean {likely:?}?")).remedy(format!("write {likely:?}")));
+        }
+        let shown: Vec<_> = known.iter().take(NAMES_SHOWN_MAX).map(|name| format!("{name:?}")).collect();
+        let declare = format!("declare the {what} `{name}`");
+        let remedy =
+            if shown.is_empty() { declare } else { format!("write one of {}, or {declare}", shown.join(", ")) };
+        Some(finding.label("not declared").remedy(remedy))
     }
 }
+
+/// Most names that a message lists.
+const NAMES_SHOWN_MAX: usize = 8;
 
 /// Whether `host` is one of the names that mean this proxy.
 pub(crate) fn names_us(config: &Config, host: &Host) -> bool {
-    let advertised = config
-        .listen
-        .udp
-        .iter()
-        .filter_map(|listener| listener.advertise.as_ref());
-    config.host_names.contains(host)
-        || advertised
-            .into_iter()
-            .any(|advertised| advertised.host == *host)
+    let advertised = config.listen.udp.iter().filter_map(|listener| listener.advertise.as_ref());
+    config.host_names.contains(host) || advertised.into_iter().any(|advertised| advertised.host == *host)
 }

@@ -28,19 +28,9 @@ fn everything_else_has_a_default() {
     assert_eq!((set.gateways[0].weight, set.gateways[1].weight), (70, 30));
     assert_eq!(set.gateways[1].uri.0.address().unwrap().port(), 5072);
     assert!(set.failover_codes.contains(503) && !set.failover_codes.contains(486));
-    let OffOr::On(probe) = &set.probe else {
-        panic!("probing is on by default")
-    };
-    assert_eq!(
-        (probe.interval.as_secs(), probe.down_after, probe.up_after),
-        (10, 3, 2)
-    );
-    assert!(
-        config.source_groups[0]
-            .prefixes
-            .iter()
-            .any(|network| network.contains("127.0.0.1".parse().unwrap()))
-    );
+    let OffOr::On(probe) = &set.probe else { panic!("probing is on by default") };
+    assert_eq!((probe.interval.as_secs(), probe.down_after, probe.up_after), (10, 3, 2));
+    assert!(config.source_groups[0].prefixes.iter().any(|network| network.contains("127.0.0.1".parse().unwrap())));
     assert_eq!(config.timers.timer_b.as_secs(), 32);
 }
 

@@ -12,17 +12,9 @@ pub(super) fn ourselves(checker: &mut Checker<'_>) {
         let Some(listener) = listener_hit(checker, &gateway.uri.0) else {
             continue;
         };
-        let place = checker
-            .config
-            .listen
-            .udp
-            .iter()
-            .position(|other| other.address == listener.address);
+        let place = checker.config.listen.udp.iter().position(|other| other.address == listener.address);
         let place = place.and_then(|index| checker.marks.value(&format!("listen.udp[{index}]")));
-        let message = format!(
-            "the gateway `{}` is this proxy itself: calls would go in a circle",
-            gateway.name
-        );
+        let message = format!("the gateway `{}` is this proxy itself: calls would go in a circle", gateway.name);
         let finding = checker
             .error("gateway-is-us", &format!("{path}.uri"), message)
             .label("ourselves")
@@ -49,8 +41,7 @@ fn listener_hit<'c>(checker: &Checker<'c>, target: &HostPort) -> Option<&'c List
             own.port() == port && (own.ip() == address || wildcard)
         });
         let advertised = listener.sent_by();
-        let by_name =
-            names_us(config, &target.host) && (own.port() == port || advertised.port == Some(port));
+        let by_name = names_us(config, &target.host) && (own.port() == port || advertised.port == Some(port));
         by_address || by_name
     })
 }
@@ -73,39 +64,23 @@ pub(super) fn no_destination(checker: &mut Checker<'_>) {
                 &format!("{path}.uri"),
                 format!("{address} is not the address of a host"),
             );
-            checker.note(
-                finding
-                    .label("not one host")
-                    .remedy("write the gateway's own address"),
-            );
+            checker.note(finding.label("not one host").remedy("write the gateway's own address"));
         }
     }
 }
 
 pub(super) fn duplicate_gateways(checker: &mut Checker<'_>) {
     for (index, set) in checker.config.sets.iter().enumerate() {
-        let targets = set
-            .gateways
-            .iter()
-            .map(|gateway| (&gateway.uri.0.host, gateway.uri.0.port.unwrap_or(SIP_PORT)));
+        let targets = set.gateways.iter().map(|gateway| (&gateway.uri.0.host, gateway.uri.0.port.unwrap_or(SIP_PORT)));
         for (earlier, again) in repeated(targets) {
             let Some(gateway) = set.gateways.get(again) else {
                 continue;
             };
             let message = format!("{} is twice in the set `{}`", gateway.uri, set.name);
             let finding = checker
-                .error(
-                    "duplicate-gateway",
-                    &format!("set[{index}].gateways[{again}].uri"),
-                    message,
-                )
+                .error("duplicate-gateway", &format!("set[{index}].gateways[{again}].uri"), message)
                 .label("again")
-                .related(
-                    checker
-                        .marks
-                        .value(&format!("set[{index}].gateways[{earlier}].uri")),
-                    "first here",
-                )
+                .related(checker.marks.value(&format!("set[{index}].gateways[{earlier}].uri")), "first here")
                 .remedy("remove one of the two; for a larger share write a higher `weight`");
             checker.note(finding);
         }
@@ -116,8 +91,7 @@ pub(super) fn duplicate_gateways(checker: &mut Checker<'_>) {
 pub(super) fn duplicate_names(checker: &mut Checker<'_>) {
     let all: Vec<_> = gateways(checker).collect();
     for (earlier, again) in repeated(all.iter().map(|(_, gateway)| gateway.name.as_str())) {
-        let (Some((first_path, first)), Some((path, gateway))) = (all.get(earlier), all.get(again))
-        else {
+        let (Some((first_path, first)), Some((path, gateway))) = (all.get(earlier), all.get(again)) else {
             continue;
         };
         let same_set = first_path.split('.').next() == path.split('.').next();
@@ -131,22 +105,12 @@ pub(super) fn duplicate_names(checker: &mut Checker<'_>) {
                 &format!("{path}.{}", if named { "name" } else { "uri" }),
                 format!("two gateways are named `{}`", gateway.name),
             )
-            .label(if named {
-                "again"
-            } else {
-                "named after its host and port"
-            })
+            .label(if named { "again" } else { "named after its host and port" })
             .related(
-                checker
-                    .marks
-                    .value(&format!("{first_path}.name"))
-                    .or(checker.marks.value(first_path)),
+                checker.marks.value(&format!("{first_path}.name")).or(checker.marks.value(first_path)),
                 "first here",
             )
-            .remedy(format!(
-                "give this one a name of its own: name = \"{}-2\"",
-                gateway.name
-            ));
+            .remedy(format!("give this one a name of its own: {{ uri = \"{}\", name = \"...\" }}", gateway.uri));
         checker.note(finding);
     }
 }
@@ -160,34 +124,18 @@ pub(super) fn reachable_families(checker: &mut Checker<'_>) {
         let family = if target.is_ipv4() { "IPv4" } else { "IPv6" };
         let sender = listener_of_set(checker, &path);
         let (found, whose) = match sender {
-            Some(listener) => (
-                listener.address.is_ipv4() == target.is_ipv4(),
-                "the listener of its set is not",
-            ),
+            Some(listener) => (listener.address.is_ipv4() == target.is_ipv4(), "the listener of its set is not"),
             None => {
                 let listeners = &checker.config.listen.udp;
-                let found = listeners
-                    .iter()
-                    .any(|listener| listener.address.is_ipv4() == target.is_ipv4());
+                let found = listeners.iter().any(|listener| listener.address.is_ipv4() == target.is_ipv4());
                 (found || listeners.is_empty(), "no listener is")
             }
         };
         if !found {
-            let message = format!(
-                "the gateway `{}` cannot be reached: it is {family}, {whose}",
-                gateway.name
-            );
-            let usual = if target.is_ipv4() {
-                "0.0.0.0:5060"
-            } else {
-                "[::]:5060"
-            };
+            let message = format!("the gateway `{}` cannot be reached: it is {family}, {whose}", gateway.name);
+            let usual = if target.is_ipv4() { "0.0.0.0:5060" } else { "[::]:5060" };
             let finding = checker.error("no-listener-for-gateway", &format!("{path}.uri"), message);
-            checker.note(
-                finding
-                    .label(family)
-                    .remedy(format!("add an {family} listener such as \"{usual}\"")),
-            );
+            checker.note(finding.label(family).remedy(format!("add an {family} listener such as \"{usual}\"")));
         }
     }
 }
@@ -195,29 +143,16 @@ pub(super) fn reachable_families(checker: &mut Checker<'_>) {
 /// The kernel refuses to send from a loopback address to another host.
 pub(super) fn loopback_senders(checker: &mut Checker<'_>) {
     for (path, gateway) in gateways(checker) {
-        let Some(target) = gateway
-            .uri
-            .0
-            .address()
-            .filter(|target| !target.ip().is_loopback())
-        else {
+        let Some(target) = gateway.uri.0.address().filter(|target| !target.ip().is_loopback()) else {
             continue;
         };
         let of_family = |listener: &&Listener| listener.address.is_ipv4() == target.is_ipv4();
-        let sender = listener_of_set(checker, &path)
-            .or_else(|| checker.config.listen.udp.iter().find(of_family));
-        let Some(sender) =
-            sender.filter(|sender| sender.address.ip().is_loopback() && of_family(sender))
-        else {
+        let sender = listener_of_set(checker, &path).or_else(|| checker.config.listen.udp.iter().find(of_family));
+        let Some(sender) = sender.filter(|sender| sender.address.ip().is_loopback() && of_family(sender)) else {
             continue;
         };
-        let index = checker
-            .config
-            .listen
-            .udp
-            .iter()
-            .position(|listener| listener.address == sender.address)
-            .unwrap_or(0);
+        let index =
+            checker.config.listen.udp.iter().position(|listener| listener.address == sender.address).unwrap_or(0);
         let message = format!(
             "the gateway `{}` cannot be reached from {}: loopback does not leave the host",
             gateway.name, sender.address
@@ -238,16 +173,9 @@ pub(super) fn name_servers(checker: &mut Checker<'_>) {
     }
     let named = gateways(checker).find(|(_, gateway)| matches!(gateway.uri.0.host, Host::Name(_)));
     if let Some((path, gateway)) = named {
-        let message = format!(
-            "`{}` has to be looked up, and this host knows no name server",
-            gateway.uri
-        );
+        let message = format!("`{}` has to be looked up, and this host knows no name server", gateway.uri);
         let finding = checker.error("no-name-server", &format!("{path}.uri"), message);
-        checker.note(
-            finding
-                .label("a name")
-                .remedy("add [dns] servers = [\"192.0.2.53\"], or write the address"),
-        );
+        checker.note(finding.label("a name").remedy("add [dns] servers = [\"192.0.2.53\"], or write the address"));
     }
 }
 
@@ -257,8 +185,7 @@ pub(super) fn probe_conflicts(checker: &mut Checker<'_>) {
     let all: Vec<_> = gateways(checker).collect();
     let set_of = |path: &str| set_index(path).and_then(|index| sets.get(index));
     for (earlier, again) in repeated(all.iter().map(|(_, gateway)| &gateway.uri)) {
-        let (Some((first_path, _)), Some((path, gateway))) = (all.get(earlier), all.get(again))
-        else {
+        let (Some((first_path, _)), Some((path, gateway))) = (all.get(earlier), all.get(again)) else {
             continue;
         };
         let (Some(first), Some(second)) = (set_of(first_path), set_of(path)) else {
@@ -267,16 +194,10 @@ pub(super) fn probe_conflicts(checker: &mut Checker<'_>) {
         if first.name == second.name || first.probe == second.probe || second.probe == OffOr::Off {
             continue;
         }
-        let message = format!(
-            "{} is probed as `{}` says; what `{}` says is not used",
-            gateway.uri, first.name, second.name
-        );
+        let message =
+            format!("{} is probed as `{}` says; what `{}` says is not used", gateway.uri, first.name, second.name);
         let finding = checker
-            .warning(
-                "probe-conflict",
-                &format!("{}.probe", path.split('.').next().unwrap_or(path)),
-                message,
-            )
+            .warning("probe-conflict", &format!("{}.probe", path.split('.').next().unwrap_or(path)), message)
             .label("not used for this gateway")
             .remedy("write the same probe settings in both sets");
         checker.note(finding);
@@ -294,11 +215,7 @@ fn gateways<'c>(checker: &Checker<'c>) -> impl Iterator<Item = (String, &'c Gate
 
 fn listener_of_set<'c>(checker: &Checker<'c>, path: &str) -> Option<&'c Listener> {
     let set = checker.config.sets.get(set_index(path)?)?;
-    checker
-        .config
-        .listen
-        .udp
-        .get(set.listener.as_ref()?.index())
+    checker.config.listen.udp.get(set.listener.as_ref()?.index())
 }
 
 /// 3 for `set[3].gateways[1]`.

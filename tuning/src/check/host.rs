@@ -21,37 +21,20 @@ pub(super) fn cores(checker: &mut Checker<'_>) {
     };
     let count = wanted.cores().len();
     if count > limits::SHARDS_MAX {
-        let finding = checker.error(
-            "too-many-shards",
-            "shards.cores",
-            format!("there would be {count} shards"),
-        );
-        checker.note(
-            finding
-                .label("one for each core")
-                .remedy(format!("name at most {} cores", limits::SHARDS_MAX)),
-        );
+        let finding = checker.error("too-many-shards", "shards.cores", format!("there would be {count} shards"));
+        checker.note(finding.label("one for each core").remedy(format!("name at most {} cores", limits::SHARDS_MAX)));
         return;
     }
     let Some(there) = &checker.environment.cores else {
         return;
     };
-    let missing: Vec<u32> = wanted
-        .cores()
-        .iter()
-        .copied()
-        .filter(|core| !there.contains(core))
-        .collect();
+    let missing: Vec<u32> = wanted.cores().iter().copied().filter(|core| !there.contains(core)).collect();
     let Some(missing) = CoreList::of(missing) else {
         return;
     };
     let there = CoreList::of(there.clone()).map_or("none".to_owned(), |there| there.to_string());
     let finding = checker
-        .error(
-            "no-such-core",
-            "shards.cores",
-            format!("this process cannot run on core {missing}"),
-        )
+        .error("no-such-core", "shards.cores", format!("this process cannot run on core {missing}"))
         .label(format!("it may run on {there}"))
         .remedy(format!("write cores = \"{there}\", or leave the key out"));
     checker.note(finding);
@@ -70,7 +53,7 @@ pub(super) fn shard_count(checker: &mut Checker<'_>) {
                 format!("{given} shards do not fit the list of cores: each has one"),
             )
             .label("not the number of `cores`")
-            .related(checker.marks.value("shards.cores"), "the cores")
+            .related(checker.given_place("shards.cores"), "the cores")
             .remedy("remove `count`");
         checker.note(finding);
     } else if let Some(available) = available
@@ -78,14 +61,9 @@ pub(super) fn shard_count(checker: &mut Checker<'_>) {
         && shards.pin
         && given as usize > available
     {
-        let message =
-            format!("{given} shards need {given} cores; this process may use {available}");
-        let finding = checker
-            .error("no-such-core", "shards.count", message)
-            .label("more than there are");
-        checker.note(finding.remedy(format!(
-            "write count = {available}, or pin = false for a test"
-        )));
+        let message = format!("{given} shards need {given} cores; this process may use {available}");
+        let finding = checker.error("no-such-core", "shards.count", message).label("more than there are");
+        checker.note(finding.remedy(format!("write count = {available}, or pin = false for a test")));
     }
 }
 
@@ -104,14 +82,8 @@ pub(super) fn memory(checker: &mut Checker<'_>) {
     }
     let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
     let pools = checker.config.limits.pools();
-    let largest = pools
-        .iter()
-        .max_by_key(|(_, bytes)| *bytes)
-        .map_or("store_mebibytes_per_shard", |(key, _)| key);
-    let given = pools
-        .iter()
-        .filter(|(key, _)| checker.given(&format!("limits.{key}")))
-        .max_by_key(|(_, bytes)| *bytes);
+    let largest = pools.iter().max_by_key(|(_, bytes)| *bytes).map_or("store_mebibytes_per_shard", |(key, _)| key);
+    let given = pools.iter().filter(|(key, _)| checker.given(&format!("limits.{key}"))).max_by_key(|(_, bytes)| *bytes);
     let at = given.map_or("shards".to_owned(), |(key, _)| format!("limits.{key}"));
     let message = format!(
         "the pools need {} MiB ({shards} shards of {} MiB), and {} MiB are free",
@@ -122,9 +94,7 @@ pub(super) fn memory(checker: &mut Checker<'_>) {
     let finding = checker
         .error("not-enough-memory", &at, message)
         .label(format!("the largest is `{largest}`"))
-        .remedy(format!(
-            "write smaller [limits], beginning with `{largest}`, or use fewer cores"
-        ));
+        .remedy(format!("write smaller [limits], beginning with `{largest}`, or use fewer cores"));
     checker.note(finding);
 }
 
@@ -136,13 +106,13 @@ pub(super) fn open_files(checker: &mut Checker<'_>) {
     let needed = shards.saturating_mul(listeners + FILES_PER_SHARD) + FILES_OF_PROCESS;
     if needed > most {
         let message = format!("{needed} open files are needed, and this process may have {most}");
-        let finding = checker
-            .error("not-enough-files", "listen.udp", message)
-            .label("each shard opens each listener");
-        checker.note(finding.remedy(format!(
-            "run `ulimit -n {0}` first, or LimitNOFILE={0} in the unit",
-            needed.next_power_of_two()
-        )));
+        let finding = checker.error("not-enough-files", "listen.udp", message).label("each shard opens each listener");
+        checker.note(
+            finding.remedy(format!(
+                "run `ulimit -n {0}` first, or LimitNOFILE={0} in the unit",
+                needed.next_power_of_two()
+            )),
+        );
     }
 }
 
@@ -156,35 +126,19 @@ pub(super) fn pool_order(checker: &mut Checker<'_>) {
             "transactions_per_shard",
             limits.transactions_per_shard,
         ),
-        (
-            "open_requests_per_shard",
-            limits.open_requests_per_shard,
-            "branches_per_shard",
-            limits.branches_per_shard,
-        ),
-        (
-            "transactions_per_shard",
-            limits.transactions_per_shard,
-            "timers_per_shard",
-            limits.timers_per_shard,
-        ),
+        ("open_requests_per_shard", limits.open_requests_per_shard, "branches_per_shard", limits.branches_per_shard),
+        ("transactions_per_shard", limits.transactions_per_shard, "timers_per_shard", limits.timers_per_shard),
     ];
     for (small, least, large, most) in orders {
         if least <= most {
             continue;
         }
-        let at = if checker.given(&format!("limits.{large}")) {
-            large
-        } else {
-            small
-        };
+        let at = if checker.given(&format!("limits.{large}")) { large } else { small };
         let finding = checker
             .error(
                 "pool-order",
                 &format!("limits.{at}"),
-                format!(
-                    "`{small}` ({least}) can never be used: each needs one of `{large}` ({most})"
-                ),
+                format!("`{small}` ({least}) can never be used: each needs one of `{large}` ({most})"),
             )
             .label("out of proportion")
             .remedy(format!("write {large} = {least} or more"));
@@ -195,11 +149,7 @@ pub(super) fn pool_order(checker: &mut Checker<'_>) {
 impl Checker<'_> {
     /// How many shards there will be; `None` when that is in doubt.
     fn shards(&self) -> Option<u64> {
-        if self
-            .findings
-            .iter()
-            .any(|finding| SHARDS_UNCLEAR.contains(&finding.rule))
-        {
+        if self.findings.iter().any(|finding| SHARDS_UNCLEAR.contains(&finding.rule)) {
             return None;
         }
         let available = self.environment.cores.clone().unwrap_or_default();
@@ -208,8 +158,7 @@ impl Checker<'_> {
 
     fn bytes_per_shard(&self) -> u64 {
         let driver = &self.config.driver;
-        let slots =
-            u64::from(driver.receive_slots_per_shard) + u64::from(driver.send_slots_per_shard);
+        let slots = u64::from(driver.receive_slots_per_shard) + u64::from(driver.send_slots_per_shard);
         self.config.limits.bytes_per_shard() + slots * limits::SEND_SLOT_BYTES as u64
     }
 }

@@ -6,21 +6,12 @@ pub(super) fn some_listener(checker: &mut Checker<'_>) {
     let count = checker.config.listen.udp.len();
     if count == 0 {
         let finding = checker.error("no-listener", "listen.udp", "nothing is listened on");
-        checker.note(
-            finding
-                .label("empty")
-                .remedy("write udp = [\"127.0.0.1:5060\"]"),
-        );
+        checker.note(finding.label("empty").remedy("write udp = [\"127.0.0.1:5060\"]"));
     } else if count > limits::LISTENERS_MAX {
-        let finding = checker.error(
-            "too-many-listeners",
-            "listen.udp",
-            format!("there are {count} listeners"),
+        let finding = checker.error("too-many-listeners", "listen.udp", format!("there are {count} listeners"));
+        checker.note(
+            finding.remedy(format!("keep at most {}; a wildcard address serves all of a host", limits::LISTENERS_MAX)),
         );
-        checker.note(finding.remedy(format!(
-            "keep at most {}; a wildcard address serves all of a host",
-            limits::LISTENERS_MAX
-        )));
     }
 }
 
@@ -32,18 +23,9 @@ pub(super) fn duplicate_listeners(checker: &mut Checker<'_>) {
         };
         let message = format!("{} is listened on twice", listener.address);
         let finding = checker
-            .error(
-                "duplicate-listener",
-                &format!("listen.udp[{index}].address"),
-                message,
-            )
+            .error("duplicate-listener", &format!("listen.udp[{index}].address"), message)
             .label("again")
-            .related(
-                checker
-                    .marks
-                    .value(&format!("listen.udp[{earlier}].address")),
-                "first here",
-            )
+            .related(checker.marks.value(&format!("listen.udp[{earlier}].address")), "first here")
             .remedy("remove one of the two");
         checker.note(finding);
     }
@@ -61,10 +43,7 @@ pub(super) fn duplicate_listeners(checker: &mut Checker<'_>) {
                 format!("two listeners are named `{}`", listener.name),
             )
             .label("again")
-            .related(
-                checker.marks.value(&format!("listen.udp[{earlier}].name")),
-                "first here",
-            )
+            .related(checker.marks.value(&format!("listen.udp[{earlier}].name")), "first here")
             .remedy("give each listener a name of its own");
         checker.note(finding);
     }
@@ -74,37 +53,18 @@ pub(super) fn duplicate_listeners(checker: &mut Checker<'_>) {
 pub(super) fn bindable_ports(checker: &mut Checker<'_>) {
     let config = checker.config;
     let listeners = config.listen.udp.iter().enumerate();
-    let sip = listeners.map(|(index, listener)| {
-        (
-            format!("listen.udp[{index}].address"),
-            listener.address,
-            5060,
-        )
-    });
-    let metrics = config
-        .metrics
-        .listen
-        .map(|address| ("metrics.listen".to_owned(), address, 9_464));
+    let sip = listeners.map(|(index, listener)| (format!("listen.udp[{index}].address"), listener.address, 5060));
+    let metrics = config.metrics.listen.map(|address| ("metrics.listen".to_owned(), address, 9_464));
     for (path, mut address, usual) in sip.chain(metrics) {
         let port = address.port();
         address.set_port(usual);
         if port == 0 {
             let finding = checker.error("port-zero", &path, "port 0 is not a port");
-            checker.note(
-                finding
-                    .label("nobody could send here")
-                    .remedy(format!("write \"{address}\"")),
-            );
-        } else if checker
-            .environment
-            .lowest_port
-            .is_some_and(|lowest| port < lowest)
-        {
+            checker.note(finding.label("nobody could send here").remedy(format!("write \"{address}\"")));
+        } else if checker.environment.lowest_port.is_some_and(|lowest| port < lowest) {
             let message = format!("port {port} needs a privilege that this process does not have");
             let finding = checker.warning("privileged-port", &path, message);
-            checker.note(finding.remedy(format!(
-                "write \"{address}\", or run with CAP_NET_BIND_SERVICE"
-            )));
+            checker.note(finding.remedy(format!("write \"{address}\", or run with CAP_NET_BIND_SERVICE")));
         }
     }
 }

@@ -39,6 +39,7 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     sets::ignored_priorities,
     sets::bounded_without_hash,
     sets::parallel_branches,
+    sets::counts,
     sets::overflow_cycles,
     sets::probing_off,
     stateless::stateless_sets,
@@ -72,12 +73,7 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
 
 /// Every finding about a configuration that could be read.
 pub(crate) fn check(config: &Config, marks: &Marks, environment: &Environment) -> Vec<Finding> {
-    let mut checker = Checker {
-        config,
-        marks,
-        environment,
-        findings: Vec::new(),
-    };
+    let mut checker = Checker { config, marks, environment, findings: Vec::new() };
     for rule in RULES {
         rule(&mut checker);
     }
@@ -101,6 +97,11 @@ impl Checker<'_> {
     /// A warning at the value of `path`; not yet noted.
     fn warning(&self, rule: &'static str, path: &str, message: impl Into<String>) -> Finding {
         Finding::warning(rule, self.marks.value(path), message)
+    }
+
+    /// The place of a value that the file gives itself: for pointing at what a finding relates to.
+    fn given_place(&self, path: &str) -> Option<std::ops::Range<usize>> {
+        self.marks.value(path).filter(|_| self.given(path))
     }
 
     fn note(&mut self, finding: Finding) {

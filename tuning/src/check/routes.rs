@@ -12,11 +12,7 @@ pub(super) fn no_routes(checker: &mut Checker<'_>) {
     }
     let mut remedy = "say which calls go where:".to_owned();
     for set in &config.sets {
-        let _ = write!(
-            remedy,
-            "\n\n[[route]]\nset = \"{}\"\nprefix = \"...\"",
-            set.name
-        );
+        let _ = write!(remedy, "\n\n[[route]]\nset = \"{}\"\nprefix = \"...\"", set.name);
     }
     let message = "there are several sets and no route: no call would find one";
     let finding = checker.error("no-route", "set[1]", message);
@@ -29,37 +25,20 @@ pub(super) fn unreached_sets(checker: &mut Checker<'_>) {
     if config.routes.is_empty() {
         return;
     }
-    let mut reached: Vec<usize> = config
-        .routes
-        .iter()
-        .map(|route| route.set.index())
-        .collect();
+    let mut reached: Vec<usize> = config.routes.iter().map(|route| route.set.index()).collect();
     let mut position = 0;
     while let Some(index) = reached.get(position) {
         position += 1;
-        let overflow = config
-            .sets
-            .get(*index)
-            .and_then(|set| set.overflow.as_ref())
-            .map(|set| set.index());
+        let overflow = config.sets.get(*index).and_then(|set| set.overflow.as_ref()).map(|set| set.index());
         reached.extend(overflow.filter(|next| !reached.contains(next)));
     }
     for (index, set) in config.sets.iter().enumerate() {
         // WHY: a second set of the same name is reported as such.
-        let by_name = reached
-            .iter()
-            .filter_map(|index| config.sets.get(*index))
-            .any(|other| other.name == set.name);
+        let by_name = reached.iter().filter_map(|index| config.sets.get(*index)).any(|other| other.name == set.name);
         if !by_name {
-            let message = format!(
-                "nobody reaches the set `{}`: no route and no overflow leads to it",
-                set.name
-            );
+            let message = format!("nobody reaches the set `{}`: no route and no overflow leads to it", set.name);
             let finding = checker.error("unreached-set", &format!("set[{index}].name"), message);
-            let remedy = format!(
-                "add [[route]] with set = \"{}\", or remove the set",
-                set.name
-            );
+            let remedy = format!("add [[route]] with set = \"{}\", or remove the set", set.name);
             checker.note(finding.label("gets no calls").remedy(remedy));
         }
     }
@@ -69,24 +48,14 @@ pub(super) fn unreached_sets(checker: &mut Checker<'_>) {
 pub(super) fn shadowed_routes(checker: &mut Checker<'_>) {
     let routes = &checker.config.routes;
     for (index, route) in routes.iter().enumerate() {
-        let Some(earlier) = routes
-            .iter()
-            .take(index)
-            .position(|earlier| takes_all_of(earlier, route))
-        else {
+        let Some(earlier) = routes.iter().take(index).position(|earlier| takes_all_of(earlier, route)) else {
             continue;
         };
-        let message = format!(
-            "this route to `{}` never matches: an earlier one takes all its calls",
-            route.set.name
-        );
+        let message = format!("this route to `{}` never matches: an earlier one takes all its calls", route.set.name);
         let finding = checker
             .error("shadowed-route", &format!("route[{index}]"), message)
             .label("no call comes this far")
-            .related(
-                checker.marks.value(&format!("route[{earlier}]")),
-                "takes them first",
-            )
+            .related(checker.marks.value(&format!("route[{earlier}]")), "takes them first")
             .remedy("put the narrower route first, or remove this one");
         checker.note(finding);
     }
@@ -96,20 +65,12 @@ pub(super) fn shadowed_routes(checker: &mut Checker<'_>) {
 fn takes_all_of(earlier: &Route, later: &Route) -> bool {
     fn covers<T>(earlier: &[T], later: &[T], covers_one: impl Fn(&T, &T) -> bool) -> bool {
         earlier.is_empty()
-            || (!later.is_empty()
-                && later
-                    .iter()
-                    .all(|narrow| earlier.iter().any(|wide| covers_one(wide, narrow))))
+            || (!later.is_empty() && later.iter().all(|narrow| earlier.iter().any(|wide| covers_one(wide, narrow))))
     }
-    covers(&earlier.source, &later.source, |wide, narrow| {
-        wide == narrow
-    }) && covers(&earlier.listener, &later.listener, |wide, narrow| {
-        wide.index() == narrow.index()
-    }) && covers(&earlier.domain, &later.domain, |wide, narrow| {
-        wide == narrow
-    }) && covers(&earlier.prefix, &later.prefix, |wide, narrow| {
-        narrow.as_str().starts_with(wide.as_str())
-    })
+    covers(&earlier.source, &later.source, |wide, narrow| wide == narrow)
+        && covers(&earlier.listener, &later.listener, |wide, narrow| wide.index() == narrow.index())
+        && covers(&earlier.domain, &later.domain, |wide, narrow| wide == narrow)
+        && covers(&earlier.prefix, &later.prefix, |wide, narrow| narrow.as_str().starts_with(wide.as_str()))
 }
 
 /// `prefix = []` would be no condition at all: the opposite of what it looks like.
@@ -129,11 +90,7 @@ pub(super) fn empty_conditions(checker: &mut Checker<'_>) {
                     &path,
                     format!("`{key}` is empty: the route would be for every {key}"),
                 );
-                checker.note(
-                    finding
-                        .label("empty")
-                        .remedy(format!("write what it is for, or remove `{key}`")),
-                );
+                checker.note(finding.label("empty").remedy(format!("write what it is for, or remove `{key}`")));
             }
         }
     }

@@ -7,9 +7,7 @@ use crate::read::OffOr;
 pub(super) fn some_set(checker: &mut Checker<'_>) {
     if checker.config.sets.is_empty() {
         let finding = checker.error("no-set", "set", "there is no set: calls have nowhere to go");
-        checker.note(finding.remedy(
-            "add [[set]] with name = \"carriers\" and gateways = [\"sip:192.0.2.1:5060\"]",
-        ));
+        checker.note(finding.remedy("add [[set]] with name = \"carriers\" and gateways = [\"sip:192.0.2.1:5060\"]"));
     }
 }
 
@@ -19,16 +17,9 @@ pub(super) fn duplicate_sets(checker: &mut Checker<'_>) {
             continue;
         };
         let finding = checker
-            .error(
-                "duplicate-name",
-                &format!("set[{index}].name"),
-                format!("two sets are named `{}`", set.name),
-            )
+            .error("duplicate-name", &format!("set[{index}].name"), format!("two sets are named `{}`", set.name))
             .label("again")
-            .related(
-                checker.marks.value(&format!("set[{earlier}].name")),
-                "first here",
-            )
+            .related(checker.marks.value(&format!("set[{earlier}].name")), "first here")
             .remedy("give each set a name of its own");
         checker.note(finding);
     }
@@ -39,11 +30,7 @@ pub(super) fn empty_sets(checker: &mut Checker<'_>) {
         if set.gateways.is_empty() {
             let message = format!("the set `{}` has no gateways: its calls get 503", set.name);
             let finding = checker.warning("empty-set", &format!("set[{index}].gateways"), message);
-            checker.note(
-                finding
-                    .label("empty")
-                    .remedy("add gateways, or remove the set and its routes"),
-            );
+            checker.note(finding.label("empty").remedy("add gateways, or remove the set and its routes"));
         }
     }
 }
@@ -57,21 +44,12 @@ pub(super) fn ignored_weights(checker: &mut Checker<'_>) {
         let Some((nth, _)) = with_key(checker, index, set, "weight").next() else {
             continue;
         };
-        let message = format!(
-            "the weights of the set `{}` are ignored: `{}` does not look at them",
-            set.name, set.algorithm
-        );
+        let message =
+            format!("the weights of the set `{}` are ignored: `{}` does not look at them", set.name, set.algorithm);
         let finding = checker
-            .error(
-                "ignored-weight",
-                &format!("set[{index}].gateways[{nth}].weight"),
-                message,
-            )
+            .error("ignored-weight", &format!("set[{index}].gateways[{nth}].weight"), message)
             .label("without effect")
-            .related(
-                checker.marks.value(&format!("set[{index}].algorithm")),
-                "the algorithm",
-            )
+            .related(checker.given_place(&format!("set[{index}].algorithm")), "the algorithm")
             .remedy("write algorithm = \"weighted\", or remove the weights");
         checker.note(finding);
     }
@@ -85,15 +63,10 @@ pub(super) fn partial_weights(checker: &mut Checker<'_>) {
             continue;
         }
         let path = |nth: usize| format!("set[{index}].gateways[{nth}]");
-        let Some(nth) =
-            (0..set.gateways.len()).find(|nth| !checker.given(&format!("{}.weight", path(*nth))))
-        else {
+        let Some(nth) = (0..set.gateways.len()).find(|nth| !checker.given(&format!("{}.weight", path(*nth)))) else {
             continue;
         };
-        let message = format!(
-            "some gateways of the set `{}` have a weight and others have none",
-            set.name
-        );
+        let message = format!("some gateways of the set `{}` have a weight and others have none", set.name);
         let finding = checker
             .warning("partial-weights", &path(nth), message)
             .label("has the default weight, 1")
@@ -104,23 +77,11 @@ pub(super) fn partial_weights(checker: &mut Checker<'_>) {
 
 pub(super) fn zero_weights(checker: &mut Checker<'_>) {
     for (index, set) in sets(checker) {
-        let none =
-            !set.gateways.is_empty() && set.gateways.iter().all(|gateway| gateway.weight == 0);
+        let none = !set.gateways.is_empty() && set.gateways.iter().all(|gateway| gateway.weight == 0);
         if none && set.algorithm.uses_weight() {
-            let message = format!(
-                "no gateway of the set `{}` would get calls: every weight is 0",
-                set.name
-            );
-            let finding = checker.error(
-                "zero-weights",
-                &format!("set[{index}].gateways[0].weight"),
-                message,
-            );
-            checker.note(
-                finding
-                    .label("0, as all others")
-                    .remedy("give at least one gateway a weight above 0"),
-            );
+            let message = format!("no gateway of the set `{}` would get calls: every weight is 0", set.name);
+            let finding = checker.error("zero-weights", &format!("set[{index}].gateways[0].weight"), message);
+            checker.note(finding.label("0, as all others").remedy("give at least one gateway a weight above 0"));
         }
     }
 }
@@ -133,21 +94,12 @@ pub(super) fn ignored_priorities(checker: &mut Checker<'_>) {
         let Some((nth, _)) = with_key(checker, index, set, "priority").next() else {
             continue;
         };
-        let message = format!(
-            "the priorities of the set `{}` are ignored: `{}` does not look at them",
-            set.name, set.algorithm
-        );
+        let message =
+            format!("the priorities of the set `{}` are ignored: `{}` does not look at them", set.name, set.algorithm);
         let finding = checker
-            .error(
-                "ignored-priority",
-                &format!("set[{index}].gateways[{nth}].priority"),
-                message,
-            )
+            .error("ignored-priority", &format!("set[{index}].gateways[{nth}].priority"), message)
             .label("without effect")
-            .related(
-                checker.marks.value(&format!("set[{index}].algorithm")),
-                "the algorithm",
-            )
+            .related(checker.given_place(&format!("set[{index}].algorithm")), "the algorithm")
             .remedy("write algorithm = \"priority\", or remove the priorities");
         checker.note(finding);
     }
@@ -158,19 +110,36 @@ pub(super) fn bounded_without_hash(checker: &mut Checker<'_>) {
         if set.bounded == OffOr::Off || set.algorithm.is_hash() {
             continue;
         }
-        let message = format!(
-            "`bounded` has no effect with the algorithm `{}`",
-            set.algorithm
-        );
+        let message = format!("`bounded` has no effect with the algorithm `{}`", set.algorithm);
         let finding = checker
             .error("ignored-bound", &format!("set[{index}].bounded"), message)
             .label("only hashes are bounded")
-            .related(
-                checker.marks.value(&format!("set[{index}].algorithm")),
-                "the algorithm",
-            )
+            .related(checker.given_place(&format!("set[{index}].algorithm")), "the algorithm")
             .remedy("write a hash such as algorithm = \"hash-caller\", or remove `bounded`");
         checker.note(finding);
+    }
+}
+
+/// Every shard reserves state for all gateways at start.
+pub(super) fn counts(checker: &mut Checker<'_>) {
+    let config = checker.config;
+    if config.sets.len() > limits::SETS_MAX {
+        let finding = checker.error("too-many-sets", "set", format!("there are {} sets", config.sets.len()));
+        checker.note(finding.remedy(format!("keep at most {}", limits::SETS_MAX)));
+    }
+    let total: usize = config.sets.iter().map(|set| set.gateways.len()).sum();
+    if total > limits::GATEWAYS_MAX {
+        let finding = checker.error("too-many-gateways", "set", format!("there are {total} gateways"));
+        checker.note(finding.remedy(format!("keep at most {} in all sets together", limits::GATEWAYS_MAX)));
+    }
+    for (index, set) in sets(checker) {
+        let count = set.gateways.len();
+        if count > limits::SET_GATEWAYS_MAX {
+            let message = format!("the set `{}` has {count} gateways", set.name);
+            let finding = checker.error("too-many-gateways", &format!("set[{index}].gateways"), message);
+            let remedy = format!("keep at most {} in a set; each call looks at all of them", limits::SET_GATEWAYS_MAX);
+            checker.note(finding.remedy(remedy));
+        }
     }
 }
 
@@ -178,35 +147,16 @@ pub(super) fn bounded_without_hash(checker: &mut Checker<'_>) {
 pub(super) fn parallel_branches(checker: &mut Checker<'_>) {
     for (index, set) in sets(checker) {
         if set.algorithm == Algorithm::Parallel && set.gateways.len() > limits::BRANCHES_MAX {
-            let message = format!(
-                "`{}` would ring {} gateways at once",
-                set.name,
-                set.gateways.len()
-            );
-            let finding = checker.error(
-                "too-many-branches",
-                &format!("set[{index}].gateways"),
-                message,
-            );
-            checker.note(finding.remedy(format!(
-                "keep at most {} gateways in a parallel set",
-                limits::BRANCHES_MAX
-            )));
+            let message = format!("`{}` would ring {} gateways at once", set.name, set.gateways.len());
+            let finding = checker.error("too-many-branches", &format!("set[{index}].gateways"), message);
+            checker.note(finding.remedy(format!("keep at most {} gateways in a parallel set", limits::BRANCHES_MAX)));
         }
     }
 }
 
 /// A chain of overflows must end.
 pub(super) fn overflow_cycles(checker: &mut Checker<'_>) {
-    let next = |index: usize| {
-        checker
-            .config
-            .sets
-            .get(index)?
-            .overflow
-            .as_ref()
-            .map(|set| set.index())
-    };
+    let next = |index: usize| checker.config.sets.get(index)?.overflow.as_ref().map(|set| set.index());
     let mut findings = Vec::new();
     for (index, set) in sets(checker) {
         let mut chain = vec![index];
@@ -225,11 +175,8 @@ pub(super) fn overflow_cycles(checker: &mut Checker<'_>) {
         if !closed || chain.iter().any(|member| *member < index) {
             continue;
         }
-        let names: Vec<_> = chain
-            .iter()
-            .chain([&index])
-            .filter_map(|member| checker.config.sets.get(*member))
-            .collect();
+        let names: Vec<_> =
+            chain.iter().chain([&index]).filter_map(|member| checker.config.sets.get(*member)).collect();
         let names: Vec<_> = names.iter().map(|set| format!("`{}`", set.name)).collect();
         let finding = checker
             .error(
@@ -248,32 +195,21 @@ pub(super) fn probing_off(checker: &mut Checker<'_>) {
     let everywhere = checker.config.probe == OffOr::Off;
     if everywhere {
         let message = "no gateway is probed: a dead one is found by the calls that it loses";
-        let finding = checker
-            .warning("probing-off", "probe", message)
-            .label("off");
+        let finding = checker.warning("probing-off", "probe", message).label("off");
         checker.note(finding.remedy("remove this line, or write a longer interval"));
     }
     for (index, set) in sets(checker).filter(|(_, set)| set.probe == OffOr::Off) {
         let path = format!("set[{index}].probe");
         if set.breaker == OffOr::Off {
-            let message = format!(
-                "nothing notices that a gateway of `{}` is dead: neither probes nor calls",
-                set.name
-            );
-            let finding =
-                checker.error("health-unknown", &format!("set[{index}].breaker"), message);
-            checker.note(
-                finding
-                    .label("off, as probing is")
-                    .remedy("leave at least one of `probe` and `breaker` on"),
-            );
+            let message = format!("nothing notices that a gateway of `{}` is dead: neither probes nor calls", set.name);
+            let finding = checker.error("health-unknown", &format!("set[{index}].breaker"), message);
+            checker.note(finding.label("off, as probing is").remedy("leave at least one of `probe` and `breaker` on"));
         } else if !everywhere || checker.given(&path) {
             let message = format!(
                 "the gateways of `{}` are not probed: a dead one is found by the calls that it loses",
                 set.name
             );
-            let remedy =
-                "remove this line, or write a longer interval: probe = { interval = \"60s\" }";
+            let remedy = "remove this line, or write a longer interval: probe = { interval = \"60s\" }";
             let finding = checker.warning("probing-off", &path, message);
             checker.note(finding.label("off").remedy(remedy));
         }
@@ -292,6 +228,5 @@ pub(super) fn with_key<'a>(
     key: &'a str,
 ) -> impl Iterator<Item = (usize, &'a Gateway)> {
     let gateways = set.gateways.iter().enumerate();
-    gateways
-        .filter(move |(nth, _)| checker.given(&format!("set[{set_index}].gateways[{nth}].{key}")))
+    gateways.filter(move |(nth, _)| checker.given(&format!("set[{set_index}].gateways[{nth}].{key}")))
 }

@@ -12,10 +12,8 @@ pub(super) fn open_listeners(checker: &mut Checker<'_>) {
         if listener.address.ip().is_loopback() {
             continue;
         }
-        let message = format!(
-            "nobody may send to {}: it is not loopback, and the file has no sources",
-            listener.address
-        );
+        let message =
+            format!("nobody may send to {}: it is not loopback, and the file has no sources", listener.address);
         let finding = checker
             .error("no-sources", &format!("listen.udp[{index}].address"), message)
             .label("reachable from other hosts")
@@ -26,32 +24,17 @@ pub(super) fn open_listeners(checker: &mut Checker<'_>) {
 
 pub(super) fn empty_groups(checker: &mut Checker<'_>) {
     if checker.given("sources")
-        && !checker
-            .config
-            .source_groups
-            .iter()
-            .any(|group| group.name == SourceGroup::DEFAULT_NAME)
+        && !checker.config.source_groups.iter().any(|group| group.name == SourceGroup::DEFAULT_NAME)
     {
         let finding = checker.error("empty-sources", "sources", "`sources` names nobody");
-        checker.note(
-            finding
-                .label("empty")
-                .remedy("write prefixes, [\"any\"], or leave the key out"),
-        );
+        checker.note(finding.label("empty").remedy("write prefixes, [\"any\"], or leave the key out"));
     }
     for (index, group) in checker.config.source_groups.iter().enumerate() {
         if group.prefixes.is_empty() {
             let path = format!("source[{index}].prefixes");
-            let finding = checker.error(
-                "empty-sources",
-                &path,
-                format!("nobody belongs to the source group `{}`", group.name),
-            );
-            checker.note(
-                finding
-                    .label("empty")
-                    .remedy("write its prefixes, or remove the group"),
-            );
+            let finding =
+                checker.error("empty-sources", &path, format!("nobody belongs to the source group `{}`", group.name));
+            checker.note(finding.label("empty").remedy("write its prefixes, or remove the group"));
         }
     }
 }
@@ -64,26 +47,15 @@ pub(super) fn duplicate_groups(checker: &mut Checker<'_>) {
         };
         // WHY: the group that `sources` makes comes last, but it is the [[source]] that took its name.
         let reserved = group.name == SourceGroup::DEFAULT_NAME && checker.given("sources");
-        let (at, other) = if reserved {
-            (earlier, index)
-        } else {
-            (index, earlier)
-        };
+        let (at, other) = if reserved { (earlier, index) } else { (index, earlier) };
         let finding = checker
             .error(
                 "duplicate-name",
                 &format!("source[{at}].name"),
                 format!("two source groups are named `{}`", group.name),
             )
-            .label(if reserved {
-                "this is the name of the group that `sources` makes"
-            } else {
-                "again"
-            })
-            .related(
-                checker.marks.value(&format!("source[{other}].name")),
-                "first here",
-            )
+            .label(if reserved { "this is the name of the group that `sources` makes" } else { "again" })
+            .related(checker.marks.value(&format!("source[{other}].name")), "first here")
             .remedy("give each group a name of its own");
         checker.note(finding);
     }
@@ -95,37 +67,16 @@ pub(super) fn duplicate_prefixes(checker: &mut Checker<'_>) {
     let all: Vec<_> = groups
         .iter()
         .enumerate()
-        .flat_map(|(index, group)| {
-            group
-                .prefixes
-                .iter()
-                .enumerate()
-                .map(move |(nth, network)| (index, nth, network))
-        })
+        .flat_map(|(index, group)| group.prefixes.iter().enumerate().map(move |(nth, network)| (index, nth, network)))
         .collect();
     for (earlier, again) in repeated(all.iter().map(|(_, _, network)| **network)) {
-        let (Some((first, first_nth, _)), Some((index, nth, network))) =
-            (all.get(earlier), all.get(again))
-        else {
+        let (Some((first, first_nth, _)), Some((index, nth, network))) = (all.get(earlier), all.get(again)) else {
             continue;
         };
         let finding = checker
-            .error(
-                "duplicate-prefix",
-                &format!("source[{index}].prefixes[{nth}]"),
-                format!("{network} is given twice"),
-            )
-            .label(if first == index {
-                "again"
-            } else {
-                "again, in another group"
-            })
-            .related(
-                checker
-                    .marks
-                    .value(&format!("source[{first}].prefixes[{first_nth}]")),
-                "first here",
-            )
+            .error("duplicate-prefix", &format!("source[{index}].prefixes[{nth}]"), format!("{network} is given twice"))
+            .label(if first == index { "again" } else { "again, in another group" })
+            .related(checker.marks.value(&format!("source[{first}].prefixes[{first_nth}]")), "first here")
             .remedy("leave it in one place");
         checker.note(finding);
     }

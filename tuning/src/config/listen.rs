@@ -27,13 +27,9 @@ section! {
 impl Listener {
     /// What others see in Via and Record-Route.
     pub fn sent_by(&self) -> HostPort {
-        let own = HostPort {
-            host: crate::read::Host::Address(self.address.ip()),
-            port: Some(self.address.port()),
-        };
-        self.advertise.clone().map_or(own, |advertised| HostPort {
-            port: advertised.port.or(Some(self.address.port())),
-            ..advertised
-        })
+        let own = HostPort { host: crate::read::Host::Address(self.address.ip()), port: Some(self.address.port()) };
+        self.advertise
+            .clone()
+            .map_or(own, |advertised| HostPort { port: advertised.port.or(Some(self.address.port())), ..advertised })
     }
 }

@@ -17,9 +17,7 @@ mod upkeep;
 pub use calls::{Policy, Strangers};
 pub use limits::Limits;
 pub use listen::{Listen, Listener};
-pub use process::{
-    Control, Dns, Keys, Log, LogDestination, LogFormat, LogLevel, Metrics, SocketAccess, State,
-};
+pub use process::{Control, Dns, Keys, Log, LogDestination, LogFormat, LogLevel, Metrics, SocketAccess, State};
 pub use route::{NumberPrefix, Route};
 pub use set::{Algorithm, Gateway, LastUnavailable, RequestUri, Set};
 pub use shards::{CoreList, Driver, DriverKind, Shards, Steering};

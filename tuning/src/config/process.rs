@@ -131,9 +131,7 @@ impl Value for LogDestination {
             "stdout" => Some(LogDestination::Stdout),
             path if path.contains('/') => Some(LogDestination::File(PathBuf::from(path))),
             name => {
-                let remedy = format!(
-                    "write \"stderr\", \"stdout\" or a path such as \"/var/log/{name}.log\""
-                );
+                let remedy = format!("write \"stderr\", \"stdout\" or a path such as \"/var/log/{name}.log\"");
                 reader.malformed(node, "neither stderr, stdout nor a path", remedy);
                 None
             }

@@ -47,9 +47,7 @@ impl NumberPrefix {
 
     /// Whether the user part of a Request-URI begins with it.
     pub fn matches(&self, user: &[u8]) -> bool {
-        user.strip_prefix(b"+")
-            .unwrap_or(user)
-            .starts_with(self.0.as_bytes())
+        user.strip_prefix(b"+").unwrap_or(user).starts_with(self.0.as_bytes())
     }
 }
 
@@ -60,10 +58,8 @@ impl Value for NumberPrefix {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>, _: Option<&Self>) -> Option<Self> {
         let text = String::read(node, reader, None)?;
         let digits = text.strip_prefix('+').unwrap_or(&text);
-        let good = !digits.is_empty()
-            && digits
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'*' || byte == b'#');
+        let good =
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'*' || byte == b'#');
         if !good || digits.len() > PREFIX_BYTES_MAX {
             let remedy = format!("write up to {PREFIX_BYTES_MAX} digits, * or #, such as \"44\"");
             reader.malformed(node, "not the beginning of a number", remedy);

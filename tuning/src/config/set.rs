@@ -1,9 +1,7 @@
 //! `[[set]]` and its gateways.
 
 use super::{Breaker, Probe};
-use crate::read::{
-    GatewayUri, ListenerName, Network, OffOr, SetName, StatusCodes, milliseconds, seconds,
-};
+use crate::read::{GatewayUri, ListenerName, Network, OffOr, SetName, StatusCodes, milliseconds, seconds};
 use crate::schema::defaults;
 use std::time::Duration;
 
@@ -113,10 +111,7 @@ impl Algorithm {
     /// It picks by a hash of the message.
     pub const fn is_hash(self) -> bool {
         use Algorithm::*;
-        matches!(
-            self,
-            HashCallId | HashCaller | HashCallee | HashDomain | HashRequestUri
-        )
+        matches!(self, HashCallId | HashCaller | HashCallee | HashDomain | HashRequestUri)
     }
 
     /// It looks at weights.

@@ -62,10 +62,7 @@ impl Shards {
     /// The core of each shard, given the cores that the process may use; `None`: not pinned.
     pub fn placement(&self, available: &[u32]) -> Vec<Option<u32>> {
         let cores = self.cores.as_ref().map_or(available, CoreList::cores);
-        let count = self
-            .count
-            .map_or(cores.len(), |count| count as usize)
-            .clamp(1, limits::SHARDS_MAX);
+        let count = self.count.map_or(cores.len(), |count| count as usize).clamp(1, limits::SHARDS_MAX);
         let core = |shard: usize| cores.get(shard).copied().filter(|_| self.pin);
         (0..count).map(core).collect()
     }
@@ -123,14 +120,8 @@ impl std::fmt::Display for CoreList {
 
 impl Value for CoreList {
     fn kind() -> Kind {
-        let number = Kind::Integer {
-            low: 0,
-            high: i128::from(CORE_MAX),
-        };
-        Kind::Either(vec![
-            Kind::Text("cores such as \"0-3,8\""),
-            Kind::List(Box::new(number)),
-        ])
+        let number = Kind::Integer { low: 0, high: i128::from(CORE_MAX) };
+        Kind::Either(vec![Kind::Text("cores such as \"0-3,8\""), Kind::List(Box::new(number))])
     }
     fn read(node: &Node<'_>, reader: &mut Reader<'_>, _: Option<&Self>) -> Option<Self> {
         let list = match node.get_ref() {
@@ -138,11 +129,7 @@ impl Value for CoreList {
             _ => CoreList::of(Vec::<u32>::read(node, reader, None)?),
         };
         if list.is_none() {
-            reader.malformed(
-                node,
-                "not a list of different cores",
-                "write \"0-3\", \"0-3,8\" or [0, 1]",
-            );
+            reader.malformed(node, "not a list of different cores", "write \"0-3\", \"0-3,8\" or [0, 1]");
         }
         list
     }
@@ -171,10 +158,7 @@ mod tests {
 
     #[test]
     fn core_lists() {
-        assert_eq!(
-            CoreList::parse("0-3, 8,10-11").unwrap().to_string(),
-            "0-3,8,10-11"
-        );
+        assert_eq!(CoreList::parse("0-3, 8,10-11").unwrap().to_string(), "0-3,8,10-11");
         for bad in ["", "3-1", "0,0", "a", "0-4096", "1-"] {
             assert_eq!(CoreList::parse(bad), None, "{bad}");
         }

@@ -51,27 +51,18 @@ impl Host {
             return Some(Host::Address(address));
         }
         if let Some(inside) = text.strip_prefix('[') {
-            return inside
-                .strip_suffix(']')?
-                .parse::<Ipv6Addr>()
-                .ok()
-                .map(|v6| Host::Address(v6.into()));
+            return inside.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(|v6| Host::Address(v6.into()));
         }
         let label = |label: &str| {
             !label.is_empty()
                 && label.len() <= 63
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         };
         let name = text.strip_suffix('.').unwrap_or(text);
         // WHY: a last label of digits is an address that was mistyped (RFC 3261 §25.1, toplabel).
-        let top_is_letter = name
-            .rsplit('.')
-            .next()?
-            .starts_with(|first: char| first.is_ascii_alphabetic());
+        let top_is_letter = name.rsplit('.').next()?.starts_with(|first: char| first.is_ascii_alphabetic());
         let good = name.len() <= HOST_NAME_BYTES_MAX && top_is_letter && name.split('.').all(label);
         good.then(|| Host::Name(name.to_ascii_lowercase()))
     }
@@ -85,10 +76,7 @@ impl HostPort {
         }
         let (host, port) = text.rsplit_once(':')?;
         let port = port.parse().ok().filter(|port| *port != 0)?;
-        Some(HostPort {
-            host: Host::parse(host)?,
-            port: Some(port),
-        })
+        Some(HostPort { host: Host::parse(host)?, port: Some(port) })
     }
 
     /// The address and port, when the host is an address; the port defaults to 5060.
@@ -154,9 +142,7 @@ macro_rules! textual {
             fn read(node: &Node<'_>, reader: &mut Reader<'_>, _: Option<&Self>) -> Option<Self> {
                 let text = String::read(node, reader, None)?;
                 let parse: fn(&str) -> Result<$ty, (String, String)> = $parse;
-                parse(&text)
-                    .map_err(|(why, remedy)| reader.malformed(node, why, remedy))
-                    .ok()
+                parse(&text).map_err(|(why, remedy)| reader.malformed(node, why, remedy)).ok()
             }
             fn print(&self) -> Option<toml::Value> {
                 Some(toml::Value::String(self.to_string()))
@@ -165,11 +151,8 @@ macro_rules! textual {
     };
 }
 
-textual!(
-    SocketAddr,
-    "an address with its port, such as \"192.0.2.1:5060\" or \"[::]:5060\"",
-    |text| {
-        text.parse().map_err(|_| match Host::parse(text) {
+textual!(SocketAddr, "an address with its port, such as \"192.0.2.1:5060\" or \"[::]:5060\"", |text| {
+    text.parse().map_err(|_| match Host::parse(text) {
         Some(Host::Address(address)) => {
             let remedy = format!("write the port too: \"{}\"", SocketAddr::new(address, SIP_PORT));
             ("has no port".to_owned(), remedy)
@@ -179,48 +162,27 @@ textual!(
             ("not an address with its port".to_owned(), remedy.to_owned())
         }
     })
-    }
-);
+});
 
 textual!(Host, "a host name or an address", |text| {
     Host::parse(text).ok_or_else(|| {
-        (
-            "not a host".to_owned(),
-            "write a name such as \"sip.example.com\" or an address, without port".to_owned(),
-        )
+        ("not a host".to_owned(), "write a name such as \"sip.example.com\" or an address, without port".to_owned())
     })
 });
 
-textual!(
-    HostPort,
-    "a host, or a host and a port, such as \"203.0.113.9:5060\"",
-    |text| {
-        HostPort::parse(text).ok_or_else(|| {
+textual!(HostPort, "a host, or a host and a port, such as \"203.0.113.9:5060\"", |text| {
+    HostPort::parse(text).ok_or_else(|| {
         let remedy = "write \"203.0.113.9\", \"203.0.113.9:5060\", \"[2001:db8::1]:5060\" or \"sip.example.com:5060\"";
         ("not a host with or without port".to_owned(), remedy.to_owned())
     })
-    }
-);
-
-textual!(IpAddr, "an IPv4 or IPv6 address", |text| {
-    text.parse().map_err(|_| {
-        (
-            "not an address".to_owned(),
-            "write \"192.0.2.1\" or \"2001:db8::1\"".to_owned(),
-        )
-    })
 });
 
-textual!(
-    GatewayUri,
-    "a SIP URI such as \"sip:192.0.2.1:5060\" or \"sip:gw.example.com\"",
-    parse_gateway_uri
-);
-textual!(
-    Network,
-    "a prefix such as \"192.0.2.0/24\", an address, or \"any\"",
-    parse_network
-);
+textual!(IpAddr, "an IPv4 or IPv6 address", |text| {
+    text.parse().map_err(|_| ("not an address".to_owned(), "write \"192.0.2.1\" or \"2001:db8::1\"".to_owned()))
+});
+
+textual!(GatewayUri, "a SIP URI such as \"sip:192.0.2.1:5060\" or \"sip:gw.example.com\"", parse_gateway_uri);
+textual!(Network, "a prefix such as \"192.0.2.0/24\", an address, or \"any\"", parse_network);
 
 fn parse_gateway_uri(text: &str) -> Result<GatewayUri, (String, String)> {
     let refuse = |why: &str, remedy: String| Err((why.to_owned(), remedy));
@@ -228,29 +190,19 @@ fn parse_gateway_uri(text: &str) -> Result<GatewayUri, (String, String)> {
     let Some(rest) = lower.strip_prefix("sip:") else {
         return match HostPort::parse(text) {
             Some(host_port) => refuse("has no scheme", format!("write \"sip:{host_port}\"")),
-            None if lower.starts_with("sips:") => refuse(
-                "sips needs TLS",
-                "write a sip: URI; UDP is spoken".to_owned(),
-            ),
-            None => refuse(
-                "not a SIP URI",
-                "write \"sip:192.0.2.1:5060\" or \"sip:gw.example.com\"".to_owned(),
-            ),
+            None if lower.starts_with("sips:") => {
+                refuse("sips needs TLS", "write a sip: URI; UDP is spoken".to_owned())
+            }
+            None => refuse("not a SIP URI", "write \"sip:192.0.2.1:5060\" or \"sip:gw.example.com\"".to_owned()),
         };
     };
-    let (host_port, parameters) = rest
-        .split_once(';')
-        .map_or((rest, None), |(left, right)| (left, Some(right)));
+    let (host_port, parameters) = rest.split_once(';').map_or((rest, None), |(left, right)| (left, Some(right)));
     if let Some((_, host_port)) = host_port.split_once('@') {
-        let remedy =
-            format!("write \"sip:{host_port}\"; the user part of each call's Request-URI is kept");
+        let remedy = format!("write \"sip:{host_port}\"; the user part of each call's Request-URI is kept");
         return refuse("a gateway has no user part", remedy);
     }
     if parameters.is_some_and(|parameters| parameters != "transport=udp") {
-        return refuse(
-            "parameters are not used",
-            format!("write \"sip:{host_port}\"; UDP is spoken"),
-        );
+        return refuse("parameters are not used", format!("write \"sip:{host_port}\"; UDP is spoken"));
     }
     match HostPort::parse(host_port) {
         Some(host_port) => Ok(GatewayUri(host_port)),
@@ -268,22 +220,12 @@ fn parse_network(text: &str) -> Result<Network, (String, String)> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(Network::Prefix(address.into()));
     }
-    let prefix: IpNet = text.parse().map_err(|_| {
-        (
-            "not a prefix".to_owned(),
-            "write \"192.0.2.0/24\", \"2001:db8::/32\" or \"any\"".to_owned(),
-        )
-    })?;
+    let prefix: IpNet = text
+        .parse()
+        .map_err(|_| ("not a prefix".to_owned(), "write \"192.0.2.0/24\", \"2001:db8::/32\" or \"any\"".to_owned()))?;
     if prefix.trunc() != prefix {
-        let remedy = format!(
-            "write \"{}\" for the network, or \"{}\" for the one host",
-            prefix.trunc(),
-            prefix.addr()
-        );
-        return Err((
-            format!("has bits set beyond /{}", prefix.prefix_len()),
-            remedy,
-        ));
+        let remedy = format!("write \"{}\" for the network, or \"{}\" for the one host", prefix.trunc(), prefix.addr());
+        return Err((format!("has bits set beyond /{}", prefix.prefix_len()), remedy));
     }
     Ok(Network::Prefix(prefix))
 }
@@ -295,58 +237,26 @@ mod tests {
 
     #[test]
     fn hosts_and_ports() {
-        for good in [
-            "192.0.2.1",
-            "192.0.2.1:5070",
-            "[2001:db8::1]:5070",
-            "gw.example.com",
-            "gw.example.com:5070",
-        ] {
+        for good in ["192.0.2.1", "192.0.2.1:5070", "[2001:db8::1]:5070", "gw.example.com", "gw.example.com:5070"] {
             assert_eq!(HostPort::parse(good).unwrap().to_string(), good);
         }
-        assert_eq!(
-            HostPort::parse("2001:db8::1").unwrap().to_string(),
-            "[2001:db8::1]"
-        );
-        assert_eq!(
-            HostPort::parse("GW.Example.com.").unwrap().to_string(),
-            "gw.example.com"
-        );
-        for bad in [
-            "",
-            ":5060",
-            "192.0.2.1:0",
-            "192.0.2.1:65536",
-            "192.0.2.256",
-            "-a.com",
-            "a..b",
-            "a b",
-            "[::1",
-            "x:y",
-        ] {
+        assert_eq!(HostPort::parse("2001:db8::1").unwrap().to_string(), "[2001:db8::1]");
+        assert_eq!(HostPort::parse("GW.Example.com.").unwrap().to_string(), "gw.example.com");
+        for bad in
+            ["", ":5060", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.256", "-a.com", "a..b", "a b", "[::1", "x:y"]
+        {
             assert_eq!(HostPort::parse(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn gateway_uris() {
-        for good in [
-            "sip:192.0.2.1",
-            "SIP:192.0.2.1:5070",
-            "sip:gw.example.com;transport=udp",
-            "sip:[::1]:5060",
-        ] {
+        for good in ["sip:192.0.2.1", "SIP:192.0.2.1:5070", "sip:gw.example.com;transport=udp", "sip:[::1]:5060"] {
             assert!(parse_gateway_uri(good).is_ok(), "{good}");
         }
-        for bad in [
-            "192.0.2.1",
-            "sips:a.example.com",
-            "sip:44@192.0.2.1",
-            "sip:192.0.2.1;lr",
-            "sip:",
-            "tel:+44",
-            "sip:a:b",
-        ] {
+        for bad in
+            ["192.0.2.1", "sips:a.example.com", "sip:44@192.0.2.1", "sip:192.0.2.1;lr", "sip:", "tel:+44", "sip:a:b"]
+        {
             assert!(parse_gateway_uri(bad).is_err(), "{bad}");
         }
     }
@@ -357,21 +267,9 @@ mod tests {
         assert!(network.contains("192.0.2.15".parse().unwrap()));
         assert!(!network.contains("192.0.2.16".parse().unwrap()));
         assert!(!network.contains("2001:db8::1".parse().unwrap()));
-        assert!(
-            parse_network("any")
-                .unwrap()
-                .contains("2001:db8::1".parse().unwrap())
-        );
-        assert_eq!(
-            parse_network("192.0.2.7").unwrap().to_string(),
-            "192.0.2.7/32"
-        );
-        assert!(
-            parse_network("192.0.2.1/24")
-                .unwrap_err()
-                .1
-                .contains("\"192.0.2.0/24\"")
-        );
+        assert!(parse_network("any").unwrap().contains("2001:db8::1".parse().unwrap()));
+        assert_eq!(parse_network("192.0.2.7").unwrap().to_string(), "192.0.2.7/32");
+        assert!(parse_network("192.0.2.1/24").unwrap_err().1.contains("\"192.0.2.0/24\""));
         assert!(parse_network("192.0.2.0/33").is_err());
     }
 }

@@ -7,13 +7,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 /// Units with their length in microseconds, longest first.
-const UNITS: [(&str, u64); 5] = [
-    ("h", 3_600_000_000),
-    ("m", 60_000_000),
-    ("s", 1_000_000),
-    ("ms", 1_000),
-    ("us", 1),
-];
+const UNITS: [(&str, u64); 5] = [("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
 
 /// Longest duration of any key: a bound for arithmetic, far above what any key allows.
 const DAYS_MAX: u64 = 365;
@@ -32,10 +26,7 @@ pub(crate) const fn minutes(count: u64) -> Duration {
 
 impl Value for Duration {
     fn kind() -> Kind {
-        Kind::Duration {
-            low: "0s".to_owned(),
-            high: format!("{}h", DAYS_MAX * 24),
-        }
+        Kind::Duration { low: "0s".to_owned(), high: format!("{}h", DAYS_MAX * 24) }
     }
     fn read(node: &Node<'_>, reader: &mut Reader<'_>, _: Option<&Self>) -> Option<Self> {
         match node.get_ref() {
@@ -51,10 +42,7 @@ impl Value for Duration {
                 value
             }
             DeValue::Integer(integer) => {
-                let remedy = format!(
-                    "write the unit too: \"{0}s\" or \"{0}ms\"",
-                    integer.as_str()
-                );
+                let remedy = format!("write the unit too: \"{0}s\" or \"{0}ms\"", integer.as_str());
                 reader.malformed(node, "a duration needs its unit", remedy);
                 None
             }
@@ -87,10 +75,7 @@ fn print(duration: Duration) -> String {
     let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     for (unit, length) in UNITS {
         let whole = microseconds.is_multiple_of(length);
-        if whole
-            && microseconds >= length
-            && (unit != "m" && unit != "h" || microseconds >= 2 * length)
-        {
+        if whole && microseconds >= length && (unit != "m" && unit != "h" || microseconds >= 2 * length) {
             return format!("{}{unit}", microseconds / length);
         }
     }
@@ -104,26 +89,14 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read_back() {
-        for text in [
-            "0s", "1us", "1500us", "500ms", "2s", "60s", "90s", "3m", "12h",
-        ] {
+        for text in ["0s", "1us", "1500us", "500ms", "2s", "60s", "90s", "3m", "12h"] {
             assert_eq!(print(parse(text).unwrap()), text);
         }
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in [
-            "",
-            "5",
-            "s",
-            "-1s",
-            "1.5s",
-            "1d",
-            "1 s x",
-            "99999999999999999999s",
-            "8761h",
-        ] {
+        for text in ["", "5", "s", "-1s", "1.5s", "1d", "1 s x", "99999999999999999999s", "8761h"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

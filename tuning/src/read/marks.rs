@@ -33,10 +33,7 @@ impl Marks {
     }
 
     fn aliased(&self, path: &str) -> Option<&Range<usize>> {
-        let mut real = self
-            .aliases
-            .iter()
-            .filter_map(|(alias, real)| Some((path.strip_prefix(alias.as_str())?, real)));
+        let mut real = self.aliases.iter().filter_map(|(alias, real)| Some((path.strip_prefix(alias.as_str())?, real)));
         real.find_map(|(below, real)| self.places.get(&format!("{real}{below}")))
     }
 

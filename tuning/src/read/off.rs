@@ -45,7 +45,6 @@ impl<T: Value> Value for OffOr<T> {
         }
     }
     fn is_within(&self, low: &toml::Value, high: &toml::Value) -> bool {
-        self.on()
-            .is_none_or(|settings| settings.is_within(low, high))
+        self.on().is_none_or(|settings| settings.is_within(low, high))
     }
 }

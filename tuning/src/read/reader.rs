@@ -62,8 +62,7 @@ impl<'s> Reader<'s> {
         };
         let outer_path = self.enter(name, node.span());
         let outer_bounds = std::mem::replace(&mut self.bounds, bounds);
-        let value =
-            T::read(node, self, fallback.as_ref()).filter(|value| self.holds_bounds(node, value));
+        let value = T::read(node, self, fallback.as_ref()).filter(|value| self.holds_bounds(node, value));
         self.bounds = outer_bounds;
         self.path.truncate(outer_path);
         let value = value.or(fallback);
@@ -75,6 +74,7 @@ impl<'s> Reader<'s> {
     pub(crate) fn entries<T: Value>(&mut self, node: &Node<'_>, kind: &str) -> Option<Vec<T>> {
         let DeValue::Array(array) = node.get_ref() else {
             self.wrong_type(node, kind);
+            self.lost = true;
             return None;
         };
         let mut values = Vec::with_capacity(array.len());
@@ -115,15 +115,10 @@ impl<'s> Reader<'s> {
             return Some(word);
         }
         let likely = suggestion(text, words.iter().map(|(word, _)| *word));
-        let finding = Finding::error(
-            "unknown-word",
-            Some(node.span()),
-            format!("`{text}` is not a value of `{}`", self.path),
-        )
-        .label(likely.map_or("not known".to_owned(), |word| {
-            format!("did you mean {word:?}?")
-        }))
-        .remedy(format!("write {kind}"));
+        let finding =
+            Finding::error("unknown-word", Some(node.span()), format!("`{text}` is not a value of `{}`", self.path))
+                .label(likely.map_or("not known".to_owned(), |word| format!("did you mean {word:?}?")))
+                .remedy(format!("write {kind}"));
         self.found(finding);
         None
     }
@@ -139,30 +134,26 @@ impl<'s> Reader<'s> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        let finding = Finding::error(
-            "wrong-type",
-            Some(node.span()),
-            format!("`{}` has the wrong type", self.path),
-        )
-        .label(format!("this is {found}"))
-        .remedy(format!("write {expected}"));
+        let key = self.path.rsplit('.').next().unwrap_or_default();
+        let remedy = match (node.get_ref(), expected) {
+            (DeValue::Array(_), "a table") => format!("write [{key}], once"),
+            (DeValue::Table(_), list) if list.ends_with("entry a table") => {
+                format!("write [[{key}]], with two brackets")
+            }
+            _ => format!("write {expected}"),
+        };
+        let finding = Finding::error("wrong-type", Some(node.span()), format!("`{}` has the wrong type", self.path))
+            .label(format!("this is {found}"))
+            .remedy(remedy);
         self.found(finding);
     }
 
     /// Notes that the text of `node` is not of the form that its key takes.
-    pub(crate) fn malformed(
-        &mut self,
-        node: &Node<'_>,
-        why: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
-        let finding = Finding::error(
-            "malformed-value",
-            Some(node.span()),
-            format!("`{}` cannot be understood", self.path),
-        )
-        .label(why)
-        .remedy(remedy);
+    pub(crate) fn malformed(&mut self, node: &Node<'_>, why: impl Into<String>, remedy: impl Into<String>) {
+        let finding =
+            Finding::error("malformed-value", Some(node.span()), format!("`{}` cannot be understood", self.path))
+                .label(why)
+                .remedy(remedy);
         self.found(finding);
     }
 
@@ -173,25 +164,14 @@ impl<'s> Reader<'s> {
             if known.iter().any(|known| known.name == name) {
                 continue;
             }
-            let around = if self.path.is_empty() {
-                "at the top level".to_owned()
-            } else {
-                format!("in `{}`", self.path)
-            };
+            let around =
+                if self.path.is_empty() { "at the top level".to_owned() } else { format!("in `{}`", self.path) };
             let likely = suggestion(name, known.iter().map(|key| key.name));
             let all: Vec<_> = known.iter().map(|key| format!("`{}`", key.name)).collect();
-            let finding = Finding::error(
-                "unknown-key",
-                Some(key.span()),
-                format!("unknown key `{name}` {around}"),
-            );
+            let finding = Finding::error("unknown-key", Some(key.span()), format!("unknown key `{name}` {around}"));
             let finding = match likely {
-                Some(likely) => finding
-                    .label(format!("did you mean `{likely}`?"))
-                    .remedy(format!("write `{likely}`")),
-                None => finding
-                    .label("not known here")
-                    .remedy(format!("the keys here are {}", all.join(", "))),
+                Some(likely) => finding.label(format!("did you mean `{likely}`?")).remedy(format!("write `{likely}`")),
+                None => finding.label("not known here").remedy(format!("the keys here are {}", all.join(", "))),
             };
             self.found(finding);
         }
@@ -219,10 +199,7 @@ impl<'s> Reader<'s> {
     }
 
     fn holds_bounds<T: Value>(&mut self, node: &Node<'_>, value: &T) -> bool {
-        let within = self
-            .bounds
-            .as_ref()
-            .is_none_or(|(low, high)| value.is_within(low, high));
+        let within = self.bounds.as_ref().is_none_or(|(low, high)| value.is_within(low, high));
         if !within {
             self.out_of_bounds(node);
         }
@@ -236,13 +213,9 @@ impl<'s> Reader<'s> {
         let finding = match &self.bounds {
             Some((low, high)) => {
                 let bounds = format!("{} to {}", show(low), show(high));
-                finding
-                    .label(format!("not within {bounds}"))
-                    .remedy(format!("write a value from {bounds}"))
+                finding.label(format!("not within {bounds}")).remedy(format!("write a value from {bounds}"))
             }
-            None => finding
-                .label("too large or negative")
-                .remedy("write a smaller number, 0 or above"),
+            None => finding.label("too large or negative").remedy("write a smaller number, 0 or above"),
         };
         self.found(finding);
     }
@@ -265,10 +238,7 @@ impl<'s> Reader<'s> {
 }
 
 /// The known word nearest to `written`, when it is near enough to be what was meant.
-pub(crate) fn suggestion<'w>(
-    written: &str,
-    known: impl Iterator<Item = &'w str>,
-) -> Option<&'w str> {
+pub(crate) fn suggestion<'w>(written: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let plain = |word: &str| word.to_lowercase().replace(['-', ' '], "_");
     let written = plain(written);
     known

@@ -28,9 +28,7 @@ impl StatusCodes {
     /// Whether `code` is in it.
     pub fn contains(&self, code: u16) -> bool {
         let Some(bit) = bit(code) else { return false };
-        self.0
-            .get(bit / 64)
-            .is_some_and(|word| word & (1 << (bit % 64)) != 0)
+        self.0.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)
     }
 
     /// Whether no code is in it.
@@ -53,17 +51,13 @@ impl StatusCodes {
 }
 
 fn bit(code: u16) -> Option<usize> {
-    CODES
-        .contains(&code)
-        .then(|| usize::from(code - CODES.start()))
+    CODES.contains(&code).then(|| usize::from(code - CODES.start()))
 }
 
 /// The codes of "3xx" to "6xx".
 fn class(text: &str) -> Option<std::ops::Range<u16>> {
     let hundreds: u16 = text.strip_suffix("xx")?.parse().ok()?;
-    (3..=6)
-        .contains(&hundreds)
-        .then(|| hundreds * 100..hundreds * 100 + 100)
+    (3..=6).contains(&hundreds).then(|| hundreds * 100..hundreds * 100 + 100)
 }
 
 /// One entry of the list.
@@ -73,21 +67,14 @@ struct Entry(std::ops::Range<u16>);
 impl Value for Entry {
     fn kind() -> Kind {
         let words = "a class such as \"5xx\"";
-        Kind::Either(vec![
-            Kind::Integer {
-                low: 300,
-                high: 699,
-            },
-            Kind::Text(words),
-        ])
+        Kind::Either(vec![Kind::Integer { low: 300, high: 699 }, Kind::Text(words)])
     }
     fn read(node: &Node<'_>, reader: &mut Reader<'_>, _: Option<&Self>) -> Option<Self> {
         let codes = match node.get_ref() {
             DeValue::String(text) => class(text),
             DeValue::Integer(integer) => {
                 let code = u16::from_str_radix(integer.as_str(), integer.radix()).ok();
-                code.filter(|code| CODES.contains(code))
-                    .map(|code| code..code + 1)
+                code.filter(|code| CODES.contains(code)).map(|code| code..code + 1)
             }
             _ => None,
         };
@@ -121,10 +108,7 @@ impl Value for StatusCodes {
             if codes.clone().all(|code| self.contains(code)) {
                 list.push(toml::Value::String(format!("{hundreds}xx")));
             } else {
-                codes
-                    .by_ref()
-                    .filter(|code| self.contains(*code))
-                    .for_each(|code| list.push(i64::from(code).into()));
+                codes.by_ref().filter(|code| self.contains(*code)).for_each(|code| list.push(i64::from(code).into()));
             }
         }
         Some(toml::Value::Array(list))

@@ -21,16 +21,12 @@ pub(crate) trait Value: Sized + Clone {
     /// Whether it lies between two printed bounds, both included.
     fn is_within(&self, low: &toml::Value, high: &toml::Value) -> bool {
         match (self.print(), low, high) {
-            (
-                Some(toml::Value::Integer(value)),
-                toml::Value::Integer(low),
-                toml::Value::Integer(high),
-            ) => (low..=high).contains(&&value),
-            (
-                Some(toml::Value::Float(value)),
-                toml::Value::Float(low),
-                toml::Value::Float(high),
-            ) => (low..=high).contains(&&value),
+            (Some(toml::Value::Integer(value)), toml::Value::Integer(low), toml::Value::Integer(high)) => {
+                (low..=high).contains(&&value)
+            }
+            (Some(toml::Value::Float(value)), toml::Value::Float(low), toml::Value::Float(high)) => {
+                (low..=high).contains(&&value)
+            }
             _ => true,
         }
     }
@@ -55,10 +51,7 @@ impl<T: Value> Bound for T {
 }
 
 /// Both bounds of a key.
-pub(crate) fn printed_bounds(
-    low: &impl Bound,
-    high: &impl Bound,
-) -> Option<(toml::Value, toml::Value)> {
+pub(crate) fn printed_bounds(low: &impl Bound, high: &impl Bound) -> Option<(toml::Value, toml::Value)> {
     low.printed().zip(high.printed())
 }
 
@@ -98,10 +91,7 @@ integer!(u16, u32, u64);
 
 impl Value for f64 {
     fn kind() -> Kind {
-        Kind::Number {
-            low: f64::MIN,
-            high: f64::MAX,
-        }
+        Kind::Number { low: f64::MIN, high: f64::MAX }
     }
     fn read(node: &Node<'_>, reader: &mut Reader<'_>, _: Option<&Self>) -> Option<Self> {
         let value = match node.get_ref() {
@@ -150,11 +140,7 @@ impl Value for String {
             return None;
         }
         if text.chars().any(char::is_control) {
-            reader.malformed(
-                node,
-                "has control characters",
-                "write printable characters only",
-            );
+            reader.malformed(node, "has control characters", "write printable characters only");
             return None;
         }
         Some(text.to_string())
@@ -197,9 +183,7 @@ impl<T: Value> Value for Vec<T> {
         reader.entries(node, &Self::kind().in_words())
     }
     fn print(&self) -> Option<toml::Value> {
-        Some(toml::Value::Array(
-            self.iter().filter_map(T::print).collect(),
-        ))
+        Some(toml::Value::Array(self.iter().filter_map(T::print).collect()))
     }
     fn is_within(&self, low: &toml::Value, high: &toml::Value) -> bool {
         self.iter().all(|value| value.is_within(low, high))
@@ -208,11 +192,7 @@ impl<T: Value> Value for Vec<T> {
 
 impl<S: Section> Value for S {
     fn kind() -> Kind {
-        Kind::Table {
-            doc: S::DOC,
-            keys: S::keys,
-            shorthand: S::SHORTHAND,
-        }
+        Kind::Table { doc: S::DOC, keys: S::keys, shorthand: S::SHORTHAND }
     }
     fn read(node: &Node<'_>, reader: &mut Reader<'_>, base: Option<&Self>) -> Option<Self> {
         match (node.get_ref(), S::SHORTHAND) {

@@ -20,15 +20,8 @@ pub fn json_schema() -> Value {
 }
 
 fn object(doc: &str, keys: &[Key]) -> Value {
-    let properties: Map<String, Value> = keys
-        .iter()
-        .map(|key| (key.name.to_owned(), property(key)))
-        .collect();
-    let required: Vec<_> = keys
-        .iter()
-        .filter(|key| key.is_required())
-        .map(|key| key.name)
-        .collect();
+    let properties: Map<String, Value> = keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
+    let required: Vec<_> = keys.iter().filter(|key| key.is_required()).map(|key| key.name).collect();
     json!({
         "type": "object",
         "description": prose(doc),
@@ -51,15 +44,8 @@ fn property(key: &Key) -> Value {
         Some(_) => String::new(),
         None => format!(" Default: {}.", key.fallback),
     };
-    let fallback = if key.is_required() {
-        String::new()
-    } else {
-        fallback
-    };
-    map.insert(
-        "description".to_owned(),
-        format!("{}{fallback}{effect}", prose(key.doc)).into(),
-    );
+    let fallback = if key.is_required() { String::new() } else { fallback };
+    map.insert("description".to_owned(), format!("{}{fallback}{effect}", prose(key.doc)).into());
     if let Some(default) = key.default_value().filter(|default| !default.is_table()) {
         map.insert("default".to_owned(), to_json(default));
     }
@@ -76,18 +62,12 @@ fn of_kind(kind: &Kind) -> Value {
         Kind::Duration { .. } => json!({ "type": "string", "pattern": "^[0-9]+ *(us|ms|s|m|h)$" }),
         Kind::Text(what) => json!({ "type": "string", "title": what }),
         Kind::Choice(words) => {
-            let words: Vec<_> = words
-                .iter()
-                .map(|(word, doc)| json!({ "const": word, "description": prose(doc) }))
-                .collect();
+            let words: Vec<_> =
+                words.iter().map(|(word, doc)| json!({ "const": word, "description": prose(doc) })).collect();
             json!({ "oneOf": words })
         }
         Kind::List(of) => json!({ "type": "array", "items": of_kind(of) }),
-        Kind::Table {
-            doc,
-            keys,
-            shorthand,
-        } => {
+        Kind::Table { doc, keys, shorthand } => {
             let keys = keys();
             let table = object(doc, &keys);
             match shorthand.and_then(|name| keys.iter().find(|key| key.name == name)) {
@@ -100,10 +80,7 @@ fn of_kind(kind: &Kind) -> Value {
 }
 
 fn integer(value: i128) -> Value {
-    i64::try_from(value).map_or_else(
-        |_| u64::try_from(value).map_or(Value::Null, Value::from),
-        Value::from,
-    )
+    i64::try_from(value).map_or_else(|_| u64::try_from(value).map_or(Value::Null, Value::from), Value::from)
 }
 
 fn to_json(value: &toml::Value) -> Value {
@@ -114,10 +91,7 @@ fn to_json(value: &toml::Value) -> Value {
         toml::Value::Boolean(boolean) => (*boolean).into(),
         toml::Value::Datetime(date) => date.to_string().into(),
         toml::Value::Array(list) => list.iter().map(to_json).collect(),
-        toml::Value::Table(table) => table
-            .iter()
-            .map(|(key, value)| (key.clone(), to_json(value)))
-            .collect(),
+        toml::Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), to_json(value))).collect(),
     }
 }
 

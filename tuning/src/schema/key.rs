@@ -94,21 +94,12 @@ impl Kind {
                 alternatives(&words)
             }
             Kind::List(of) => format!("a list; each entry {}", of.in_words()),
-            Kind::Table {
-                shorthand: Some(key),
-                keys,
-                ..
-            } => {
+            Kind::Table { shorthand: Some(key), keys, .. } => {
                 let shorthand = keys().into_iter().find(|entry| entry.name == *key);
-                format!(
-                    "{} or a table",
-                    shorthand.map_or("a string".to_owned(), |key| key.kind.in_words())
-                )
+                format!("{} or a table", shorthand.map_or("a string".to_owned(), |key| key.kind.in_words()))
             }
             Kind::Table { .. } => "a table".to_owned(),
-            Kind::Either(kinds) => {
-                alternatives(&kinds.iter().map(Kind::in_words).collect::<Vec<_>>())
-            }
+            Kind::Either(kinds) => alternatives(&kinds.iter().map(Kind::in_words).collect::<Vec<_>>()),
         }
     }
 
@@ -127,29 +118,17 @@ impl Kind {
     pub(crate) fn within(self, low: &toml::Value, high: &toml::Value) -> Kind {
         match (self, low, high) {
             (Kind::Integer { .. }, toml::Value::Integer(low), toml::Value::Integer(high)) => {
-                Kind::Integer {
-                    low: i128::from(*low),
-                    high: i128::from(*high),
-                }
+                Kind::Integer { low: i128::from(*low), high: i128::from(*high) }
             }
             (Kind::Number { .. }, toml::Value::Float(low), toml::Value::Float(high)) => {
-                Kind::Number {
-                    low: *low,
-                    high: *high,
-                }
+                Kind::Number { low: *low, high: *high }
             }
             (Kind::Duration { .. }, toml::Value::String(low), toml::Value::String(high)) => {
-                Kind::Duration {
-                    low: low.clone(),
-                    high: high.clone(),
-                }
+                Kind::Duration { low: low.clone(), high: high.clone() }
             }
-            (Kind::Either(kinds), low, high) => Kind::Either(
-                kinds
-                    .into_iter()
-                    .map(|kind| kind.within(low, high))
-                    .collect(),
-            ),
+            (Kind::Either(kinds), low, high) => {
+                Kind::Either(kinds.into_iter().map(|kind| kind.within(low, high)).collect())
+            }
             (Kind::List(of), low, high) => Kind::List(Box::new(of.within(low, high))),
             (kind, _, _) => kind,
         }

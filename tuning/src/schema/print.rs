@@ -11,10 +11,7 @@ pub(crate) fn show(value: &toml::Value) -> String {
 
 /// The whole file. `given`: whether the file has the value at a path.
 pub(crate) fn print_file<S: Section>(section: &S, given: &dyn Fn(&str) -> bool) -> String {
-    let mut printer = Printer {
-        text: String::new(),
-        given,
-    };
+    let mut printer = Printer { text: String::new(), given };
     printer.table("", "", &section.print_table(), &S::keys(), true);
     printer.text
 }
@@ -26,20 +23,12 @@ struct Printer<'g> {
 
 impl Printer<'_> {
     /// One table: `header` is its TOML header, `path` its place among the file's marks.
-    fn table(
-        &mut self,
-        header: &str,
-        path: &str,
-        values: &toml::Table,
-        keys: &[Key],
-        table_given: bool,
-    ) {
+    fn table(&mut self, header: &str, path: &str, values: &toml::Table, keys: &[Key], table_given: bool) {
         for key in keys {
             match values.get(key.name) {
                 None => self.line(false, &format!("{} is not set", key.name)),
                 Some(value) if nested(value, &key.kind).is_none() => {
-                    let given =
-                        (self.given)(&join(path, key.name)) || (key.is_required() && table_given);
+                    let given = (self.given)(&join(path, key.name)) || (key.is_required() && table_given);
                     self.line(given, &format!("{} = {}", key.name, show(value)));
                 }
                 Some(_) => {}
@@ -54,13 +43,9 @@ impl Printer<'_> {
             };
             let (header, path) = (join(header, key.name), join(path, key.name));
             match value {
-                toml::Value::Table(values) => {
-                    self.headed(&format!("[{header}]"), &header, &path, values, &inner)
-                }
+                toml::Value::Table(values) => self.headed(&format!("[{header}]"), &header, &path, values, &inner),
                 toml::Value::Array(entries) => {
-                    for (index, values) in
-                        entries.iter().filter_map(toml::Value::as_table).enumerate()
-                    {
+                    for (index, values) in entries.iter().filter_map(toml::Value::as_table).enumerate() {
                         let path = format!("{path}[{index}]");
                         self.headed(&format!("[[{header}]]"), &header, &path, values, &inner);
                     }
@@ -95,11 +80,7 @@ fn nested(value: &toml::Value, kind: &Kind) -> Option<Vec<Key>> {
 }
 
 fn join(outer: &str, name: &str) -> String {
-    if outer.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{outer}.{name}")
-    }
+    if outer.is_empty() { name.to_owned() } else { format!("{outer}.{name}") }
 }
 
 impl Key {

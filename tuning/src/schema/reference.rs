@@ -28,35 +28,20 @@ fn section(text: &mut String, title: &str, doc: &str, keys: &[Key]) {
             continue;
         };
         let many = matches!(key.kind, Kind::List(_));
-        let outer = if title == "Top level" {
-            String::new()
-        } else {
-            format!("{}.", title.trim_matches(['`', '[', ']']))
-        };
+        let outer =
+            if title == "Top level" { String::new() } else { format!("{}.", title.trim_matches(['`', '[', ']'])) };
         let path = format!("{outer}{}", key.name);
         if outer.is_empty() || many {
-            let title = if many {
-                format!("`[[{path}]]`")
-            } else {
-                format!("`[{path}]`")
-            };
+            let title = if many { format!("`[[{path}]]`") } else { format!("`[{path}]`") };
             section(text, &title, doc, &keys);
         } else {
-            text.push_str(&format!(
-                "\n`{path}` takes the keys of `[{}]`: {}\n",
-                key.name,
-                prose(key.doc)
-            ));
+            text.push_str(&format!("\n`{path}` takes the keys of `[{}]`: {}\n", key.name, prose(key.doc)));
         }
     }
 }
 
 fn row(key: &Key) -> String {
-    let reload = if key.effect == Effect::Live {
-        " ⟳"
-    } else {
-        ""
-    };
+    let reload = if key.effect == Effect::Live { " ⟳" } else { "" };
     let cell = |text: &str| text.replace('|', "\\|");
     let default = match key.default_value() {
         Some(value) => format!("`{value}`"),
@@ -76,16 +61,10 @@ fn values(kind: &Kind) -> String {
         Kind::Integer { low, high } if *high < i128::from(u32::MAX) => format!("{low} to {high}"),
         Kind::Number { low, high } => format!("{low:?} to {high:?}"),
         Kind::Duration { low, high } => format!("{low} to {high}"),
-        Kind::Choice(words) => words
-            .iter()
-            .map(|(word, _)| format!("`{word:?}`"))
-            .collect::<Vec<_>>()
-            .join(", "),
+        Kind::Choice(words) => words.iter().map(|(word, _)| format!("`{word:?}`")).collect::<Vec<_>>().join(", "),
         Kind::List(of) => format!("list of: {}", values(of)),
         Kind::Either(kinds) => kinds.iter().map(values).collect::<Vec<_>>().join(", or "),
-        Kind::Boolean | Kind::Integer { .. } | Kind::Text(_) | Kind::Table { .. } => {
-            kind.in_words()
-        }
+        Kind::Boolean | Kind::Integer { .. } | Kind::Text(_) | Kind::Table { .. } => kind.in_words(),
     }
 }
 
