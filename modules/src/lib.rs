@@ -1,1 +1,40 @@
-//! Placeholder.
+//! The policy of Tandem: who may send, where a request goes, and which gateways can be trusted with it.
+//!
+//! This crate does no I/O, reads no clock and holds no lock. [`TandemPolicy`] implements
+//! [`proto::policy::Policy`]: same input, same state, same verdict. Read [`route`] first: the stages of
+//! each point in their order. [`Tables`] is what decisions read (immutable, shared by all shards), the
+//! policy's own state is one value a shard.
+//!
+//! | To change | Open |
+//! |---|---|
+//! | the order of stages | `route.rs` |
+//! | who may send, what strangers get | `sources.rs` |
+//! | drain, OPTIONS to us | `serving.rs` |
+//! | which set a request goes to | `routes.rs` |
+//! | how a gateway is chosen | `dispatcher/algorithms.rs` |
+//! | when a gateway is down | `dispatcher/breaker.rs` (calls), `dispatcher/health.rs` (with probes) |
+//! | what moves a call to the next gateway | `dispatcher/failover.rs`, `dispatcher/outcome.rs` |
+//! | when a gateway is probed | `dispatcher/probe.rs` |
+//! | what an in-dialog request needs | `calls/dialog.rs` |
+//! | what a call is and how long it lives | `calls.rs`, `calls/life.rs` |
+//! | a reason, its status and counter | `reason.rs` |
+
+#![forbid(unsafe_code)]
+
+pub mod calls;
+pub mod dispatcher;
+mod note;
+mod policy;
+pub mod reason;
+pub mod route;
+pub mod routes;
+pub mod serving;
+pub mod sources;
+pub mod tables;
+
+pub use dispatcher::event::GatewayEvent;
+pub use note::Note;
+pub use policy::{Setup, TandemPolicy};
+pub use reason::Reason;
+pub use serving::Serving;
+pub use tables::Tables;

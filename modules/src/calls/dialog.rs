@@ -1,0 +1,225 @@
+//! Point 5: where an in-dialog request may go. This is what makes us no open relay.
+//!
+//! It needs a proof: our signed Route token, or a live call whose Call-ID, tags and source it has. And it
+//! needs a target (next Route, else Request-URI) that is a listed gateway, a listed source, or a contact
+//! or address of that call. A To tag or a Route proves nothing. Everything else is 403; an ACK is dropped.
+//!
+//! Without our Route, or when its Request-URI still names us, it is routed from the call's entry: the
+//! Request-URI becomes the other side's Contact, the next hop the other side's address.
+
+use super::life::note_request;
+use super::{Call, Calls, Side};
+use crate::note::Note;
+use crate::reason::{Reason, Step};
+use crate::sources::{self, UnknownSources};
+use crate::tables::{Number, Tables};
+use proto::message::{Host, Method, Uri};
+use proto::policy::{Answer, Inbound, Proof, Question, Target, TargetSet, Verdict};
+use proto::time::{Micros, Now};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow::{Break, Continue};
+
+/// Longest wait for the address of a host name.
+pub const RESOLVE_MAX: Micros = Micros::from_secs(2);
+
+/// What the decision reads.
+#[derive(Debug)]
+pub struct Dialog<'d> {
+    /// The tables.
+    pub tables: &'d Tables,
+    /// The calls of this shard.
+    pub calls: &'d Calls,
+    /// Where strangers are remembered.
+    pub unknown: &'d mut UnknownSources,
+}
+
+/// A call as this request sees it.
+#[derive(Clone, Copy)]
+struct Live<'c> {
+    call: &'c Call,
+    from_initiator: bool,
+}
+
+/// The decision.
+pub fn decide(
+    dialog: &mut Dialog<'_>,
+    request: &Inbound<'_>,
+    proof: Proof,
+    note: &mut Note,
+    answer: Option<Answer>,
+    targets: &mut TargetSet,
+    now: Now,
+) -> Verdict<Reason> {
+    let refuse = |reason: Reason| match request.message.method() {
+        Method::Ack => reason.verdict_for_ack(),
+        _ => reason.verdict(),
+    };
+    match stages(dialog, request, proof, note, answer, targets, now) {
+        Continue(()) => Verdict::Forward,
+        Break(Verdict::Reply { reason, .. }) => refuse(reason),
+        Break(verdict) => verdict,
+    }
+}
+
+fn stages(
+    dialog: &mut Dialog<'_>,
+    request: &Inbound<'_>,
+    proof: Proof,
+    note: &mut Note,
+    answer: Option<Answer>,
+    targets: &mut TargetSet,
+    now: Now,
+) -> Step<()> {
+    let found = dialog.calls.key(request.message).and_then(|key| dialog.calls.find(&key));
+    let live = found.and_then(|(id, from_initiator)| dialog.calls.get(id).map(|call| Live { call, from_initiator }));
+    let has_token = matches!(proof, Proof::Token { .. });
+    prove(dialog, request, has_token, live, now)?;
+    note_request(request.message, found, note);
+    match (has_token, request.next_route, live) {
+        (true, Some(route), _) => {
+            let target = by_uri(dialog, request, &route, live, answer)?;
+            push(targets, target, &[])
+        }
+        (true, None, _) if !request.to_us => {
+            let target = by_uri(dialog, request, &request.request_uri, live, answer)?;
+            push(targets, target, &[])
+        }
+        (_, _, Some(live)) => {
+            let other = live.call.side(!live.from_initiator);
+            push(targets, by_call(live), dialog.calls.contact(other))
+        }
+        (_, _, None) => Break(Reason::DialogUnknown.verdict()),
+    }
+}
+
+/// The proof: a token, or a live call that the sender is a side of.
+fn prove(
+    dialog: &mut Dialog<'_>,
+    request: &Inbound<'_>,
+    has_token: bool,
+    live: Option<Live<'_>>,
+    now: Now,
+) -> Step<()> {
+    let source = request.source.peer.ip();
+    if has_token || live.is_some_and(|live| is_from(dialog.tables, live, source)) {
+        return Continue(());
+    }
+    if dialog.tables.sources.group(source).is_none() && !dialog.tables.is_gateway_host(source) {
+        let reason = sources::refuse(dialog.tables, dialog.unknown, request.message, source, now);
+        return Break(reason.verdict());
+    }
+    Break(Reason::DialogUnproven.verdict())
+}
+
+/// Whether `source` is where the sending side of the call is; any port, as many send from another.
+fn is_from(tables: &Tables, live: Live<'_>, source: IpAddr) -> bool {
+    let side = live.call.side(live.from_initiator);
+    if side.address.ip().to_canonical() == source.to_canonical() {
+        return true;
+    }
+    let gateway = live.call.gateway.filter(|_| !live.from_initiator);
+    gateway
+        .and_then(|number| tables.gateway(number))
+        .is_some_and(|gateway| gateway.reply_from.iter().any(|prefix| prefix.contains(source)))
+}
+
+/// The other side of the call.
+fn by_call(live: Live<'_>) -> Target {
+    target_of(live.call.side(!live.from_initiator), live)
+}
+
+fn target_of(side: &Side, live: Live<'_>) -> Target {
+    let gateway = live.call.gateway.filter(|_| side.address == live.call.responder.address);
+    Target {
+        gateway: gateway.map_or(Target::NO_GATEWAY, |number| number.0),
+        listener: side.listener,
+        next_hop: side.address,
+        flow: side.flow,
+        no_response: Micros(0),
+    }
+}
+
+/// What the Route or Request-URI names, if a request may be sent there.
+fn by_uri(
+    dialog: &Dialog<'_>,
+    request: &Inbound<'_>,
+    uri: &Uri<'_>,
+    live: Option<Live<'_>>,
+    answer: Option<Answer>,
+) -> Step<Target> {
+    // A maddr parameter is the next hop in place of the host (RFC 3261 §19.1.1), and so is what is judged.
+    let host = uri.param(b"maddr").and_then(Host::parse).unwrap_or(uri.host);
+    if let Some(ip) = host.ip() {
+        return listed(dialog, request, SocketAddr::new(ip, uri.effective_port()), live);
+    }
+    if let Host::Name(name) = host
+        && let Some(gateway) = dialog.tables.gateway_by_host(name, uri.port)
+        && let Some(address) = gateway.address
+    {
+        return listed(dialog, request, address, live);
+    }
+    let side = live.and_then(|live| side_with_contact(dialog, live, &host));
+    match (answer, live.zip(side)) {
+        (None, _) => Break(Verdict::Ask { question: Question::Resolve, deadline: RESOLVE_MAX }),
+        (Some(Answer::Address(address)), Some((live, side))) => {
+            Continue(Target { next_hop: address, ..target_of(side, live) })
+        }
+        (Some(Answer::Address(address)), None) => listed(dialog, request, address, live),
+        // The question's default: a contact of this call without an address is where its side is.
+        (Some(_), Some((live, side))) => Continue(target_of(side, live)),
+        (Some(_), None) => Break(Reason::DialogHostUnresolved.verdict()),
+    }
+}
+
+/// The side of the call whose Contact has this host.
+fn side_with_contact<'c>(dialog: &Dialog<'_>, live: Live<'c>, host: &Host<'_>) -> Option<&'c Side> {
+    let has_host =
+        |side: &&Side| Uri::parse(dialog.calls.contact(side)).is_ok_and(|contact| contact.host.eq_ignore_case(host));
+    [live.call.side(!live.from_initiator), live.call.side(live.from_initiator)].into_iter().find(has_host)
+}
+
+/// The target at `address`, if it is of this call, a gateway, a source, or ourselves (who look again).
+fn listed(dialog: &Dialog<'_>, request: &Inbound<'_>, address: SocketAddr, live: Option<Live<'_>>) -> Step<Target> {
+    let tables = dialog.tables;
+    let plain = |gateway: Option<Number>, listener: u16| Target {
+        gateway: gateway.map_or(Target::NO_GATEWAY, |number| number.0),
+        listener,
+        next_hop: address,
+        flow: 0,
+        no_response: Micros(0),
+    };
+    if let Some(live) = live
+        && let Some(side) = side_at(dialog, live, address)
+    {
+        return Continue(Target { next_hop: address, ..target_of(side, live) });
+    }
+    if let Some(gateway) = tables.gateway_by_address(address) {
+        return Continue(plain(Some(gateway.number), gateway.listener));
+    }
+    if tables.sources.names(address.ip()) || tables.own.has_address(address) {
+        let towards = || tables.listener_towards(address.ip());
+        return Continue(plain(None, request.leaves_by.unwrap_or_else(towards)));
+    }
+    Break(Reason::DialogTarget.verdict())
+}
+
+/// The side of the call that is at this address, or whose Contact names it.
+fn side_at<'c>(dialog: &Dialog<'_>, live: Live<'c>, address: SocketAddr) -> Option<&'c Side> {
+    let wanted = crate::tables::canonical(address);
+    let is_at = |side: &&Side| {
+        crate::tables::canonical(side.address) == wanted
+            || Uri::parse(dialog.calls.contact(side)).is_ok_and(|contact| {
+                contact.host.ip() == Some(wanted.ip()) && contact.effective_port() == wanted.port()
+            })
+    };
+    [live.call.side(!live.from_initiator), live.call.side(live.from_initiator)].into_iter().find(is_at)
+}
+
+/// Adds the target; `request_uri`: the new one, empty: it stays.
+fn push(targets: &mut TargetSet, target: Target, request_uri: &[u8]) -> Step<()> {
+    if targets.push_with_uri(target, |out| out.put(request_uri)) {
+        Continue(())
+    } else {
+        Break(Reason::RequestUriTooLong.verdict())
+    }
+}

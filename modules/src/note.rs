@@ -1,0 +1,139 @@
+//! What the policy keeps with each transaction: plain data, no pointers, handed over with it.
+
+use crate::calls::CallId;
+use crate::tables::Number;
+use proto::message::Span;
+
+/// See the module.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Note {
+    /// The set whose gateways are tried; `None` for an in-dialog request.
+    pub(crate) set: Option<Number>,
+    /// Gateways that were tried for it, and are not tried again.
+    pub(crate) attempts: Attempts,
+    /// URI of the sender's Contact, as a range of the request's bytes: the dialog's remote target.
+    pub(crate) contact: Span,
+    /// The request opens or refreshes a dialog's target: INVITE, UPDATE.
+    pub(crate) kind: Kind,
+    /// The call that it belongs to.
+    pub(crate) call: Option<CallId>,
+    /// The sender is the side that sent the first INVITE.
+    pub(crate) from_initiator: bool,
+    /// An 18x has come from a gateway of this round: a 408 moves nothing on any more.
+    pub(crate) ringing: bool,
+    /// A final response has come in this round that no other gateway shall be tried after.
+    pub(crate) settled: bool,
+    /// Ends of the To tags for which a call was opened: a 2xx retransmitted after the BYE opens none.
+    pub(crate) answered: [u32; ANSWERS_KEPT],
+}
+
+/// Forks that answer one INVITE: more than this many may open a call again.
+const ANSWERS_KEPT: usize = 4;
+
+/// What a request means to its call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing.
+    #[default]
+    Other,
+    /// INVITE outside a dialog: its 2xx opens a call.
+    Opens,
+    /// INVITE or UPDATE inside one: its 2xx refreshes the remote targets.
+    Refreshes,
+    /// BYE: its final answer closes the call.
+    Closes,
+}
+
+/// Gateways tried, by number, in their order; which of them still owe a final response.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Attempts {
+    gateways: [u32; limits::BRANCHES_MAX],
+    len: u8,
+    open: u16,
+}
+
+const _: () = assert!(limits::BRANCHES_MAX <= u16::BITS as usize, "one bit a branch");
+
+impl Attempts {
+    /// Adds one. False: no branch is left.
+    pub(crate) fn push(&mut self, gateway: Number) -> bool {
+        let Some(place) = self.gateways.get_mut(usize::from(self.len)) else { return false };
+        *place = gateway.0;
+        self.open |= 1 << self.len;
+        self.len += 1;
+        true
+    }
+
+    /// How many there were.
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// Whether this gateway was tried.
+    pub(crate) fn contains(&self, gateway: Number) -> bool {
+        self.iter().any(|(_, tried)| tried == gateway)
+    }
+
+    /// The gateway owes nothing any more. False: it owed nothing.
+    pub(crate) fn close(&mut self, gateway: Number) -> bool {
+        let found = self.iter().find(|&(at, tried)| tried == gateway && self.open & (1 << at) != 0);
+        found.map(|(at, _)| self.open &= !(1 << at)).is_some()
+    }
+
+    /// Takes out one that still owes a final response.
+    pub(crate) fn close_any(&mut self) -> Option<Number> {
+        let open = self.iter().find(|&(at, _)| self.open & (1 << at) != 0);
+        open.map(|(at, gateway)| {
+            self.open &= !(1 << at);
+            gateway
+        })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (usize, Number)> + use<> {
+        let (gateways, len) = (self.gateways, usize::from(self.len));
+        gateways.into_iter().take(len).map(Number).enumerate()
+    }
+}
+
+impl Note {
+    /// Notes that a call was opened for this To tag. False: it was before.
+    pub(crate) fn answer(&mut self, tag: u32) -> bool {
+        let tag = tag.max(1);
+        if self.answered.contains(&tag) {
+            return false;
+        }
+        self.answered.rotate_right(1);
+        let [newest, ..] = &mut self.answered;
+        *newest = tag;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_attempt_closes_once() {
+        let mut attempts = Attempts::default();
+        assert!(attempts.push(Number(7)) && attempts.push(Number(9)));
+        assert!(attempts.contains(Number(9)) && !attempts.contains(Number(8)));
+        assert!(attempts.close(Number(9)) && !attempts.close(Number(9)));
+        assert_eq!((attempts.close_any(), attempts.close_any()), (Some(Number(7)), None));
+        assert_eq!(attempts.len(), 2);
+    }
+
+    #[test]
+    fn there_is_no_more_room_than_branches() {
+        let mut attempts = Attempts::default();
+        assert!((0..16).all(|n| attempts.push(Number(n))));
+        assert!(!attempts.push(Number(16)));
+    }
+
+    #[test]
+    fn an_answer_counts_once() {
+        let mut note = Note::default();
+        assert!(note.answer(0) && !note.answer(0));
+        assert!(note.answer(5) && !note.answer(5) && !note.answer(0));
+    }
+}

@@ -1,0 +1,147 @@
+//! The policy of one shard: its tables, its state, and what its owner asks of it beside the six points.
+
+use crate::calls::{CallFigures, Calls, life};
+use crate::dispatcher::event::GatewayEvent;
+use crate::dispatcher::figures::GatewaySnapshot;
+use crate::dispatcher::probe::Probe;
+use crate::dispatcher::{self, Dispatcher};
+use crate::reason::ReasonCounts;
+use crate::serving::Serving;
+use crate::sources::UnknownSources;
+use crate::tables::{Number, Tables};
+use proto::hash::Secret;
+use proto::time::{Mono, Now};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What a policy is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// This shard.
+    pub shard: usize,
+    /// Shards in all.
+    pub shards: usize,
+    /// Most calls of this shard.
+    pub calls: u32,
+    /// Refused addresses that are remembered.
+    pub unknown_sources: u32,
+    /// Key of this boot, for tables.
+    pub boot_secret: Secret,
+    /// Key of hash algorithms: the same on every node and after a restart, or calls move.
+    pub choice_secret: Secret,
+    /// Seed of this shard's random numbers.
+    pub seed: u64,
+}
+
+/// See the module. The six points are in [`crate::route`].
+#[derive(Debug)]
+pub struct TandemPolicy {
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) serving: Serving,
+    pub(crate) unknown: UnknownSources,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) calls: Calls,
+    pub(crate) reasons: ReasonCounts,
+}
+
+/// Calls that are closed for their age in one turn.
+const EXPIRED_PER_TURN_MAX: usize = 64;
+
+impl TandemPolicy {
+    /// Reserves all memory that it will ever use. All gateways start up.
+    pub fn new(setup: &Setup, tables: Arc<Tables>, now: Now) -> Self {
+        let dispatcher = dispatcher::Setup {
+            shard: setup.shard,
+            shards: setup.shards,
+            choice_secret: setup.choice_secret,
+            seed: setup.seed,
+        };
+        TandemPolicy {
+            dispatcher: Dispatcher::new(dispatcher, &tables, now),
+            serving: Serving::default(),
+            unknown: UnknownSources::new(setup.unknown_sources, setup.boot_secret),
+            calls: Calls::new(setup.calls, setup.boot_secret),
+            reasons: ReasonCounts::default(),
+            tables,
+        }
+    }
+
+    /// Other tables hold from now on. Gives back those that held until now, to be dropped elsewhere.
+    pub fn install(&mut self, tables: Arc<Tables>, now: Now) -> Arc<Tables> {
+        self.dispatcher.install(&tables, now);
+        std::mem::replace(&mut self.tables, tables)
+    }
+
+    /// The tables that hold.
+    pub const fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    /// How new requests are served from now on.
+    pub const fn serve(&mut self, serving: Serving) {
+        self.serving = serving;
+    }
+
+    /// When [`TandemPolicy::on_deadline`] or [`TandemPolicy::next_probe`] have something to do next.
+    pub fn deadline(&self) -> Option<Mono> {
+        let calls = self.calls.deadline(self.tables.call_max);
+        [calls, self.dispatcher.probe_deadline(), self.dispatcher.tick_deadline()].into_iter().flatten().min()
+    }
+
+    /// Time passes: calls expire (a bounded number at once), breakers move.
+    pub fn on_deadline(&mut self, now: Now) {
+        self.dispatcher.tick(&self.tables, now);
+        let (calls, longest) = (&mut self.calls, self.tables.call_max);
+        life::expire(calls, &mut self.dispatcher, longest, EXPIRED_PER_TURN_MAX, now.mono);
+    }
+
+    /// The next probe to send; to be called until there is none.
+    pub fn next_probe(&mut self, now: Now) -> Option<Probe> {
+        self.dispatcher.next_probe(&self.tables, now)
+    }
+
+    /// The network reported that nothing is reached at `address`.
+    pub fn unreachable(&mut self, address: SocketAddr, now: Now) {
+        self.dispatcher.unreachable(&self.tables, address, now);
+    }
+
+    /// The next event for all other shards; to be called until there is none.
+    pub fn next_event(&mut self) -> Option<GatewayEvent> {
+        self.dispatcher.next_event()
+    }
+
+    /// Another shard's event.
+    pub fn apply_event(&mut self, event: GatewayEvent, now: Now) {
+        self.dispatcher.apply(&self.tables, event, now);
+    }
+
+    /// A response was refused because of the address that it came from; counted under its gateway.
+    pub fn response_refused(&mut self, gateway: u32) {
+        self.dispatcher.response_refused(Number(gateway));
+    }
+
+    /// Every gateway as this shard sees it.
+    pub fn gateways(&self) -> impl Iterator<Item = GatewaySnapshot> + '_ {
+        self.dispatcher.snapshots(&self.tables)
+    }
+
+    /// Replies and drops of the policy, by reason.
+    pub const fn reasons(&self) -> &ReasonCounts {
+        &self.reasons
+    }
+
+    /// The call table in numbers.
+    pub fn calls(&self) -> CallFigures {
+        self.calls.figures()
+    }
+
+    /// Refused addresses.
+    pub const fn unknown_sources(&self) -> &UnknownSources {
+        &self.unknown
+    }
+
+    /// Events that were lost because nobody took them out in time.
+    pub const fn events_lost(&self) -> u64 {
+        self.dispatcher.events_lost()
+    }
+}

@@ -1,0 +1,140 @@
+//! Why a request was answered by us or dropped: one reason, one status, one counter each.
+
+use proto::policy::{Refusal, Verdict};
+use std::ops::ControlFlow;
+
+/// What a stage returns: its result for the next stage, or the verdict that ends the walk.
+pub type Step<T> = ControlFlow<Verdict<Reason>, T>;
+
+macro_rules! reasons {
+    ($( $(#[doc = $doc:literal])* $variant:ident = $label:literal => $answer:expr; )*) => {
+        /// Every way in which the policy ends a request by itself.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason {
+            $( $(#[doc = $doc])* $variant, )*
+        }
+
+        impl Reason {
+            /// All of them, in the order of their counters.
+            pub const ALL: &'static [Reason] = &[ $( Reason::$variant ),* ];
+
+            /// Name of its counter.
+            pub const fn label(self) -> &'static str {
+                match self { $( Reason::$variant => $label, )* }
+            }
+
+            /// The status that is answered; `None`: nothing is.
+            pub const fn status(self) -> Option<u16> {
+                match self { $( Reason::$variant => $answer, )* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// An OPTIONS to us from a known peer.
+    OptionsAnswered = "options_answered" => Some(200);
+    /// The same while we drain: peers shall move away.
+    OptionsWhileDraining = "options_while_draining" => Some(503);
+    /// A request from an address that no source group has; by default it gets no answer.
+    StrangerDropped = "stranger_dropped" => None;
+    /// The same with `strangers = "403"`.
+    StrangerForbidden = "stranger_forbidden" => Some(403);
+    /// A stranger's OPTIONS.
+    StrangerOptions = "stranger_options" => None;
+    /// A new request while we drain.
+    Draining = "draining" => Some(503);
+    /// An ACK that belongs to no transaction and no dialog.
+    StrayAck = "stray_ack" => None;
+    /// A CANCEL for a request that is not kept (RFC 3261 §9.2).
+    CancelUnknown = "cancel_unknown" => Some(481);
+    /// The table of calls is full.
+    CallTableFull = "call_table_full" => Some(503);
+    /// No route matches.
+    NoRoute = "no_route" => Some(404);
+    /// Every gateway of the set (and of those it overflows to) is down, or over its bound of calls.
+    NoGateway = "no_gateway" => Some(503);
+    /// The Request-URI does not fit when host and port become the gateway's.
+    RequestUriTooLong = "request_uri_too_long" => Some(414);
+    /// An in-dialog request without a valid token of ours and without a live call.
+    DialogUnproven = "dialog_unproven" => Some(403);
+    /// An in-dialog request to what is no listed gateway, no listed source, and no contact of its call.
+    DialogTarget = "dialog_target" => Some(403);
+    /// An in-dialog request to us, for a call that we do not (or no longer) know.
+    DialogUnknown = "dialog_unknown" => Some(403);
+    /// The host of an in-dialog request's target has no address.
+    DialogHostUnresolved = "dialog_host_unresolved" => Some(403);
+}
+
+impl Reason {
+    /// The verdict that carries it.
+    pub const fn verdict(self) -> Verdict<Reason> {
+        match self.status() {
+            Some(status) => Verdict::Reply { status, reason: self },
+            None => Verdict::Drop(self),
+        }
+    }
+
+    /// The same as an answer of the gate.
+    pub const fn refusal(self) -> Refusal<Reason> {
+        match self.status() {
+            Some(status) => Refusal::Reply { status, reason: self },
+            None => Refusal::Drop(self),
+        }
+    }
+
+    /// The verdict for an ACK, which nothing may answer (RFC 3261 §17).
+    pub const fn verdict_for_ack(self) -> Verdict<Reason> {
+        Verdict::Drop(self)
+    }
+}
+
+/// How often each reason was given.
+#[derive(Clone, Debug, Default)]
+pub struct ReasonCounts([u64; Reason::ALL.len()]);
+
+impl ReasonCounts {
+    /// Counts one.
+    pub fn count(&mut self, reason: Reason) {
+        self.0.get_mut(reason as usize).into_iter().for_each(|count| *count += 1);
+    }
+
+    /// Counts the reason of a verdict, if it has one.
+    pub fn count_verdict(&mut self, verdict: &Verdict<Reason>) {
+        if let Verdict::Reply { reason, .. } | Verdict::Drop(reason) = verdict {
+            self.count(*reason);
+        }
+    }
+
+    /// Each reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        Reason::ALL.iter().copied().zip(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_stand_in_the_order_of_the_list() {
+        let mut counts = ReasonCounts::default();
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, index);
+            (0..=index).for_each(|_| counts.count_verdict(&reason.verdict()));
+        }
+        for (index, (reason, count)) in counts.iter().enumerate() {
+            assert_eq!((reason, count), (Reason::ALL[index], index as u64 + 1));
+        }
+        counts.count_verdict(&Verdict::Forward);
+    }
+
+    #[test]
+    fn labels_are_metric_names_and_unique() {
+        for reason in Reason::ALL {
+            let label = reason.label();
+            assert!(label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit()));
+            assert_eq!(Reason::ALL.iter().filter(|other| other.label() == label).count(), 1);
+        }
+    }
+}

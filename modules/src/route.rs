@@ -1,0 +1,159 @@
+//! The policy on one page: at each of the six points, the stages in their order.
+//!
+//! A stage is a function of its own module. It returns what the next one needs, or the verdict that
+//! ends the walk. A further module (a registrar, rate decks, caps) is a further folder and a further line here.
+
+use crate::calls::dialog::{self, Dialog};
+use crate::calls::life;
+use crate::dispatcher::UriTooLong;
+use crate::note::Note;
+use crate::policy::TandemPolicy;
+use crate::reason::{Reason, Step};
+use crate::tables::Number;
+use crate::{routes, serving, sources};
+use proto::message::{Host, Message, Method};
+use proto::policy::{
+    Answer, Choice, End, Endpoint, Inbound, Outcome, Policy, Proof, Refusal, ResponseContext, Target, TargetSet,
+    Verdict,
+};
+use proto::time::{Micros, Now};
+use std::net::IpAddr;
+use std::ops::ControlFlow::{Break, Continue};
+
+impl TandemPolicy {
+    /// A request outside any dialog.
+    fn stages(
+        &mut self,
+        request: &Inbound<'_>,
+        note: &mut Note,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Step<Verdict<Reason>> {
+        serving::answer_options(self.serving, request)?;
+        let group = sources::group(&self.tables, &mut self.unknown, request, now)?;
+        serving::take_in(self.serving, &self.calls, request)?;
+        let set = routes::choose(&self.tables, group, request)?;
+        life::note_request(request.message, None, note);
+        self.dispatch(set, request, note, targets, now)
+    }
+
+    /// The last stage.
+    fn dispatch(
+        &mut self,
+        set: Number,
+        request: &Inbound<'_>,
+        note: &mut Note,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Step<Verdict<Reason>> {
+        let stateless = self.tables.set(set).is_some_and(|set| set.stateless);
+        if request.message.method() == Method::Cancel && !stateless {
+            return Break(Reason::CancelUnknown.verdict());
+        }
+        match self.dispatcher.place(&self.tables, set, request, note, targets, now) {
+            Ok(true) if stateless => Continue(Verdict::ForwardStateless),
+            Ok(true) => Continue(Verdict::Forward),
+            Ok(false) => Break(Reason::NoGateway.verdict()),
+            Err(UriTooLong) => Break(Reason::RequestUriTooLong.verdict()),
+        }
+    }
+
+    /// An ACK of a final response that a stateless set brought: nothing is kept that it could belong to, so
+    /// it goes where its INVITE went. From a listed source to a listed gateway: no relay for others.
+    fn acknowledge_statelessly(
+        &mut self,
+        request: &Inbound<'_>,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Option<Verdict<Reason>> {
+        let group = self.tables.sources.group(request.source.peer.ip())?;
+        let Continue(set) = routes::choose(&self.tables, group, request) else { return None };
+        self.tables.set(set).filter(|set| set.stateless)?;
+        let (Continue(verdict) | Break(verdict)) = self.dispatch(set, request, &mut Note::default(), targets, now);
+        (verdict == Verdict::ForwardStateless).then_some(verdict)
+    }
+}
+
+impl Policy for TandemPolicy {
+    type Note = Note;
+    type Reason = Reason;
+
+    fn admit(&mut self, message: &Message<'_>, source: &Endpoint, now: Now) -> Option<Refusal<Reason>> {
+        let reason = sources::gate(&self.tables, &mut self.unknown, message, source, now)?;
+        self.reasons.count(reason);
+        Some(reason.refusal())
+    }
+
+    fn new_request(
+        &mut self,
+        request: &Inbound<'_>,
+        note: &mut Note,
+        _answer: Option<Answer>,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Verdict<Reason> {
+        let (Continue(verdict) | Break(verdict)) = self.stages(request, note, targets, now);
+        self.reasons.count_verdict(&verdict);
+        verdict
+    }
+
+    fn branch(&mut self, _request: &[u8], target: &Target, note: &mut Note, _now: Now) -> bool {
+        self.dispatcher.may_leave(&self.tables, target, note)
+    }
+
+    fn response(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, note: &mut Note, now: Now) {
+        self.dispatcher.response(&self.tables, response.status(), context, note, now);
+        life::answered(&mut self.calls, &mut self.dispatcher, response, context, note, now.mono);
+    }
+
+    fn silence(&mut self, target: &Target, outcome: Outcome, note: &mut Note, now: Now) {
+        self.dispatcher.silence(&self.tables, target, outcome, note, now);
+    }
+
+    fn best_response(
+        &mut self,
+        request: &Inbound<'_>,
+        best: Outcome,
+        note: &mut Note,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Choice {
+        self.dispatcher.best_response(&self.tables, request, best, note, targets, now)
+    }
+
+    fn in_dialog(
+        &mut self,
+        request: &Inbound<'_>,
+        proof: Proof,
+        note: &mut Note,
+        answer: Option<Answer>,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Verdict<Reason> {
+        let mut dialog = Dialog { tables: &self.tables, calls: &self.calls, unknown: &mut self.unknown };
+        let mut verdict = dialog::decide(&mut dialog, request, proof, note, answer, targets, now);
+        if verdict == Verdict::Drop(Reason::DialogUnproven) {
+            verdict = self.acknowledge_statelessly(request, targets, now).unwrap_or(verdict);
+        }
+        self.reasons.count_verdict(&verdict);
+        verdict
+    }
+
+    fn transaction_end(&mut self, end: &End<'_>, note: &mut Note, _now: Now) {
+        self.dispatcher.end(note);
+        life::ended(&mut self.calls, &mut self.dispatcher, end.status, note);
+    }
+
+    fn own_response(&mut self, ticket: u64, outcome: Outcome, after: Micros, now: Now) {
+        self.dispatcher.probe_ended(&self.tables, ticket, outcome, after, now);
+    }
+
+    fn answers_for(&self, target: &Target, source: IpAddr) -> bool {
+        let gateway = self.tables.gateway(Number(target.gateway));
+        gateway.is_some_and(|gateway| gateway.reply_from.iter().any(|prefix| prefix.contains(source)))
+    }
+
+    fn is_us(&self, host: &Host<'_>, port: Option<u16>) -> bool {
+        self.tables.own.is_us(host, port)
+    }
+}
