@@ -52,7 +52,7 @@ class StandIn(Kamailio):
 
     def __init__(self, folder, listen, gateways, options):
         unknown = set(options) - {"algorithm", "shards", "small", "tables"}
-        if unknown or set(options.get("tables") or {}) - {"sources"}:
+        if unknown or set(options.get("tables") or {}) - {"sources", "probe"}:
             raise Skipped(f"the stand-in has no {', '.join(sorted(unknown))}")
         if options.get("algorithm") == "parallel":
             file = "stand-in-fork.cfg"

@@ -125,7 +125,7 @@ CHECKS = {
     "escnull": header_lines(b"Contact", b"L:", b"To", b"From"),
     "intmeth": header_lines(b"extensionHeader", b"To", b"From"),
     "regaut01": header_lines(b"Authorization"),
-    "regescrt": header_lines(b"Contact"),
+    "regescrt": header_lines(b"M:"),
     "cparam01": header_lines(b"Contact"),
     "mpart01": lambda sent, got: None if got.endswith(sent[-553:]) else "the body changed",
     "dblreq": lambda sent, got: "the INVITE behind the message was passed on" if b"INVITE" in got else None,
