@@ -108,6 +108,7 @@ fn settings() -> Settings {
         keys: Keys::new(&[(1, Secret([9; 16]))]).unwrap(),
         node: 0,
         generation: 0,
+        own_slot: 0,
         boot_secret: Secret([3; 16]),
         timers: Timers::default(),
         capacity: Capacity { transactions: 4096, open: 1024, branches: 1024, bytes: 8 << 20 },

@@ -28,6 +28,25 @@ impl Method {
     /// Number of variants, for tables indexed by method.
     pub const COUNT: usize = 15;
 
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Method; Method::COUNT] = [
+        Method::Invite,
+        Method::Ack,
+        Method::Bye,
+        Method::Cancel,
+        Method::Options,
+        Method::Register,
+        Method::Prack,
+        Method::Update,
+        Method::Info,
+        Method::Subscribe,
+        Method::Notify,
+        Method::Refer,
+        Method::Message,
+        Method::Publish,
+        Method::Other,
+    ];
+
     /// The method of that name.
     pub fn of(name: &[u8]) -> Method {
         match name {

@@ -1,7 +1,7 @@
 //! Header names known by number, compact forms folded in (RFC 3261 §7.3.3 and §20).
 //!
 //! A name is looked up by its length and its first eight octets in one table; longer names are
-//! compared in full. `parse` asks once a header line.
+//! compared by their last eight octets too. `parse` asks once a header line.
 
 /// A header name. What is not listed is [`HeaderName::Other`] and keeps its bytes in the message
 /// ([`Message::named`](super::Message::named) finds it).
@@ -164,14 +164,30 @@ pub(super) fn folded_start_of_word(word: u64, length: usize) -> u64 {
 #[inline]
 pub(super) fn lookup(start: u64, name: &[u8]) -> HeaderName {
     let entry = &TABLE[slot(start, name.len())];
-    let same = entry.start == start
+    if entry.start == start
         && usize::from(entry.length) == name.len()
-        && (name.len() <= 8 || name.eq_ignore_ascii_case(entry.text));
-    if same { entry.name } else { HeaderName::Other }
+        && (name.len() <= 8 || entry.end == folded_end(name))
+        && (name.len() <= 16 || name.eq_ignore_ascii_case(entry.text))
+    {
+        entry.name
+    } else {
+        HeaderName::Other
+    }
+}
+
+/// The last eight octets of a name that has as many, folded.
+#[inline]
+const fn folded_end(name: &[u8]) -> u64 {
+    match name.last_chunk() {
+        Some(octets) => u64::from_le_bytes(*octets) | FOLD,
+        None => 0,
+    }
 }
 
 struct Entry {
     start: u64,
+    /// Of names longer than eight octets: [`folded_end`].
+    end: u64,
     length: u8,
     name: HeaderName,
     text: &'static [u8],
@@ -190,18 +206,18 @@ const fn slot(start: u64, length: usize) -> usize {
 }
 
 const fn table() -> [Entry; SLOTS] {
-    let mut table = [const { Entry { start: 0, length: 0, name: HeaderName::Other, text: b"" } }; SLOTS];
+    let mut table = [const { Entry { start: 0, end: 0, length: 0, name: HeaderName::Other, text: b"" } }; SLOTS];
     let mut i = 0;
     while i < KNOWN.len() {
         let (name, long, compact) = KNOWN[i];
         let long = long.as_bytes();
         let entry = &mut table[slot(folded_start(long), long.len())];
         assert!(entry.length == 0, "two header names in one slot: choose another MULTIPLIER");
-        *entry = Entry { start: folded_start(long), length: long.len() as u8, name, text: long };
+        *entry = Entry { start: folded_start(long), end: folded_end(long), length: long.len() as u8, name, text: long };
         if compact != 0 {
             let entry = &mut table[slot(compact as u64, 1)];
             assert!(entry.length == 0, "two header names in one slot: choose another MULTIPLIER");
-            *entry = Entry { start: compact as u64, length: 1, name, text: b"" };
+            *entry = Entry { start: compact as u64, end: 0, length: 1, name, text: b"" };
         }
         i += 1;
     }

@@ -1,8 +1,10 @@
-//! The two searches that the one pass over the header section is made of, eight octets at a time.
+//! The searches that the one pass over the header section is made of, sixteen and eight octets at a
+//! time.
 //!
-//! WHY no SIMD: header names and values are short (10 and 35 octets in the middle); setting up a
-//! vector search costs more than these words do, and needs no `unsafe` here. Each search has a plain
-//! twin in the tests.
+//! WHY no intrinsics: header names and values are short (10 and 35 octets in the middle), so that a
+//! wider vector would mostly look at the next line. The compiler turns [`any_control`] into five
+//! vector instructions by itself, and the place is found by arithmetic on words; no `unsafe` is
+//! needed. Each search has a plain twin in the tests.
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
@@ -34,11 +36,23 @@ pub(super) fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
+/// Whether one of the octets is a control character (below the space).
+#[inline]
+fn any_control(octets: &[u8; 16]) -> bool {
+    octets.iter().fold(false, |any, &octet| any | (octet < b' '))
+}
+
 /// Offset of the first control character (below the space, so CR, LF, HTAB and NUL too) at or after
 /// `from`; the length of `bytes` if there is none.
 #[inline]
 pub(super) fn next_control(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
+    while let Some(octets) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        if any_control(octets) {
+            break;
+        }
+        at += octets.len();
+    }
     while let Some(word) = word_at(bytes, at) {
         let marks = below(word, b' ');
         if marks != 0 {
@@ -47,6 +61,21 @@ pub(super) fn next_control(bytes: &[u8], from: usize) -> usize {
         at += 8;
     }
     rest(bytes, at, |octet| octet < b' ')
+}
+
+/// Offset of the first space or control character at or after `from`: where a word of the start line
+/// ends.
+#[inline]
+pub(super) fn word_end(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(word) = word_at(bytes, at) {
+        let marks = below(word, b' ' + 1);
+        if marks != 0 {
+            return at + lowest(marks);
+        }
+        at += 8;
+    }
+    rest(bytes, at, |octet| octet <= b' ')
 }
 
 /// Offset of the first colon, space or control character at or after `from`: where a header name ends.
@@ -64,7 +93,7 @@ pub(super) fn name_end(bytes: &[u8], from: usize) -> usize {
 }
 
 /// The last octets, fewer than eight, one by one.
-#[inline]
+#[cold]
 fn rest(bytes: &[u8], at: usize, stop: impl Fn(u8) -> bool) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     rest.iter().position(|&octet| stop(octet)).map_or(bytes.len(), |offset| at + offset)
@@ -80,33 +109,41 @@ mod tests {
         (from..bytes.len()).find(|&at| stop(bytes[at])).unwrap_or(bytes.len())
     }
 
-    /// Mostly what stands in headers, with the neighbours of the octets searched for.
+    /// What stands in headers, with the neighbours of the octets searched for.
     fn octets() -> impl Strategy<Value = Vec<u8>> {
+        let near =
+            &[0u8, 1, 9, 10, 13, 0x1f, 0x20, 0x21, 0x39, 0x3a, 0x3b, 0x7f, 0x80, 0x81, 0x9f, 0xa0, 0xba, 0xff][..];
         let octet = prop_oneof![
-            8 => 0x20u8..0x7f,
-            2 => prop::sample::select(&[0u8, 1, 9, 10, 13, 0x1f, 0x20, 0x21, 0x39, 0x3a, 0x3b, 0x7f, 0x80, 0x81, 0x9f, 0xa0, 0xba, 0xff][..]),
+            30 => 0x20u8..0x7f,
+            2 => prop::sample::select(near),
             1 => any::<u8>(),
         ];
-        prop::collection::vec(octet, 0..60)
+        prop::collection::vec(octet, 0..90)
+    }
+
+    fn agree(bytes: &[u8], from: usize) {
+        let control = |octet| octet < b' ';
+        let space = |octet| octet <= b' ';
+        let colon = |octet| octet <= b' ' || octet == b':';
+        assert_eq!(next_control(bytes, from), naive(bytes, from, control));
+        assert_eq!(word_end(bytes, from), naive(bytes, from, space));
+        assert_eq!(name_end(bytes, from), naive(bytes, from, colon));
     }
 
     proptest! {
         #[test]
-        fn searches_agree_with_their_twins(bytes in octets(), from in 0usize..64) {
-            let from = from.min(bytes.len());
-            prop_assert_eq!(next_control(&bytes, from), naive(&bytes, from, |o| o < 0x20));
-            prop_assert_eq!(name_end(&bytes, from), naive(&bytes, from, |o| o <= 0x20 || o == b':'));
+        fn searches_agree_with_their_twins(bytes in octets(), from in 0usize..90) {
+            agree(&bytes, from.min(bytes.len()));
         }
     }
 
     #[test]
     fn every_octet_at_every_place() {
         for octet in 0..=255u8 {
-            for place in 0..24 {
-                let mut bytes = [b'a'; 24];
+            for place in 0..40 {
+                let mut bytes = [b'a'; 40];
                 bytes[place] = octet;
-                assert_eq!(next_control(&bytes, 0), naive(&bytes, 0, |o| o < 0x20));
-                assert_eq!(name_end(&bytes, 0), naive(&bytes, 0, |o| o <= 0x20 || o == b':'));
+                agree(&bytes, 0);
             }
         }
     }

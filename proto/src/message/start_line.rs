@@ -3,7 +3,7 @@
 use super::error::Malformation;
 use super::lex::{DIGIT, TOKEN, decimal};
 use super::method::Method;
-use super::scan::next_control;
+use super::scan::{next_control, word_end};
 use super::span::Span;
 
 /// What the first line says.
@@ -69,30 +69,54 @@ fn line_end(bytes: &[u8]) -> Result<usize, (Malformation, usize)> {
 }
 
 fn request_line(bytes: &[u8], method_len: usize) -> Result<FirstLine, (Malformation, usize)> {
+    let uri_start = method_len + 1;
+    let uri_end = word_end(bytes, uri_start);
+    if uri_end == uri_start || !is_version_and_end(bytes, uri_end) {
+        return odd_request_line(bytes, method_len);
+    }
+    let end = uri_end + VERSION_AND_END.len();
+    Ok(FirstLine {
+        line: request(bytes, method_len, uri_start, uri_end),
+        end,
+        foreign_version: false,
+        trouble: (end > limits::HEADER_LINE_BYTES_MAX).then_some(Malformation::RequestLine),
+    })
+}
+
+/// What nearly always follows the Request-URI.
+const VERSION_AND_END: &[u8] = b" SIP/2.0\r\n";
+
+fn is_version_and_end(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at..).is_some_and(|rest| rest.starts_with(VERSION_AND_END))
+}
+
+fn request(bytes: &[u8], method_len: usize, uri_start: usize, uri_end: usize) -> StartLine {
+    StartLine::Request {
+        method: Method::of(bytes.get(..method_len).unwrap_or_default()),
+        method_span: Span::between(0, method_len),
+        uri: Span::between(uri_start, uri_end),
+    }
+}
+
+/// A request line of another version, or one that is wrong: the last space divides Request-URI and
+/// version.
+#[cold]
+fn odd_request_line(bytes: &[u8], method_len: usize) -> Result<FirstLine, (Malformation, usize)> {
     let line_end = line_end(bytes)?;
     let line = bytes.get(..line_end).unwrap_or_default();
     let uri_start = method_len + 1;
-    // The last space divides Request-URI and version; a line with others is in trouble below.
-    let uri_end = match line.len().checked_sub(VERSION.len() + 1) {
-        Some(at) if at >= uri_start && line.get(at) == Some(&b' ') => at,
-        _ => line.iter().rposition(|&octet| octet == b' ').filter(|&at| at >= uri_start).unwrap_or(line_end),
-    };
+    let uri_end = line.iter().rposition(|&octet| octet == b' ').filter(|&at| at >= uri_start).unwrap_or(line_end);
     let uri = line.get(uri_start..uri_end).unwrap_or_default();
     let version = line.get(uri_end + 1..).unwrap_or_default();
-    let supported = version.eq_ignore_ascii_case(VERSION);
     let well_formed = !uri.is_empty()
         && uri.iter().all(|&octet| octet > b' ')
-        && (supported || is_version(version))
+        && is_version(version)
         && line_end <= limits::HEADER_LINE_BYTES_MAX;
     Ok(FirstLine {
-        line: StartLine::Request {
-            method: Method::of(line.get(..method_len).unwrap_or_default()),
-            method_span: Span::between(0, method_len),
-            uri: Span::between(uri_start.min(uri_end), uri_end),
-        },
+        line: request(bytes, method_len, uri_start.min(uri_end), uri_end),
         end: line_end + 2,
-        foreign_version: !supported,
-        trouble: if well_formed { None } else { Some(Malformation::RequestLine) },
+        foreign_version: !version.eq_ignore_ascii_case(VERSION),
+        trouble: (!well_formed).then_some(Malformation::RequestLine),
     })
 }
 

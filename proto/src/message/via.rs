@@ -261,16 +261,13 @@ mod tests {
 
     #[test]
     fn values_over_lines_and_commas() {
-        with(
-            "Via: SIP/2.0/UDP a;x=\"1,2\", SIP/2.0/TCP b\r\nFrom: <sip:c>\r\nVia: SIP/2.0/WSS [::1]:1",
-            |message| {
-                let vias: Vec<_> = message.vias().map(Result::unwrap).collect();
-                let said: Vec<_> = vias.iter().map(|via| (via.host_bytes, via.field, via.alone)).collect();
-                assert_eq!(said, [(&b"a"[..], 0, false), (b"b", 0, false), (b"[::1]", 2, true)]);
-                assert_eq!(vias[1].removal.of(message.bytes()), b", SIP/2.0/TCP b");
-                assert_eq!(vias[2].transport, Transport::Wss);
-            },
-        );
+        with("Via: SIP/2.0/UDP a;x=\"1,2\", SIP/2.0/TCP b\r\nFrom: <sip:c>\r\nVia: SIP/2.0/WSS [::1]:1", |message| {
+            let vias: Vec<_> = message.vias().map(Result::unwrap).collect();
+            let said: Vec<_> = vias.iter().map(|via| (via.host_bytes, via.field, via.alone)).collect();
+            assert_eq!(said, [(&b"a"[..], 0, false), (b"b", 0, false), (b"[::1]", 2, true)]);
+            assert_eq!(vias[1].removal.of(message.bytes()), b", SIP/2.0/TCP b");
+            assert_eq!(vias[2].transport, Transport::Wss);
+        });
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub enum Refused {
     Policy,
 }
 
-const METHODS: usize = 16;
+const METHODS: usize = Method::COUNT;
 const DROPS: usize = Drop::Policy as usize + 1;
 const REFUSALS: usize = Refused::Policy as usize + 1;
 

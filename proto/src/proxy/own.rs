@@ -6,7 +6,7 @@ use super::{Outbox, Proxy};
 use crate::message::{Message, Method, Writer};
 use crate::policy::{Endpoint, Outcome, Policy, Target};
 use crate::time::Now;
-use crate::token::{BranchKind, BranchToken};
+use crate::token::{BranchKind, BranchToken, Owner};
 use crate::transaction::{Branch, Key, ServerMachine};
 
 /// A request that the policy wants sent.
@@ -39,7 +39,7 @@ impl<P: Policy> Proxy<P> {
             return false;
         };
         let token = BranchToken {
-            owner: self.settings.owner(request.call_id),
+            owner: Owner { slot: self.settings.own_slot, ..self.settings.owner(request.call_id) },
             kind: BranchKind::Stateful,
             branch: 0,
             transaction: key.id(),

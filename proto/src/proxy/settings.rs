@@ -19,6 +19,8 @@ pub struct Settings {
     pub node: u16,
     /// Generation of this process (a hot upgrade raises it).
     pub generation: u8,
+    /// A slot that this shard owns: answers to requests of our own come back by it.
+    pub own_slot: u16,
     /// Key of this boot, for tables.
     pub boot_secret: Secret,
     /// RFC 3261's timers.

@@ -206,6 +206,7 @@ impl Rig {
             keys: Keys::new(&[(1, Secret([9; 16]))]).unwrap(),
             node: 0,
             generation: 0,
+        own_slot: 0,
             boot_secret: Secret([3; 16]),
             timers: Timers::default(),
             capacity: Capacity { transactions: 64, open: 32, branches: 64, bytes: 1 << 20 },

@@ -1,0 +1,214 @@
+//! What runs on a shard: `engine` brings frames, timers and letters; `proto` reads and carries SIP;
+//! `modules` decide. This file is where they meet, and the only one that knows all three.
+
+use crate::letter::{LANES, Letter, Serving};
+use crate::shard_outbox::{ShardOutbox, answer_of};
+use crate::shard_questions::Questions;
+use engine::{Address, App, Class, Frame, NetworkError, NetworkErrorKind, Outbox, ShardId};
+use modules::dispatcher::probe::Probe;
+use modules::{Tables, TandemPolicy};
+use proto::message::{Arena, Malformation, Message, Method};
+use proto::policy::{Answer, Endpoint};
+use proto::proxy::{OwnRequest, Proxy, Settings};
+use proto::steer;
+use proto::time::{Mono, Now, Wall};
+use proto::token::Keys;
+use proto::transaction::TimerToken;
+use std::sync::Arc;
+
+/// Everything of one shard.
+pub struct ShardApp {
+    shard: ShardId,
+    shards: u16,
+    keys: Keys,
+    arena: Arena,
+    pub(crate) proxy: Proxy<TandemPolicy>,
+    pub(crate) questions: Questions,
+    /// Datagrams that are no message but keep a NAT binding open.
+    pub(crate) keep_alives: u64,
+    /// Letters that found no room.
+    pub(crate) letters_lost: u64,
+}
+
+/// What a shard is made with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Shards in all.
+    pub shards: u16,
+    /// For the proxy: listeners, keys, timers, pools; `own_slot` is set for each shard.
+    pub proxy: Settings,
+    /// For the policy; `shard` and `seed` are set for each shard.
+    pub policy: modules::Setup,
+    /// Seed of all random numbers of this start.
+    pub seed: u64,
+}
+
+impl ShardApp {
+    /// One shard. Reserves all memory that it will ever use.
+    pub fn new(shard: ShardId, setup: &Setup, tables: Arc<Tables>, now: Now) -> Self {
+        // WHY the odd multiplier: seeds of neighbouring shards must not be neighbours.
+        let seed = setup.seed ^ (u64::from(shard.0) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let policy = modules::Setup { shard: shard.index(), shards: usize::from(setup.shards), seed, ..setup.policy };
+        let proxy = Settings { own_slot: u16::from(shard.0), ..setup.proxy.clone() };
+        ShardApp {
+            shard,
+            shards: setup.shards.max(1),
+            keys: setup.proxy.keys.clone(),
+            arena: Arena::new(),
+            proxy: Proxy::new(proxy, TandemPolicy::new(&policy, tables, now), seed),
+            questions: Questions::new(shard),
+            keep_alives: 0,
+            letters_lost: 0,
+        }
+    }
+
+    pub(crate) const fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// A datagram: read, found its owner, and carried there or here.
+    fn carry(&mut self, now: Now, frame: &Frame<'_>, mine: bool, out: &mut Outbox<'_, Letter>) {
+        let source = Endpoint { listener: frame.listener, local: frame.local, peer: frame.peer, flow: frame.flow };
+        let mut arena = std::mem::replace(&mut self.arena, Arena::empty());
+        match Message::parse(frame.bytes, &mut arena) {
+            Ok(message) => match self.owner_elsewhere(&message, mine) {
+                // A frame that is shed is counted by the engine, by class.
+                Some(owner) => _ = out.hand_over(owner, class_of(&message), frame),
+                None => self.proxy.on_message(now, &source, &message, &mut outbox(out, &mut self.questions)),
+            },
+            Err(error) if error.why == Malformation::KeepAlive => self.keep_alives += 1,
+            Err(error) => self.proxy.on_unreadable(now, &source, &error, &mut outbox(out, &mut self.questions)),
+        }
+        self.arena = arena;
+    }
+
+    /// The shard that owns a message, if that is another one.
+    fn owner_elsewhere(&self, message: &Message<'_>, mine: bool) -> Option<ShardId> {
+        if mine || self.shards == 1 {
+            return None;
+        }
+        let owner = steer::shard_of_slot(steer::slot_of(&self.keys, message), self.shards);
+        // INVARIANT: there are at most SHARDS_MAX shards, so the number fits.
+        u8::try_from(owner).ok().map(ShardId).filter(|owner| *owner != self.shard)
+    }
+
+    fn send_probe(&mut self, now: Now, probe: &Probe, out: &mut Outbox<'_, Letter>) {
+        let tables = Arc::clone(self.proxy.policy.tables());
+        let request = OwnRequest {
+            ticket: probe.ticket,
+            target: probe.target,
+            method: Method::Options,
+            call_id: probe.call_id(),
+            from_tag: probe.from_tag(),
+        };
+        let mut outbox = outbox(out, &mut self.questions);
+        self.proxy.send_own(now, &request, |writer, via| probe.write(&tables, writer, via), &mut outbox);
+    }
+
+    /// What the policy has to say to the others.
+    fn spread_events(&mut self, out: &mut Outbox<'_, Letter>) {
+        while let Some(event) = self.proxy.policy.next_event() {
+            for other in (0..self.shards).filter_map(|index| u8::try_from(index).ok()).map(ShardId) {
+                if other != self.shard {
+                    self.post(Address::Shard(other), Letter::Gateway(event), out);
+                }
+            }
+            self.post(LANES, Letter::Gateway(event), out);
+        }
+    }
+
+    fn post(&mut self, to: Address, letter: Letter, out: &mut Outbox<'_, Letter>) {
+        if out.post(to, letter).is_err() {
+            self.letters_lost += 1;
+        }
+    }
+}
+
+impl App for ShardApp {
+    type Letter = Letter;
+
+    fn on_frame(&mut self, now: engine::Now, frame: &Frame<'_>, out: &mut Outbox<'_, Letter>) {
+        self.carry(now_of(now), frame, false, out);
+    }
+
+    fn on_hand_over(&mut self, now: engine::Now, frame: &Frame<'_>, _: ShardId, out: &mut Outbox<'_, Letter>) {
+        self.carry(now_of(now), frame, true, out);
+    }
+
+    fn on_network_error(&mut self, now: engine::Now, error: &NetworkError, out: &mut Outbox<'_, Letter>) {
+        // WHY not these: one message was too large, or a filter dropped it; the peer may be well.
+        if matches!(error.kind, NetworkErrorKind::MessageTooLong | NetworkErrorKind::Other(_)) {
+            return;
+        }
+        let now = now_of(now);
+        self.proxy.policy.unreachable(error.peer, now);
+        self.proxy.on_unreachable(now, error.peer, &mut outbox(out, &mut self.questions));
+    }
+
+    fn on_timer(&mut self, now: engine::Now, token: u64, out: &mut Outbox<'_, Letter>) {
+        if let Some(token) = TimerToken::from_bits(token) {
+            self.proxy.on_timer(now_of(now), token, &mut outbox(out, &mut self.questions));
+        }
+    }
+
+    fn on_letter(&mut self, now: engine::Now, letter: Letter, out: &mut Outbox<'_, Letter>) {
+        let now = now_of(now);
+        match letter {
+            Letter::Install(tables) => {
+                let tables = self.proxy.policy.install(tables, now);
+                self.post(LANES, Letter::Retired { shard: self.shard, tables }, out);
+            }
+            Letter::Snapshot(mut snapshot) => {
+                self.fill(&mut snapshot);
+                self.post(LANES, Letter::Snapshot(snapshot), out);
+            }
+            Letter::Serve(serving) => self.proxy.policy.serve(serving_of(serving)),
+            Letter::Gateway(event) => self.proxy.policy.apply_event(event, now),
+            Letter::Answer(question) => {
+                let answer: Answer = answer_of(&question);
+                if let Some(ticket) = self.questions.home(question) {
+                    self.proxy.on_answer(now, ticket, answer, &mut outbox(out, &mut self.questions));
+                }
+            }
+            // Never sent to a shard.
+            Letter::Retired { .. } | Letter::Question(_) | Letter::Log(_) => {}
+        }
+    }
+
+    fn wake_at(&self) -> Option<engine::Mono> {
+        self.proxy.policy.deadline().map(|moment| engine::Mono(moment.0))
+    }
+
+    fn on_turn_end(&mut self, now: engine::Now, out: &mut Outbox<'_, Letter>) {
+        let now = now_of(now);
+        if self.proxy.policy.deadline().is_some_and(|moment| moment <= now.mono) {
+            self.proxy.policy.on_deadline(now);
+            while let Some(probe) = self.proxy.policy.next_probe(now) {
+                self.send_probe(now, &probe, out);
+            }
+        }
+        self.spread_events(out);
+    }
+}
+
+/// What may be shed first when another shard cannot keep up.
+fn class_of(message: &Message<'_>) -> Class {
+    let new_call = message.is_request() && message.method() == Method::Invite && message.to_tag().is_empty();
+    if new_call { Class::NewCall } else { Class::Other }
+}
+
+fn outbox<'a, 'b>(engine: &'a mut Outbox<'b, Letter>, questions: &'a mut Questions) -> ShardOutbox<'a, 'b> {
+    ShardOutbox { engine, questions }
+}
+
+const fn now_of(now: engine::Now) -> Now {
+    Now { mono: Mono(now.mono.0), wall: Wall(now.wall.0) }
+}
+
+const fn serving_of(serving: Serving) -> modules::Serving {
+    match serving {
+        Serving::Normal => modules::Serving::Normal,
+        Serving::Leaving => modules::Serving::Leaving,
+        Serving::Refusing => modules::Serving::Refusing,
+    }
+}

@@ -1,0 +1,123 @@
+//! What a shard tells about itself when the control lane asks. Fills a box that came from there; allocates
+//! nothing.
+
+use crate::app::ShardApp;
+use crate::metric::Metric;
+use crate::snapshot::ShardSnapshot;
+use proto::message::{Malformation, Method, RejectReason};
+use proto::proxy::{Counters, Drop, Refused};
+
+const CLASSES: [&str; 7] = ["", "1xx", "2xx", "3xx", "4xx", "5xx", "6xx"];
+
+impl ShardApp {
+    /// Fills `snapshot` with this shard's figures.
+    pub(crate) fn fill(&self, snapshot: &mut ShardSnapshot) {
+        snapshot.begin(self.shard());
+        messages(&self.proxy.counters, snapshot);
+        dropped(&self.proxy.counters, snapshot);
+        rejected(&self.proxy.counters, snapshot);
+        self.events(snapshot);
+        self.pools(snapshot);
+        for (reason, count) in self.proxy.policy.reasons().iter() {
+            let metric = if reason.status().is_some() { Metric::Rejected } else { Metric::Dropped };
+            some(snapshot, metric, &[reason.label()], count);
+        }
+        for gateway in self.proxy.policy.gateways() {
+            snapshot.gateway(gateway);
+        }
+        for source in self.proxy.policy.unknown_sources().iter() {
+            snapshot.unknown(*source);
+        }
+    }
+
+    fn events(&self, snapshot: &mut ShardSnapshot) {
+        let counters = &self.proxy.counters;
+        let calls = self.proxy.policy.calls();
+        let events = [
+            ("branch_given_up", counters.given_up),
+            ("second_answer", counters.second_answers),
+            ("trailing_octets", counters.trailing),
+            ("keep_alive", self.keep_alives),
+            ("call_expired", calls.expired),
+            ("contact_not_kept", calls.contacts_lost),
+            ("question_not_asked", self.questions.refused),
+            ("letter_lost", self.letters_lost),
+            ("gateway_event_lost", self.proxy.policy.events_lost()),
+            ("unknown_source_forgotten", self.proxy.policy.unknown_sources().forgotten()),
+        ];
+        for (event, count) in events {
+            snapshot.count(Metric::Events, &[event], count);
+        }
+        snapshot.count(Metric::Retransmissions, &["sent"], counters.retransmissions_sent);
+        snapshot.count(Metric::TransactionsOpened, &["server"], counters.transactions);
+        snapshot.count(Metric::TransactionsOpened, &["client"], counters.branches);
+        snapshot.count(Metric::CallsEstablished, &[], calls.opened);
+        snapshot.count(Metric::Calls, &[], u64::from(calls.active));
+    }
+
+    fn pools(&self, snapshot: &mut ShardSnapshot) {
+        let used = self.proxy.occupancy();
+        let size = &self.proxy.settings().capacity;
+        let calls = self.proxy.policy.calls();
+        let pools = [
+            ("transactions", u64::from(used.transactions), u64::from(size.transactions)),
+            ("open_requests", u64::from(used.open), u64::from(size.open)),
+            ("branches", u64::from(used.branches), u64::from(size.branches)),
+            ("message_bytes", used.bytes, size.bytes as u64),
+            ("calls", u64::from(calls.active), u64::from(calls.capacity)),
+        ];
+        for (pool, used, size) in pools {
+            snapshot.count(Metric::PoolUsed, &[pool], used);
+            snapshot.count(Metric::PoolSize, &[pool], size);
+        }
+        snapshot.count(Metric::Transactions, &["open"], u64::from(used.open));
+        snapshot.count(Metric::Transactions, &["absorbing"], u64::from(used.transactions.saturating_sub(used.open)));
+    }
+}
+
+fn messages(counters: &Counters, snapshot: &mut ShardSnapshot) {
+    let methods = Method::ALL.iter();
+    for ((method, received), sent) in methods.clone().zip(counters.requests_received).zip(counters.requests_sent) {
+        some(snapshot, Metric::Requests, &[method.name(), "received"], received);
+        some(snapshot, Metric::Requests, &[method.name(), "sent"], sent);
+    }
+    for ((method, received), sent) in methods.zip(counters.responses_received).zip(counters.responses_sent) {
+        for ((class, received), sent) in CLASSES.iter().zip(received).zip(sent) {
+            some(snapshot, Metric::Responses, &[method.name(), class, "received"], received);
+            some(snapshot, Metric::Responses, &[method.name(), class, "sent"], sent);
+        }
+    }
+}
+
+/// A policy's drops are counted under its own reasons, malformed messages under what is wrong with them.
+fn dropped(counters: &Counters, snapshot: &mut ShardSnapshot) {
+    for (why, count) in Drop::ALL.iter().zip(counters.dropped) {
+        match why {
+            Drop::Policy | Drop::Malformed => {}
+            Drop::RequestRepeated => snapshot.count(Metric::Retransmissions, &["absorbed"], count),
+            _ => some(snapshot, Metric::Dropped, &[why.label()], count),
+        }
+    }
+    for (why, count) in Malformation::ALL.iter().zip(counters.malformed) {
+        some(snapshot, Metric::Dropped, &[why.label()], count);
+    }
+}
+
+/// A policy's refusals are counted under its own reasons, invalid requests under what is wrong with them.
+fn rejected(counters: &Counters, snapshot: &mut ShardSnapshot) {
+    for (why, count) in Refused::ALL.iter().zip(counters.refused) {
+        if !matches!(why, Refused::Policy | Refused::Invalid) {
+            some(snapshot, Metric::Rejected, &[why.label()], count);
+        }
+    }
+    for (why, count) in RejectReason::ALL.iter().zip(counters.invalid) {
+        some(snapshot, Metric::Rejected, &[why.label()], count);
+    }
+}
+
+/// A figure that has happened at least once: reasons are many and most stay at zero for ever.
+fn some(snapshot: &mut ShardSnapshot, metric: Metric, labels: &[&'static str], value: u64) {
+    if value > 0 {
+        snapshot.count(metric, labels, value);
+    }
+}
