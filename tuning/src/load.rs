@@ -7,6 +7,8 @@ use crate::environment::Environment;
 use crate::read::{Marks, Reader};
 use crate::resolve::{fill_in, resolve};
 use crate::schema::{Section, print_file};
+use std::collections::HashSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use toml::Spanned;
@@ -67,16 +69,18 @@ pub fn parse(text: &str, file_name: &str, environment: &Environment) -> Result<L
     let mut reader = Reader::new(root.get_ref());
     let node = Spanned::new(0..0, DeValue::Table(root.get_ref().clone()));
     let config = Config::read_table(root.get_ref(), &node, &mut reader, None);
-    let Reader { mut marks, mut findings, lost, .. } = reader;
+    let Reader { mut marks, mut findings, lost, doubtful, .. } = reader;
     let Some(mut config) = config.filter(|_| !lost) else {
         return fail(findings);
     };
     fill_in(&mut config, &mut marks, environment);
     let unknown_names = resolve(&mut config, &marks);
     if unknown_names.is_empty() {
+        // WHY: where a key was misspelt its default stands now, and what follows from that is not said.
+        let doubtful: HashSet<_> = doubtful.iter().flat_map(|path| marks.below(path)).collect();
+        let sure = |place: &Range<usize>| !doubtful.contains(place);
         let mut sense = check(&config, &marks, environment);
-        // WHY: a key that was misspelt has its default here; only what is wrong all the same is said.
-        sense.retain(|finding| findings.is_empty() || finding.severity == Severity::Error);
+        sense.retain(|finding| finding.place.iter().chain(finding.related.iter().map(|(place, _)| place)).all(sure));
         findings.extend(sense);
     }
     findings.extend(unknown_names);

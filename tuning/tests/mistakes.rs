@@ -135,3 +135,12 @@ fn several_are_shown_at_once() {
     assert_eq!(rules, ["unknown-key", "malformed-value", "unknown-word"]);
     assert!(diagnostics.render(false).ends_with("several.toml: 3 errors\n"));
 }
+
+#[test]
+fn what_follows_from_a_misspelt_key_is_not_said() {
+    let text = "[listen]\nudp = [\"127.0.0.1:5060\"]\n[[set]]\nname = \"a\"\ngateways = [\"sip:127.0.0.1:5071\"]\n\
+        [[route]]\nprefx = \"44\"\nset = \"a\"\n[[route]]\nprefix = \"49\"\nset = \"a\"\n[probe]\ninterval = \"1s\"\n";
+    let diagnostics = tuning::parse(text, "misspelt.toml", &host()).unwrap_err();
+    let rules: Vec<_> = diagnostics.findings.iter().map(|finding| finding.rule).collect();
+    assert_eq!(rules, ["unknown-key", "timer-order"], "{diagnostics}");
+}

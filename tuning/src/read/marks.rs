@@ -37,6 +37,13 @@ impl Marks {
         real.find_map(|(below, real)| self.places.get(&format!("{real}{below}")))
     }
 
+    /// Places of everything at and below `path`.
+    pub(crate) fn below<'m>(&'m self, path: &'m str) -> impl Iterator<Item = &'m Range<usize>> {
+        let inside = |rest: &str| matches!(rest.as_bytes().first(), None | Some(b'.' | b'['));
+        let places = self.places.iter().filter(move |(own, _)| own.strip_prefix(path).is_some_and(inside));
+        places.map(|(_, place)| place)
+    }
+
     /// What is asked for below `alias` stands below `real`: for values that were moved after reading.
     pub(crate) fn alias(&mut self, alias: &str, real: &str) {
         self.aliases.push((alias.to_owned(), real.to_owned()));

@@ -23,6 +23,8 @@ pub(crate) struct Reader<'s> {
     /// A value without default could not be read, so that the tree lacks something that the file has:
     /// checks of sense would find follow-up mistakes only.
     pub(crate) lost: bool,
+    /// Tables with keys that are not known: what they lack may be what was misspelt.
+    pub(crate) doubtful: Vec<String>,
 }
 
 impl<'s> Reader<'s> {
@@ -35,6 +37,7 @@ impl<'s> Reader<'s> {
             muted: false,
             bounds: None,
             lost: false,
+            doubtful: Vec::new(),
         }
     }
 
@@ -163,6 +166,9 @@ impl<'s> Reader<'s> {
             let name = key.get_ref().as_ref();
             if known.iter().any(|known| known.name == name) {
                 continue;
+            }
+            if !self.path.is_empty() {
+                self.doubtful.push(self.path.clone());
             }
             let around =
                 if self.path.is_empty() { "at the top level".to_owned() } else { format!("in `{}`", self.path) };
