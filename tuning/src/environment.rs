@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub struct Environment {
     /// Cores that the process may run on, in order.
     pub cores: Option<Vec<u32>>,
-    /// Bytes of memory that the process may still take.
+    /// Bytes of memory that the pools are held against.
     pub memory_bytes: Option<u64>,
     /// Most open files that the process may have.
     pub open_files: Option<u64>,
@@ -40,13 +40,20 @@ impl Environment {
         }
     }
 
-    /// This host, as this process sees it. Reads /proc and /sys; asks no network.
+    /// This host just before the pools are reserved: as [`Environment::of_this_host`], but with the
+    /// memory that is free now.
+    pub fn before_start() -> Self {
+        Environment { memory_bytes: memory_bytes(Memory::Free), ..Environment::of_this_host() }
+    }
+
+    /// This host, as this process sees it. Reads /proc and /sys; asks no network. Memory is all that the
+    /// process could have if it were alone: a Tandem that runs already does not count against its own file.
     pub fn of_this_host() -> Self {
         let status = read_to_string("/proc/self/status").unwrap_or_default();
         let resolver = read_to_string("/etc/resolv.conf").unwrap_or_default();
         Environment {
             cores: field(&status, "Cpus_allowed_list:").and_then(CoreList::parse).map(|list| list.cores().to_vec()),
-            memory_bytes: memory_bytes(),
+            memory_bytes: memory_bytes(Memory::All),
             open_files: open_files(&read_to_string("/proc/self/limits").unwrap_or_default()),
             lowest_port: lowest_port(&status),
             addresses: addresses(),
@@ -62,19 +69,27 @@ fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
-/// What is free on the host, or in the control group when that is less.
-fn memory_bytes() -> Option<u64> {
+/// Which memory counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    All,
+    Free,
+}
+
+/// Memory of the host, or of the control group when that is less.
+fn memory_bytes(which: Memory) -> Option<u64> {
     let host = read_to_string("/proc/meminfo").ok();
-    let host = host.as_deref().and_then(|text| field(text, "MemAvailable:")).and_then(kibibytes);
-    host.into_iter().chain(control_group_bytes()).min()
+    let line = if which == Memory::All { "MemTotal:" } else { "MemAvailable:" };
+    let host = host.as_deref().and_then(|text| field(text, line)).and_then(kibibytes);
+    host.into_iter().chain(control_group_bytes(which)).min()
 }
 
 fn kibibytes(text: &str) -> Option<u64> {
     text.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// What the tightest control group around this process leaves (cgroup v2).
-fn control_group_bytes() -> Option<u64> {
+/// What the tightest control group around this process allows or leaves (cgroup v2).
+fn control_group_bytes(which: Memory) -> Option<u64> {
     let membership = read_to_string("/proc/self/cgroup").ok()?;
     let own = membership.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let mount = Path::new("/sys/fs/cgroup");
@@ -83,7 +98,7 @@ fn control_group_bytes() -> Option<u64> {
         .ancestors()
         .filter_map(|group| {
             let most = number(mount.join(group).join("memory.max"))?;
-            let used = number(mount.join(group).join("memory.current"))?;
+            let used = if which == Memory::All { 0 } else { number(mount.join(group).join("memory.current"))? };
             Some(most.saturating_sub(used))
         })
         .min()
@@ -154,7 +169,8 @@ mod tests {
     fn this_host_is_known() {
         let host = Environment::of_this_host();
         assert!(host.cores.is_some_and(|cores| !cores.is_empty()));
-        assert!(host.memory_bytes.is_some_and(|bytes| bytes > 0));
+        let free = Environment::before_start().memory_bytes;
+        assert!(free.is_some_and(|free| free > 0 && Some(free) <= host.memory_bytes));
         assert!(host.open_files.is_some());
         assert!(host.addresses.iter().any(IpAddr::is_loopback));
     }

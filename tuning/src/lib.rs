@@ -28,7 +28,7 @@ mod resolve;
 pub use config::*;
 pub use diagnostic::{Diagnostics, Finding, Severity};
 pub use environment::Environment;
-pub use load::{Loaded, load, parse};
+pub use load::{Loaded, load, load_against, parse};
 pub use read::{
     GatewayUri, Host, HostPort, ListenerName, Network, OffOr, OneOrMany, SIP_PORT, SetName, SourceName, StatusCodes,
 };

@@ -35,10 +35,19 @@ const FILE_BYTES_MAX: usize = 16 << 20;
 ///
 /// Everything that is wrong with it, at once; also when it is missing, unreadable or empty.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    load_against(path, &Environment::of_this_host())
+}
+
+/// Reads the file at `path` and checks it against `environment`.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_against(path: &Path, environment: &Environment) -> Result<Loaded, Diagnostics> {
     let name = path.display().to_string();
     match std::fs::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => parse(&text, &name, &Environment::of_this_host()),
+            Ok(text) => parse(&text, &name, environment),
             Err(error) => Err(not_utf8(&name, &error)),
         },
         Err(error) => Err(unreadable(&name, &error)),

@@ -56,7 +56,7 @@ pub fn reload(running: &Config, next: &Loaded, forced: bool) -> Result<Reload, R
         return Err(Refusal::Unsafe(refusal));
     }
     let mut config = next.config.clone();
-    config.keep_restart(running);
+    Section::keep_restart(&mut config, running);
     // WHY: marks of the file would not fit; what the file itself says has been checked already.
     let marks = Marks::default();
     let mut findings = resolve(&mut config, &marks);

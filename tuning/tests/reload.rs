@@ -100,6 +100,15 @@ fn pools_wait_for_a_restart() {
 }
 
 #[test]
+fn one_key_of_a_section_may_wait_while_the_others_hold() {
+    let next = loaded(&format!("{RUNNING}[policy]\nstrangers = \"403\"\nserver = \"new\"\n"));
+    let reload = tuning::reload(&running(), &next, false).unwrap();
+    let effects: Vec<_> = reload.changes.iter().map(|change| (change.subject.as_str(), change.effect)).collect();
+    assert_eq!(effects, [("policy, strangers", Effect::Live), ("policy, server", Effect::Restart)]);
+    assert_eq!((reload.config.policy.strangers.word(), reload.config.policy.server), ("403", None));
+}
+
+#[test]
 fn what_needs_a_new_listener_needs_a_restart() {
     let text =
         RUNNING.replace("\"127.0.0.1:5060\"", "\"127.0.0.1:5060\", { address = \"127.0.0.1:5062\", name = \"new\" }");

@@ -9,7 +9,7 @@ const FILES_PER_SHARD: u64 = 4;
 /// Descriptors of the process beside its shards: control connections, metrics, log, state, lanes.
 const FILES_OF_PROCESS: u64 = 64;
 
-/// Part of the free memory that pools may take, in percent; the rest is the process and its sockets.
+/// Part of the memory that pools may take, in percent; the rest is the system, the process and its sockets.
 const MEMORY_PERCENT: u64 = 90;
 
 /// Rules of this file after which counting shards is idle.
@@ -69,7 +69,7 @@ pub(super) fn shard_count(checker: &mut Checker<'_>) {
 
 /// Pools are reserved and touched at start: what does not fit then never fits.
 pub(super) fn memory(checker: &mut Checker<'_>) {
-    let Some(free) = checker.environment.memory_bytes else {
+    let Some(there) = checker.environment.memory_bytes else {
         return;
     };
     let Some(shards) = checker.shards() else {
@@ -77,7 +77,7 @@ pub(super) fn memory(checker: &mut Checker<'_>) {
     };
     let each = checker.bytes_per_shard();
     let needed = shards.saturating_mul(each);
-    if needed <= free / 100 * MEMORY_PERCENT {
+    if needed <= there / 100 * MEMORY_PERCENT {
         return;
     }
     let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
@@ -86,10 +86,10 @@ pub(super) fn memory(checker: &mut Checker<'_>) {
     let given = pools.iter().filter(|(key, _)| checker.given(&format!("limits.{key}"))).max_by_key(|(_, bytes)| *bytes);
     let at = given.map_or("shards".to_owned(), |(key, _)| format!("limits.{key}"));
     let message = format!(
-        "the pools need {} MiB ({shards} shards of {} MiB), and {} MiB are free",
+        "the pools need {} MiB ({shards} shards of {} MiB), and there are {} MiB",
         mebibytes(needed),
         mebibytes(each),
-        free >> 20
+        there >> 20
     );
     let finding = checker
         .error("not-enough-memory", &at, message)
@@ -113,6 +113,23 @@ pub(super) fn open_files(checker: &mut Checker<'_>) {
                 needed.next_power_of_two()
             )),
         );
+    }
+}
+
+/// Rings of the kernel have a power of two of slots.
+pub(super) fn ring_sizes(checker: &mut Checker<'_>) {
+    let driver = &checker.config.driver;
+    let rings = [
+        ("receive_slots_per_shard", driver.receive_slots_per_shard),
+        ("send_slots_per_shard", driver.send_slots_per_shard),
+    ];
+    for (key, slots) in rings {
+        if !slots.is_power_of_two() {
+            let message = format!("`{key}` is {slots}: a ring has a power of two of slots");
+            let finding = checker.error("not-a-power-of-two", &format!("driver.{key}"), message);
+            let (below, above) = (slots.next_power_of_two() / 2, slots.next_power_of_two());
+            checker.note(finding.label("not a power of two").remedy(format!("write {below} or {above}")));
+        }
     }
 }
 

@@ -67,6 +67,7 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     host::memory,
     host::open_files,
     host::pool_order,
+    host::ring_sizes,
     process::group_access,
     process::key_files,
 ];

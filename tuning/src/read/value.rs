@@ -18,6 +18,10 @@ pub(crate) trait Value: Sized + Clone {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>, base: Option<&Self>) -> Option<Self>;
     /// As TOML; `None` when there is nothing to write.
     fn print(&self) -> Option<toml::Value>;
+    /// Takes what needs a restart from the running value; only sections have such parts.
+    fn keep_restart(&mut self, running: &Self) {
+        let _ = running;
+    }
     /// Whether it lies between two printed bounds, both included.
     fn is_within(&self, low: &toml::Value, high: &toml::Value) -> bool {
         match (self.print(), low, high) {
@@ -207,6 +211,9 @@ impl<S: Section> Value for S {
                 None
             }
         }
+    }
+    fn keep_restart(&mut self, running: &Self) {
+        Section::keep_restart(self, running);
     }
     fn print(&self) -> Option<toml::Value> {
         Some(toml::Value::Table(self.print_table()))

@@ -16,26 +16,36 @@ pub fn reference() -> String {
 }
 
 fn section(text: &mut String, title: &str, doc: &str, keys: &[Key]) {
-    text.push_str(&format!(
-        "\n## {title}\n\n{}\n\n| Key | Value | Default | Meaning |\n|---|---|---|---|\n",
-        prose(doc)
-    ));
-    for key in keys.iter().filter(|key| inner(&key.kind).is_none()) {
+    text.push_str(&format!("\n## {title}\n\n{}\n", prose(doc)));
+    let plain = || keys.iter().filter(|key| inner(&key.kind).is_none());
+    if plain().next().is_some() {
+        text.push_str("\n| Key | Value | Default | Meaning |\n|---|---|---|---|\n");
+    }
+    for key in plain() {
         text.push_str(&row(key));
     }
+    for key in plain() {
+        let Kind::Choice(words) = &key.kind else { continue };
+        text.push_str(&format!("\n`{}`:\n\n", key.name));
+        for (word, doc) in *words {
+            text.push_str(&format!("- `{word:?}`: {}\n", prose(doc)));
+        }
+    }
     for key in keys {
-        let Some((doc, keys)) = inner(&key.kind) else {
-            continue;
-        };
+        let Some((doc, keys)) = inner(&key.kind) else { continue };
         let many = matches!(key.kind, Kind::List(_));
-        let outer =
-            if title == "Top level" { String::new() } else { format!("{}.", title.trim_matches(['`', '[', ']'])) };
+        let outer = match title {
+            "Top level" => String::new(),
+            title => format!("{}.", title.trim_matches(['`', '[', ']'])),
+        };
         let path = format!("{outer}{}", key.name);
-        if outer.is_empty() || many {
-            let title = if many { format!("`[[{path}]]`") } else { format!("`[{path}]`") };
-            section(text, &title, doc, &keys);
-        } else {
-            text.push_str(&format!("\n`{path}` takes the keys of `[{}]`: {}\n", key.name, prose(key.doc)));
+        match (outer.is_empty(), many) {
+            (_, true) => section(text, &format!("`[[{path}]]`"), doc, &keys),
+            (true, false) => section(text, &format!("`[{path}]`"), doc, &keys),
+            (false, false) => {
+                let doc = prose(key.doc);
+                text.push_str(&format!("\n`{path}` takes the keys of `[{}]`, or `\"off\"`. {doc}\n", key.name));
+            }
         }
     }
 }

@@ -146,7 +146,9 @@ macro_rules! section {
     };
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $written:literal) => { $written };
-    (@keep live $new:ident $running:ident $field:ident) => {};
+    (@keep live $new:ident $running:ident $field:ident) => {
+        $crate::read::Value::keep_restart(&mut $new.$field, &$running.$field);
+    };
     (@keep restart $new:ident $running:ident $field:ident) => {
         $new.$field.clone_from(&$running.$field);
     };
