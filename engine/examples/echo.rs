@@ -2,9 +2,7 @@
 //!
 //! `echo --listen 127.0.0.1:5060 --cores 0,1 --driver auto|uring|mmsg`; ends on end of input or a line.
 
-use engine::{
-    App, Config, Driver, Frame, Listener, NetworkError, Now, Outbox, Pools, ShardId, Steering,
-};
+use engine::{App, Config, Driver, Frame, Listener, NetworkError, Now, Outbox, Pools, ShardId, Steering};
 use std::net::SocketAddr;
 
 struct Echo;
@@ -44,14 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if listeners.is_empty() {
         listeners.push(Listener::new(SocketAddr::from(([127, 0, 0, 1], 5060))));
     }
-    let config = Config {
-        cores,
-        listeners,
-        driver,
-        steering: Steering::Random,
-        pools: Pools::default(),
-        lanes: 0,
-    };
+    let config = Config { cores, listeners, driver, steering: Steering::Random, pools: Pools::default(), lanes: 0 };
     let running = engine::launch(&config, |_| Echo)?;
     println!("{:?}", running.serving());
     std::io::stdin().read_line(&mut String::new())?;

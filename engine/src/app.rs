@@ -17,25 +17,14 @@ pub trait App {
     fn on_frame(&mut self, now: Now, frame: &Frame<'_>, out: &mut Outbox<'_, Self::Letter>);
 
     /// A frame that another shard received and that this one owns.
-    fn on_hand_over(
-        &mut self,
-        now: Now,
-        frame: &Frame<'_>,
-        from: ShardId,
-        out: &mut Outbox<'_, Self::Letter>,
-    ) {
+    fn on_hand_over(&mut self, now: Now, frame: &Frame<'_>, from: ShardId, out: &mut Outbox<'_, Self::Letter>) {
         let _ = from;
         self.on_frame(now, frame, out);
     }
 
     /// The network reported a destination as unreachable. Every shard is told of every error, the
     /// one that saw it first: nothing needs to be passed on by letter.
-    fn on_network_error(
-        &mut self,
-        now: Now,
-        error: &NetworkError,
-        out: &mut Outbox<'_, Self::Letter>,
-    );
+    fn on_network_error(&mut self, now: Now, error: &NetworkError, out: &mut Outbox<'_, Self::Letter>);
 
     /// A timer expired. Its handle is stale from now on.
     fn on_timer(&mut self, now: Now, token: u64, out: &mut Outbox<'_, Self::Letter>);

@@ -62,12 +62,7 @@ pub struct Egress {
 impl Frame<'_> {
     /// The way back to whoever sent this frame, from the address that was asked.
     pub fn back(&self) -> Egress {
-        Egress {
-            listener: self.listener,
-            local: Some(self.local.ip()),
-            peer: self.peer,
-            flow: self.flow,
-        }
+        Egress { listener: self.listener, local: Some(self.local.ip()), peer: self.peer, flow: self.flow }
     }
 }
 

@@ -43,15 +43,8 @@ pub(crate) fn pair(from: ShardId, capacity: usize) -> (FrameSender, FrameReceive
     let capacity = capacity.max(RING_BYTES_MIN);
     let (mut producer, mut consumer) = RingBuffer::new(capacity);
     touch(&mut producer, &mut consumer);
-    let sender = FrameSender {
-        ring: producer,
-        capacity,
-    };
-    let receiver = FrameReceiver {
-        ring: consumer,
-        from,
-        joined: vec![1; limits::LARGE_SLOT_BYTES].into_boxed_slice(),
-    };
+    let sender = FrameSender { ring: producer, capacity };
+    let receiver = FrameReceiver { ring: consumer, from, joined: vec![1; limits::LARGE_SLOT_BYTES].into_boxed_slice() };
     (sender, receiver)
 }
 
@@ -85,8 +78,7 @@ impl FrameSender {
         }
         let header = encode(frame, length);
         // INVARIANT: room for both was just seen, and only this producer takes it.
-        self.ring.push_entire_slice(&header).is_ok()
-            && self.ring.push_entire_slice(frame.bytes).is_ok()
+        self.ring.push_entire_slice(&header).is_ok() && self.ring.push_entire_slice(frame.bytes).is_ok()
     }
 }
 

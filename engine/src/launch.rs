@@ -125,18 +125,12 @@ where
         letters: config.pools.letters,
         hand_over_bytes: config.pools.hand_over_bytes,
     };
-    let (links, lanes) = links::join(&link_config).map_err(|error| LaunchError::Shard {
-        shard: ShardId(0),
-        error,
-    })?;
+    let (links, lanes) = links::join(&link_config).map_err(|error| LaunchError::Shard { shard: ShardId(0), error })?;
     let mut running = Running {
         serving,
         lanes: lanes.into_iter().map(Some).collect(),
         stats: cores.iter().map(|_| Arc::default()).collect(),
-        wakers: links
-            .iter()
-            .map(|links| Arc::clone(&links.inward.waker))
-            .collect(),
+        wakers: links.iter().map(|links| Arc::clone(&links.inward.waker)).collect(),
         threads: Vec::new(),
         stop: Arc::default(),
     };
@@ -239,9 +233,7 @@ impl<L: Send + 'static> Running<L> {
     pub fn join(mut self) -> io::Result<()> {
         let mut result = Ok(());
         for (index, thread) in self.threads.drain(..).enumerate() {
-            let ended = thread
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other(format!("shard {index} panicked"))));
+            let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other(format!("shard {index} panicked"))));
             result = result.and(ended);
         }
         result
@@ -285,11 +277,7 @@ struct Sockets {
 
 impl Seat {
     /// The life of a shard's thread.
-    fn serve<A: App>(
-        mut self,
-        links: Links<A::Letter>,
-        make: &impl Fn(ShardId) -> A,
-    ) -> io::Result<()> {
+    fn serve<A: App>(mut self, links: Links<A::Letter>, make: &impl Fn(ShardId) -> A) -> io::Result<()> {
         // WHY: a core that vanished between the check and now costs speed, not service.
         core_affinity::set_for_current(core_affinity::CoreId { id: self.core });
         let waker = Arc::clone(&links.inward.waker);
@@ -324,14 +312,7 @@ impl Seat {
             }
         };
         let app = make(self.shard);
-        let mut shard = Shard::new(
-            app,
-            device,
-            links,
-            self.pools.timers,
-            Mono::read(),
-            self.stats,
-        );
+        let mut shard = Shard::new(app, device, links, self.pools.timers, Mono::read(), self.stats);
         let _ = self.ready.send((self.shard, Ok(())));
         // INVARIANT: dropped before waiting, so that the launcher sees a shard that panicked.
         drop(self.ready);
@@ -384,9 +365,7 @@ fn choose_driver(wanted: Driver) -> Result<(Kind, Option<String>), LaunchError> 
         Driver::Mmsg => Ok((Kind::Mmsg, Some("the configuration asks for it".to_owned()))),
         Driver::Uring => match engine_sys::uring::probe() {
             Ok(()) => Ok((Kind::Uring, None)),
-            Err(why) => Err(LaunchError::Driver(format!(
-                "{why}; driver \"auto\" falls back to recvmmsg"
-            ))),
+            Err(why) => Err(LaunchError::Driver(format!("{why}; driver \"auto\" falls back to recvmmsg"))),
         },
         Driver::Auto => Ok(match engine_sys::uring::probe() {
             Ok(()) => (Kind::Uring, None),
@@ -396,22 +375,17 @@ fn choose_driver(wanted: Driver) -> Result<(Kind, Option<String>), LaunchError> 
 }
 
 fn choose_cores(config: &Config) -> Result<Vec<usize>, LaunchError> {
-    let permitted: Vec<usize> = core_affinity::get_core_ids()
-        .unwrap_or_default()
-        .into_iter()
-        .map(|core| core.id)
-        .collect();
+    let permitted: Vec<usize> =
+        core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
     let mut cores = config.cores.clone();
     if cores.is_empty() {
         cores = permitted.iter().copied().take(limits::SHARDS_MAX).collect();
     }
     let too_many = |what: &str, count: usize, most: usize| {
-        (count > most)
-            .then(|| LaunchError::Config(format!("{count} {what}, at most {most} are possible")))
+        (count > most).then(|| LaunchError::Config(format!("{count} {what}, at most {most} are possible")))
     };
     if let Some(core) = cores.iter().find(|core| !permitted.contains(core)) {
-        let text =
-            format!("core {core} does not exist or is not permitted; permitted are {permitted:?}");
+        let text = format!("core {core} does not exist or is not permitted; permitted are {permitted:?}");
         return Err(LaunchError::Config(text));
     }
     if cores.is_empty() {
@@ -429,11 +403,7 @@ impl fmt::Display for LaunchError {
             LaunchError::Bind(error) => error.fmt(f),
             LaunchError::Config(text) | LaunchError::Driver(text) => f.write_str(text),
             LaunchError::Shard { shard, error } => {
-                write!(
-                    f,
-                    "shard {} could not start: {error}; smaller pools need less memory",
-                    shard.0
-                )
+                write!(f, "shard {} could not start: {error}; smaller pools need less memory", shard.0)
             }
             LaunchError::Panic => f.write_str("a shard panicked while it started"),
         }

@@ -27,6 +27,9 @@ pub struct Links<L> {
     pub(crate) outward: Outward<L>,
 }
 
+/// The ends of all shards and of all lanes, in their order.
+pub type Ends<L> = (Vec<Links<L>>, Vec<LaneEnd<L>>);
+
 /// What comes to a shard.
 pub(crate) struct Inward<L> {
     pub(crate) letters: Vec<Consumer<Parcel<L>>>,
@@ -52,37 +55,25 @@ pub(crate) struct Outward<L> {
 ///
 /// # Errors
 /// When the process is out of descriptors.
-pub fn join<L>(config: &LinkConfig) -> io::Result<(Vec<Links<L>>, Vec<LaneEnd<L>>)> {
-    let shards = (0..config.shards)
-        .map(|_| Waker::new())
-        .collect::<Result<_, _>>()?;
-    let lanes = (0..config.lanes)
-        .map(|_| Waker::new())
-        .collect::<Result<_, _>>()?;
+pub fn join<L>(config: &LinkConfig) -> io::Result<Ends<L>> {
+    let shards = (0..config.shards).map(|_| Waker::new()).collect::<Result<_, _>>()?;
+    let lanes = (0..config.lanes).map(|_| Waker::new()).collect::<Result<_, _>>()?;
     Ok(build(config, shards, lanes))
 }
 
 /// Joins shards that a test steps by hand: no descriptors, nobody sleeps.
-pub fn join_virtual<L>(config: &LinkConfig) -> (Vec<Links<L>>, Vec<LaneEnd<L>>) {
+pub fn join_virtual<L>(config: &LinkConfig) -> Ends<L> {
     let shards = (0..config.shards).map(|_| Waker::of_nobody()).collect();
     let lanes = (0..config.lanes).map(|_| Waker::of_nobody()).collect();
     build(config, shards, lanes)
 }
 
-fn build<L>(
-    config: &LinkConfig,
-    shard_wakers: Vec<Arc<Waker>>,
-    lane_wakers: Vec<Arc<Waker>>,
-) -> (Vec<Links<L>>, Vec<LaneEnd<L>>) {
+fn build<L>(config: &LinkConfig, shard_wakers: Vec<Arc<Waker>>, lane_wakers: Vec<Arc<Waker>>) -> Ends<L> {
     let ring_bytes = config.hand_over_bytes / config.shards.saturating_sub(1).max(1);
     let mut shards: Vec<Links<L>> = ids(config.shards)
         .zip(&shard_wakers)
         .map(|(id, waker)| Links {
-            inward: Inward {
-                letters: Vec::new(),
-                frames: Vec::new(),
-                waker: Arc::clone(waker),
-            },
+            inward: Inward { letters: Vec::new(), frames: Vec::new(), waker: Arc::clone(waker) },
             outward: Outward {
                 me: ShardId(id),
                 letters: Vec::new(),
@@ -138,8 +129,7 @@ fn ids(count: usize) -> impl Iterator<Item = u8> {
 impl<L> Inward<L> {
     /// True when another shard or a lane has left something.
     pub(crate) fn any(&self) -> bool {
-        self.letters.iter().any(|ring| !ring.is_empty())
-            || self.frames.iter().any(|ring| !ring.is_empty())
+        self.letters.iter().any(|ring| !ring.is_empty()) || self.frames.iter().any(|ring| !ring.is_empty())
     }
 }
 
@@ -162,24 +152,18 @@ impl<L> Outward<L> {
                 let Some(ring) = self.lanes.get_mut(lane.index()) else {
                     return Err(letter);
                 };
-                ring.push(letter)
-                    .map_err(|rtrb::PushError::Full(letter)| letter)?;
+                ring.push(letter).map_err(|rtrb::PushError::Full(letter)| letter)?;
                 self.touched_lanes |= 1 << lane.0;
                 Ok(())
             }
         }
     }
 
-    pub(crate) fn post_to_shard(
-        &mut self,
-        to: ShardId,
-        parcel: Parcel<L>,
-    ) -> Result<(), Parcel<L>> {
+    pub(crate) fn post_to_shard(&mut self, to: ShardId, parcel: Parcel<L>) -> Result<(), Parcel<L>> {
         let Some(ring) = self.letters.get_mut(to.index()) else {
             return Err(parcel);
         };
-        ring.push(parcel)
-            .map_err(|rtrb::PushError::Full(parcel)| parcel)?;
+        ring.push(parcel).map_err(|rtrb::PushError::Full(parcel)| parcel)?;
         self.touch(to);
         Ok(())
     }
@@ -205,7 +189,4 @@ impl<L> Outward<L> {
     }
 }
 
-const _: () = assert!(
-    limits::SHARDS_MAX <= 64 && limits::LANES_MAX <= 64,
-    "touched sets are u64"
-);
+const _: () = assert!(limits::SHARDS_MAX <= 64 && limits::LANES_MAX <= 64, "touched sets are u64");

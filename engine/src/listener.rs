@@ -23,11 +23,7 @@ pub struct Listener {
 impl Listener {
     /// A listener with default settings: no freebind, 100 ms.
     pub fn new(address: SocketAddr) -> Self {
-        Listener {
-            address,
-            freebind: false,
-            receive_wait: Micros::from_millis(100),
-        }
+        Listener { address, freebind: false, receive_wait: Micros::from_millis(100) }
     }
 }
 
@@ -66,10 +62,7 @@ pub(crate) fn bind(
     steering: &Steering,
     split: Option<LargeSplit>,
 ) -> Result<Group, BindError> {
-    bind_group(listener, cores, steering, split).map_err(|error| BindError {
-        address: listener.address,
-        error,
-    })
+    bind_group(listener, cores, steering, split).map_err(|error| BindError { address: listener.address, error })
 }
 
 fn bind_group(
@@ -83,11 +76,7 @@ fn bind_group(
     let first = bind_alone(listener)?;
     let address = first.local_address()?;
     if total == 1 {
-        return Ok(Group {
-            address,
-            ordinary: vec![first],
-            large: Vec::new(),
-        });
+        return Ok(Group { address, ordinary: vec![first], large: Vec::new() });
     }
     // INVARIANT: the program names sockets by the order in which they were bound.
     first.allow_sharing()?;
@@ -100,22 +89,15 @@ fn bind_group(
     }
     let choice = match steering {
         Steering::Random => Choice::Random,
-        Steering::ReceivingCpu => Choice::ReceivingCpu(
-            cores
-                .iter()
-                .filter_map(|core| u32::try_from(*core).ok())
-                .collect(),
-        ),
+        Steering::ReceivingCpu => {
+            Choice::ReceivingCpu(cores.iter().filter_map(|core| u32::try_from(*core).ok()).collect())
+        }
     };
     if let (Some(member), Ok(shards)) = (sockets.last(), u32::try_from(shards)) {
         steer::attach(member, shards, &choice, split)?;
     }
     let large = sockets.split_off(shards);
-    Ok(Group {
-        address,
-        ordinary: sockets,
-        large,
-    })
+    Ok(Group { address, ordinary: sockets, large })
 }
 
 /// Binds the first socket of a group without SO_REUSEPORT, which succeeds only if nobody else has the
@@ -130,9 +112,7 @@ fn bind_alone(listener: &Listener) -> io::Result<UdpSocket> {
         let socket = open(listener)?;
         match socket.bind(listener.address) {
             Ok(()) => return Ok(socket),
-            Err(error)
-                if error.raw_os_error() == Some(errno::EADDRINUSE) && Instant::now() < deadline =>
-            {
+            Err(error) if error.raw_os_error() == Some(errno::EADDRINUSE) && Instant::now() < deadline => {
                 std::thread::sleep(RETRY_EVERY);
             }
             Err(error) => return Err(error),
@@ -166,16 +146,11 @@ impl fmt::Display for BindError {
                 "{address} is already served by another process (busy for {} ms); stop that one (`ss -ulpn` shows it) or listen elsewhere",
                 limits::BIND_RETRY_MS
             ),
-            Some(errno::EADDRNOTAVAIL) => write!(
-                f,
-                "this host has no address {}; correct it, or set freebind if it comes later",
-                address.ip()
-            ),
+            Some(errno::EADDRNOTAVAIL) => {
+                write!(f, "this host has no address {}; correct it, or set freebind if it comes later", address.ip())
+            }
             Some(errno::EACCES) => {
-                write!(
-                    f,
-                    "{address} needs the right to bind ports below 1024 (CAP_NET_BIND_SERVICE)"
-                )
+                write!(f, "{address} needs the right to bind ports below 1024 (CAP_NET_BIND_SERVICE)")
             }
             _ => write!(f, "cannot serve {address}: {}", self.error),
         }

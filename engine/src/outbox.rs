@@ -89,10 +89,7 @@ impl<L> Outbox<'_, L> {
     /// Hands a frame to the shard that owns it. False: shed (counted by class), or for
     /// [`Class::Stream`] held back; also when `to` is this shard or there is none such.
     pub fn hand_over(&mut self, to: ShardId, class: Class, frame: &Frame<'_>) -> bool {
-        let sent = self
-            .outward
-            .frames_to(to)
-            .is_some_and(|ring| ring.send(class, frame));
+        let sent = self.outward.frames_to(to).is_some_and(|ring| ring.send(class, frame));
         if sent {
             self.outward.touch(to);
             self.stats.hand_over_out.add(1);

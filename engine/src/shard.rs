@@ -26,22 +26,8 @@ pub struct Shard<A: App, D: Device> {
 
 impl<A: App, D: Device> Shard<A, D> {
     /// A shard with room for `timers` timers, starting at `now`.
-    pub fn new(
-        app: A,
-        device: D,
-        links: Links<A::Letter>,
-        timers: usize,
-        now: Mono,
-        stats: Arc<ShardStats>,
-    ) -> Self {
-        Shard {
-            app,
-            device,
-            wheel: Wheel::new(timers, now),
-            inward: links.inward,
-            outward: links.outward,
-            stats,
-        }
+    pub fn new(app: A, device: D, links: Links<A::Letter>, timers: usize, now: Mono, stats: Arc<ShardStats>) -> Self {
+        Shard { app, device, wheel: Wheel::new(timers, now), inward: links.inward, outward: links.outward, stats }
     }
 
     /// Turns until `stop` is set, then sends what is queued and closes the driver.
@@ -93,9 +79,8 @@ impl<A: App, D: Device> Shard<A, D> {
         if self.device.backlog() || self.inward.any() {
             return Some(Micros(0));
         }
-        self.wheel
-            .next_deadline()
-            .map(|deadline| deadline.since(now))
+        let deadlines = self.wheel.next_deadline().into_iter().chain(self.app.wake_at());
+        deadlines.min().map(|deadline| deadline.since(now))
     }
 
     /// The application, for a test to look at.
@@ -130,8 +115,7 @@ impl<A: App, D: Device> Shard<A, D> {
     fn letters(&mut self, now: Now) {
         for index in 0..self.inward.letters.len() {
             for _ in 0..limits::LETTERS_PER_TURN_MAX {
-                let Some(Ok(parcel)) = self.inward.letters.get_mut(index).map(rtrb::Consumer::pop)
-                else {
+                let Some(Ok(parcel)) = self.inward.letters.get_mut(index).map(rtrb::Consumer::pop) else {
                     break;
                 };
                 let (app, mut out) = self.parts();
@@ -149,12 +133,7 @@ impl<A: App, D: Device> Shard<A, D> {
     fn input(&mut self, now: Now) {
         let (mut frames, mut bytes) = (0, 0);
         let (receiver, transmitter) = self.device.halves();
-        let mut out = Outbox {
-            transmitter,
-            wheel: &mut self.wheel,
-            outward: &mut self.outward,
-            stats: &self.stats,
-        };
+        let mut out = Outbox { transmitter, wheel: &mut self.wheel, outward: &mut self.outward, stats: &self.stats };
         while let Some(input) = receiver.next(now.mono) {
             match input {
                 Input::Frame(frame) => {
@@ -231,12 +210,7 @@ impl<A: App, D: Device> Shard<A, D> {
 fn tell_the_others<L>(error: &NetworkError, out: &mut Outbox<'_, L>) {
     let me = out.me();
     for shard in (0..u8::try_from(out.shards()).unwrap_or(u8::MAX)).map(ShardId) {
-        if shard != me
-            && out
-                .outward
-                .post_to_shard(shard, Parcel::NetworkError(*error))
-                .is_err()
-        {
+        if shard != me && out.outward.post_to_shard(shard, Parcel::NetworkError(*error)).is_err() {
             out.stats.network_errors_untold.add(1);
         }
     }

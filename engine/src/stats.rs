@@ -72,7 +72,7 @@ counters! {
     send_failed,
     /// Errors that the network reported, as seen by this shard first.
     network_errors,
-    /// Network errors that could not be told to some other shard, its mailbox being full.
+    /// Network errors that found no room on their way to some shard.
     network_errors_untold,
     /// Datagrams that the kernel dropped because a socket's receive buffer was full (SO_RXQ_OVFL).
     kernel_drops,

@@ -25,10 +25,7 @@ pub struct Now {
 impl Now {
     /// Reads both clocks. Never enters the kernel where the vDSO serves them.
     pub fn read() -> Self {
-        Now {
-            mono: Mono::read(),
-            wall: Wall(engine_sys::clock::wall_micros()),
-        }
+        Now { mono: Mono::read(), wall: Wall(engine_sys::clock::wall_micros()) }
     }
 }
 

@@ -25,18 +25,12 @@ impl Waker {
     /// # Errors
     /// When the process is out of descriptors.
     pub fn new() -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Waker {
-            sleeping: AtomicBool::new(false),
-            event: Some(Event::new()?),
-        }))
+        Ok(Arc::new(Waker { sleeping: AtomicBool::new(false), event: Some(Event::new()?) }))
     }
 
     /// A waker for shards that a test steps by hand.
     pub fn of_nobody() -> Arc<Self> {
-        Arc::new(Waker {
-            sleeping: AtomicBool::new(false),
-            event: None,
-        })
+        Arc::new(Waker { sleeping: AtomicBool::new(false), event: None })
     }
 
     /// The descriptor that becomes readable, for a driver to wait on.

@@ -81,13 +81,7 @@ impl Wheel {
                 }
             })
             .collect();
-        Wheel {
-            nodes,
-            free: LISTS,
-            armed: 0,
-            occupied: [[0; SLOTS / 64]; LEVELS],
-            tick: now.0 >> TICK_SHIFT,
-        }
+        Wheel { nodes, free: LISTS, armed: 0, occupied: [[0; SLOTS / 64]; LEVELS], tick: now.0 >> TICK_SHIFT }
     }
 
     /// Arms a timer for `at`. `None` when all are in use. A moment in the past fires at once.
@@ -257,11 +251,7 @@ impl Wheel {
     fn mark(&mut self, list: u32, occupied: bool) {
         let (level, slot) = (list as usize / SLOTS, list as usize % SLOTS);
         // `DUE` and `CASCADE` lie beyond the last level and have no bit.
-        if let Some(word) = self
-            .occupied
-            .get_mut(level)
-            .and_then(|l| l.get_mut(slot / 64))
-        {
+        if let Some(word) = self.occupied.get_mut(level).and_then(|l| l.get_mut(slot / 64)) {
             if occupied {
                 *word |= 1 << (slot % 64);
             } else {

@@ -65,22 +65,9 @@ impl MmsgDevice {
     ///
     /// # Errors
     /// When there is not enough memory.
-    pub fn new(
-        sockets: Vec<UdpSocket>,
-        pools: &Pools,
-        waker: Arc<Waker>,
-        stats: Arc<ShardStats>,
-    ) -> io::Result<Self> {
-        let sockets = sockets
-            .into_iter()
-            .map(Port::new)
-            .collect::<io::Result<Vec<_>>>()?;
-        let poll = PollSet::new(
-            sockets
-                .iter()
-                .map(|port| port.socket.as_fd())
-                .chain(waker.event().map(AsFd::as_fd)),
-        );
+    pub fn new(sockets: Vec<UdpSocket>, pools: &Pools, waker: Arc<Waker>, stats: Arc<ShardStats>) -> io::Result<Self> {
+        let sockets = sockets.into_iter().map(Port::new).collect::<io::Result<Vec<_>>>()?;
+        let poll = PollSet::new(sockets.iter().map(|port| port.socket.as_fd()).chain(waker.event().map(AsFd::as_fd)));
         let (small, large) = (limits::SEND_SLOT_BYTES, limits::LARGE_SLOT_BYTES);
         Ok(MmsgDevice {
             receiver: MmsgReceiver {
@@ -120,10 +107,7 @@ impl MmsgDevice {
 
     /// Sends what is queued on one listener, until all is sent or its buffer is full.
     fn flush_listener(&mut self, index: usize) {
-        let (Some(port), Some((queue, _))) = (
-            self.sockets.get(index),
-            self.transmitter.queues.get_mut(index),
-        ) else {
+        let (Some(port), Some((queue, _))) = (self.sockets.get(index), self.transmitter.queues.get_mut(index)) else {
             return;
         };
         let slots = &mut self.transmitter.slots;
@@ -151,7 +135,7 @@ impl MmsgDevice {
                         }
                         Failure::GiveUp { own } => {
                             if own && let Some(peer) = slots.peer(first) {
-                                reports.push_own(index, peer, code, &self.stats);
+                                reports.push(index, peer, code, &self.stats);
                             }
                             queue.give_up(slots, &self.stats);
                         }
@@ -182,9 +166,7 @@ impl MmsgDevice {
                 Err(error) if error.raw_os_error() == Some(errno::EAGAIN) => port.readable = false,
                 // A pending error. The socket stays marked: there may be input behind it.
                 Err(_) => {
-                    self.receiver
-                        .reports
-                        .drain(port.socket.as_fd(), index, &self.stats);
+                    self.receiver.reports.drain(port.socket.as_fd(), index, &self.stats);
                 }
             }
         }
@@ -201,9 +183,7 @@ impl MmsgDevice {
             let (readable, failed) = self.poll.state(index);
             port.readable |= readable;
             if failed {
-                self.receiver
-                    .reports
-                    .drain(port.socket.as_fd(), index, &self.stats);
+                self.receiver.reports.drain(port.socket.as_fd(), index, &self.stats);
             }
         }
         if self.poll.state(self.sockets.len()).0
@@ -229,12 +209,7 @@ impl Device for MmsgDevice {
         let mut wait = wait;
         if readable || !self.receiver.reports.is_empty() {
             wait = Some(Micros(0));
-        } else if self
-            .transmitter
-            .queues
-            .iter()
-            .any(|(queue, _)| !queue.is_empty())
-        {
+        } else if self.transmitter.queues.iter().any(|(queue, _)| !queue.is_empty()) {
             wait = Some(wait.map_or(FULL_BUFFER_WAIT, |wait| wait.min(FULL_BUFFER_WAIT)));
         }
         self.wait(wait);
@@ -260,12 +235,7 @@ impl Device for MmsgDevice {
 impl Port {
     fn new(socket: UdpSocket) -> io::Result<Self> {
         let local = socket.local_address()?;
-        Ok(Port {
-            wildcard: local.ip().is_unspecified(),
-            socket,
-            local,
-            readable: false,
-        })
+        Ok(Port { wildcard: local.ip().is_unspecified(), socket, local, readable: false })
     }
 }
 
@@ -285,9 +255,7 @@ impl MmsgReceiver {
         if let Some(drops) = datagram.ancillary.drops
             && let Some(seen) = self.drops_seen.get_mut(usize::from(self.listener))
         {
-            self.stats
-                .kernel_drops
-                .add(u64::from(drops.wrapping_sub(*seen)));
+            self.stats.kernel_drops.add(u64::from(drops.wrapping_sub(*seen)));
             *seen = drops;
         }
         if datagram.truncated {

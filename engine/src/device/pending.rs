@@ -31,18 +31,12 @@ impl Failure {
     /// the error queue held just now.
     pub(super) fn judge(code: i32, tries: u8, reports: usize) -> Self {
         if code == errno::EAGAIN || code == errno::ENOBUFS {
-            return if tries < FULL_TRIES_MAX {
-                Failure::Later
-            } else {
-                Failure::GiveUp { own: false }
-            };
+            return if tries < FULL_TRIES_MAX { Failure::Later } else { Failure::GiveUp { own: false } };
         }
-        match (tries, reports) {
-            (0, _) => Failure::Repeat,
-            (_, 0) => Failure::GiveUp { own: true },
-            (tries, _) if tries < PENDING_TRIES_MAX => Failure::Repeat,
-            _ => Failure::GiveUp { own: false },
-        }
+        // A UDP send is never refused by its own call. And an error may be read from the queue a moment
+        // before it becomes pending, so one failure with an empty queue proves nothing yet.
+        let own = code != errno::ECONNREFUSED && reports == 0 && tries >= OWN_AFTER_TRIES;
+        if own || tries >= PENDING_TRIES_MAX { Failure::GiveUp { own } } else { Failure::Repeat }
     }
 }
 
@@ -50,62 +44,38 @@ impl Failure {
 pub(super) struct SendQueue {
     ids: Vec<SlotId>,
     done: usize,
-    /// What is in the queue from the last exchange: sends to be repeated at once, and sends that met a
-    /// full buffer.
-    repeats: usize,
+    /// How many met a full buffer in the last exchange.
     blocked: usize,
 }
 
 impl SendQueue {
     /// Room for `capacity` sends.
     pub(super) fn new(capacity: usize) -> Self {
-        SendQueue {
-            ids: Vec::with_capacity(capacity),
-            done: 0,
-            repeats: 0,
-            blocked: 0,
-        }
+        SendQueue { ids: Vec::with_capacity(capacity), done: 0, blocked: 0 }
     }
 
     /// Queues what was written into the reserved slot. On a `wildcard` socket each send names its
     /// source address.
-    pub(super) fn commit(
-        &mut self,
-        slots: &mut SendSlots,
-        egress: &Egress,
-        wildcard: bool,
-        length: usize,
-    ) {
+    pub(super) fn commit(&mut self, slots: &mut SendSlots, egress: &Egress, wildcard: bool, length: usize) {
         let source = egress.local.filter(|ip| wildcard && !ip.is_unspecified());
-        self.ids
-            .extend(slots.commit(egress.listener, egress.peer, source, length));
+        self.ids.extend(slots.commit(egress.listener, egress.peer, source, length));
     }
 
     /// Empties the queue: all of it is with the kernel.
     pub(super) fn clear(&mut self) {
         self.ids.clear();
         self.done = 0;
-        self.repeats = 0;
         self.blocked = 0;
     }
 
-    /// Puts a send back: to be repeated at once, or when the buffer may have room.
-    pub(super) fn again(&mut self, id: SlotId, buffer_full: bool) {
+    /// Puts a send back that met a full buffer.
+    pub(super) fn again(&mut self, id: SlotId) {
         self.ids.push(id);
-        if buffer_full {
-            self.blocked += 1;
-        } else {
-            self.repeats += 1;
-        }
-    }
-
-    /// True when a send is to be repeated at once.
-    pub(super) fn must_repeat(&self) -> bool {
-        self.repeats > 0
+        self.blocked += 1;
     }
 
     /// True when a send waits for room in the socket's buffer.
-    pub(super) fn buffer_full(&self) -> bool {
+    pub(super) fn is_blocked(&self) -> bool {
         self.blocked > 0
     }
 
@@ -159,48 +129,49 @@ impl Reports {
         self.0.pop_front()
     }
 
-    /// Takes what a socket's error queue holds; returns how many entries.
-    pub(super) fn drain(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        listener: usize,
-        stats: &ShardStats,
-    ) -> usize {
+    /// Empties a socket's error queue; returns how many entries it held.
+    pub(super) fn drain(&mut self, socket: BorrowedFd<'_>, listener: usize, stats: &ShardStats) -> usize {
         let mut found = 0;
-        while self.0.len() < REPORTS_MAX
+        // WHY bounded: the kernel's queue is, but it holds more than one turn should read.
+        while found < DRAIN_MAX
             && let Some(error) = error_queue::next(socket)
         {
             found += 1;
-            self.push_own(listener, error.destination, error.errno, stats);
+            self.push(listener, error.destination, error.errno, stats);
         }
         found
     }
 
-    /// Adds an error that a call itself returned.
-    pub(super) fn push_own(
-        &mut self,
-        listener: usize,
-        peer: SocketAddr,
-        code: i32,
-        stats: &ShardStats,
-    ) {
+    /// Adds one, unless the same already waits. What finds no room is counted and forgotten: a
+    /// destination that stays dead will be reported again.
+    pub(super) fn push(&mut self, listener: usize, peer: SocketAddr, code: i32, stats: &ShardStats) {
+        stats.network_errors.add(1);
+        let error = NetworkError {
+            listener: u16::try_from(listener).unwrap_or(u16::MAX),
+            peer,
+            kind: NetworkErrorKind::from_errno(code),
+        };
+        if self.0.contains(&error) {
+            return;
+        }
         if self.0.len() < REPORTS_MAX {
-            stats.network_errors.add(1);
-            self.0.push_back(NetworkError {
-                listener: u16::try_from(listener).unwrap_or(u16::MAX),
-                peer,
-                kind: NetworkErrorKind::from_errno(code),
-            });
+            self.0.push_back(error);
+        } else {
+            stats.network_errors_untold.add(1);
         }
     }
 }
 
-/// Errors that wait to be told. WHY: what does not fit stays in the socket's queue until next time.
+/// Different errors that wait to be told.
 const REPORTS_MAX: usize = 256;
+/// Entries of an error queue that are read in one go.
+const DRAIN_MAX: usize = 4_096;
 /// Exchanges in which a send finds the socket's buffer full before it is given up.
 const FULL_TRIES_MAX: u8 = 8;
+/// Failures after which an error that no report explains is the send's own.
+const OWN_AFTER_TRIES: u8 = 2;
 /// Pending errors of others that one send may meet before it is given up.
-const PENDING_TRIES_MAX: u8 = 4;
+const PENDING_TRIES_MAX: u8 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -210,28 +181,29 @@ mod tests {
     fn a_send_is_repeated_for_others_errors_and_given_up_for_its_own() {
         let refused = errno::ECONNREFUSED;
         assert_eq!(Failure::judge(refused, 0, 1), Failure::Repeat);
-        assert_eq!(
-            Failure::judge(refused, 0, 0),
-            Failure::Repeat,
-            "another socket of the group may have it"
-        );
-        assert_eq!(Failure::judge(refused, 1, 3), Failure::Repeat);
-        assert_eq!(
-            Failure::judge(refused, 4, 1),
-            Failure::GiveUp { own: false }
-        );
-        assert_eq!(
-            Failure::judge(errno::ENETUNREACH, 1, 0),
-            Failure::GiveUp { own: true }
-        );
+        assert_eq!(Failure::judge(refused, 2, 0), Failure::Repeat, "another shard's report");
+        assert_eq!(Failure::judge(refused, 8, 0), Failure::GiveUp { own: false });
+        assert_eq!(Failure::judge(errno::ENETUNREACH, 1, 0), Failure::Repeat);
+        assert_eq!(Failure::judge(errno::ENETUNREACH, 2, 0), Failure::GiveUp { own: true });
+        assert_eq!(Failure::judge(errno::EHOSTUNREACH, 2, 1), Failure::Repeat, "another host's");
     }
 
     #[test]
     fn a_full_buffer_is_waited_for_and_is_nobodys_fault() {
         assert_eq!(Failure::judge(errno::EAGAIN, 0, 0), Failure::Later);
-        assert_eq!(
-            Failure::judge(errno::ENOBUFS, 8, 0),
-            Failure::GiveUp { own: false }
-        );
+        assert_eq!(Failure::judge(errno::ENOBUFS, 8, 0), Failure::GiveUp { own: false });
+    }
+
+    #[test]
+    fn an_error_that_waits_already_is_told_once() {
+        let (mut reports, stats) = (Reports::new(), ShardStats::default());
+        for round in 0..3u16 {
+            for port in 0..300 {
+                reports.push(0, SocketAddr::from(([192, 0, 2, 1], port)), errno::ECONNREFUSED, &stats);
+            }
+            assert_eq!(reports.0.len(), REPORTS_MAX, "{round}");
+        }
+        assert_eq!((stats.network_errors.get(), stats.network_errors_untold.get()), (900, 132));
+        assert_eq!(reports.pop().map(|error| error.peer.port()), Some(0));
     }
 }

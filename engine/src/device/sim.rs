@@ -33,13 +33,7 @@ pub struct SimTransmitter {
 }
 
 enum Arrival {
-    Frame {
-        listener: u16,
-        local: SocketAddr,
-        peer: SocketAddr,
-        flow: u64,
-        bytes: Vec<u8>,
-    },
+    Frame { listener: u16, local: SocketAddr, peer: SocketAddr, flow: u64, bytes: Vec<u8> },
     Error(NetworkError),
 }
 
@@ -47,12 +41,7 @@ impl SimDevice {
     /// A device with so many send slots of each class; a slot stays in use until its frame is taken.
     pub fn new(small_slots: usize, large_slots: usize) -> Self {
         SimDevice {
-            receiver: SimReceiver {
-                waiting: VecDeque::new(),
-                current: None,
-                spare: Vec::new(),
-                quota: 0,
-            },
+            receiver: SimReceiver { waiting: VecDeque::new(), current: None, spare: Vec::new(), quota: 0 },
             transmitter: SimTransmitter {
                 sent: VecDeque::with_capacity(small_slots + large_slots),
                 small: vec![vec![0; limits::SEND_SLOT_BYTES]; small_slots],
@@ -68,24 +57,11 @@ impl SimDevice {
     }
 
     /// Lets a frame arrive over the stream connection `flow`.
-    pub fn push_over(
-        &mut self,
-        listener: u16,
-        local: SocketAddr,
-        peer: SocketAddr,
-        flow: u64,
-        bytes: &[u8],
-    ) {
+    pub fn push_over(&mut self, listener: u16, local: SocketAddr, peer: SocketAddr, flow: u64, bytes: &[u8]) {
         let mut store = self.receiver.spare.pop().unwrap_or_default();
         store.clear();
         store.extend_from_slice(bytes);
-        self.receiver.waiting.push_back(Arrival::Frame {
-            listener,
-            local,
-            peer,
-            flow,
-            bytes: store,
-        });
+        self.receiver.waiting.push_back(Arrival::Frame { listener, local, peer, flow, bytes: store });
     }
 
     /// Lets the network report an error.
@@ -146,13 +122,7 @@ impl Receive for SimReceiver {
         self.current = self.waiting.pop_front();
         self.current.as_ref().map(|arrival| match arrival {
             Arrival::Error(error) => Input::Error(*error),
-            Arrival::Frame {
-                listener,
-                local,
-                peer,
-                flow,
-                bytes,
-            } => Input::Frame(Frame {
+            Arrival::Frame { listener, local, peer, flow, bytes } => Input::Frame(Frame {
                 listener: *listener,
                 local: *local,
                 peer: *peer,

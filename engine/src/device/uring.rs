@@ -5,8 +5,8 @@
 //! shard also looks at the length: ordinary datagrams go to a socket with ordinary buffers, the rare
 //! larger ones to a second socket with a few large buffers. Both send from the first.
 //!
-//! A send that fails by the pending error of another destination is repeated in the next exchange,
-//! which follows at once; a later frame of the same turn may then have overtaken it.
+//! A send that fails by the pending error of another destination is repeated at once; later frames of
+//! the same turn have then overtaken it. Otherwise frames to one peer leave in order.
 
 use super::pending::{Failure, Reports, SendQueue};
 use super::{Device, Input, Receive, SlotSize, Transmit};
@@ -16,6 +16,7 @@ use crate::stats::ShardStats;
 use crate::time::{Micros, Mono};
 use crate::wake::Waker;
 use engine_sys::errno;
+use engine_sys::mmsg::send_now;
 use engine_sys::send_slots::{SendSlots, SlotId};
 use engine_sys::socket::UdpSocket;
 use engine_sys::steer::LargeSplit;
@@ -26,9 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What goes to a listener's second socket: payloads that do not fit an ordinary buffer.
-pub const LARGE_SPLIT: LargeSplit = LargeSplit {
-    above: (limits::SEND_SLOT_BYTES - OVERHEAD_BYTES_MAX) as u32,
-};
+pub const LARGE_SPLIT: LargeSplit = LargeSplit { above: (limits::SEND_SLOT_BYTES - OVERHEAD_BYTES_MAX) as u32 };
 
 /// The device of one shard.
 pub struct UringDevice {
@@ -78,26 +77,17 @@ impl UringDevice {
         stats: Arc<ShardStats>,
     ) -> io::Result<Self> {
         let ports = ports(&ordinary)?.chain(ports(&large)?).collect::<Vec<_>>();
-        let wildcard = ports
-            .iter()
-            .take(ordinary.len())
-            .map(|port| port.local.ip().is_unspecified());
+        let wildcard = ports.iter().take(ordinary.len()).map(|port| port.local.ip().is_unspecified());
         let wildcard = wildcard.collect();
         let sends = pools.send_slots + pools.large_send_slots;
-        let count =
-            |buffers: usize| u16::try_from(buffers).map_err(|_| io::ErrorKind::InvalidInput);
+        let count = |buffers: usize| u16::try_from(buffers).map_err(|_| io::ErrorKind::InvalidInput);
         let config = RingConfig {
             sends,
             buffers: (count(pools.receive_buffers)?, limits::SEND_SLOT_BYTES),
-            large_buffers: (
-                count(pools.large_receive_buffers)?,
-                limits::LARGE_SLOT_BYTES + OVERHEAD_BYTES_MAX,
-            ),
+            large_buffers: (count(pools.large_receive_buffers)?, limits::LARGE_SLOT_BYTES + OVERHEAD_BYTES_MAX),
         };
         let event = waker.event().ok_or(io::ErrorKind::InvalidInput)?;
-        let sockets = ordinary
-            .into_iter()
-            .map(|socket| (socket, Buffers::Ordinary));
+        let sockets = ordinary.into_iter().map(|socket| (socket, Buffers::Ordinary));
         let sockets = sockets.chain(large.into_iter().map(|socket| (socket, Buffers::Large)));
         let (small, large) = (limits::SEND_SLOT_BYTES, limits::LARGE_SLOT_BYTES);
         Ok(UringDevice {
@@ -121,35 +111,48 @@ impl UringDevice {
 
     /// Takes back the slots of the last exchange's sends; those that failed are repeated or given up.
     fn settle_sends(&mut self) {
+        self.transmitter.queue.clear();
+        for place in 0..self.batch.len() {
+            let Some(id) = self.batch.get(place).copied() else {
+                break;
+            };
+            let failed = self.receiver.uring.failed();
+            match failed.iter().find(|(failed, _)| *failed == id).copied() {
+                Some((_, code)) => self.settle_failure(id, code),
+                None => self.transmitter.slots.release(id),
+            }
+        }
+    }
+
+    /// WHY a plain call for the repetition: it follows the reading of the error queue directly, so that
+    /// the next pending error, of another send of the same batch, has no time to get between.
+    fn settle_failure(&mut self, id: SlotId, mut code: i32) {
         let UringReceiver { uring, reports, .. } = &mut self.receiver;
         let UringTransmitter { slots, queue, .. } = &mut self.transmitter;
-        queue.clear();
-        for id in &self.batch {
-            let failure = uring.failed().iter().find(|(failed, _)| failed == id);
-            let Some((_, code)) = failure else {
-                slots.release(*id);
-                continue;
-            };
-            let index = usize::from(slots.socket(*id));
-            let found = match uring.socket(index) {
-                Some(socket) => reports.drain(socket, index, &self.stats),
-                None => 0,
-            };
-            match Failure::judge(*code, slots.count_try(*id), found) {
+        let index = usize::from(slots.socket(id));
+        let Some(socket) = uring.socket(index) else {
+            return slots.release(id);
+        };
+        loop {
+            let found = reports.drain(socket, index, &self.stats);
+            match Failure::judge(code, slots.count_try(id), found) {
                 Failure::Repeat => {
                     self.stats.send_repeated.add(1);
-                    queue.again(*id, false);
+                    match send_now(socket, slots, id) {
+                        Ok(()) => return slots.release(id),
+                        Err(error) => code = error.raw_os_error().unwrap_or(0),
+                    }
                 }
                 Failure::Later => {
                     self.stats.send_repeated.add(1);
-                    queue.again(*id, true);
+                    return queue.again(id);
                 }
                 Failure::GiveUp { own } => {
-                    if own && let Some(peer) = slots.peer(*id) {
-                        reports.push_own(index, peer, *code, &self.stats);
+                    if own && let Some(peer) = slots.peer(id) {
+                        reports.push(index, peer, code, &self.stats);
                     }
                     self.stats.send_failed.add(1);
-                    slots.release(*id);
+                    return slots.release(id);
                 }
             }
         }
@@ -157,12 +160,7 @@ impl UringDevice {
 
     /// Looks into every socket whose reception ended. The next exchange arms it again.
     fn settle_receptions(&mut self) {
-        let UringReceiver {
-            uring,
-            ports,
-            reports,
-            ..
-        } = &mut self.receiver;
+        let UringReceiver { uring, ports, reports, .. } = &mut self.receiver;
         for (index, code) in uring.ended() {
             if *code == errno::ENOBUFS {
                 self.stats.receive_out_of_buffers.add(1);
@@ -187,18 +185,15 @@ impl Device for UringDevice {
         let wait = match wait {
             _ if self.backlog() => Some(Micros(0)),
             // WHY: nothing tells when there is room in a socket's send buffer again.
-            wait if self.transmitter.queue.buffer_full() => {
+            wait if self.transmitter.queue.is_blocked() => {
                 Some(wait.map_or(FULL_BUFFER_WAIT, |wait| wait.min(FULL_BUFFER_WAIT)))
             }
             wait => wait,
         };
         self.batch.clear();
-        self.batch
-            .extend_from_slice(self.transmitter.queue.waiting());
+        self.batch.extend_from_slice(self.transmitter.queue.waiting());
         let wait = wait.map(|wait| Duration::from_micros(wait.0));
-        self.receiver
-            .uring
-            .exchange(&mut self.transmitter.slots, &self.batch, wait)?;
+        self.receiver.uring.exchange(&mut self.transmitter.slots, &self.batch, wait)?;
         self.settle_sends();
         self.settle_receptions();
         self.receiver.quota = limits::RECEIVE_BATCH_MAX;
@@ -210,9 +205,7 @@ impl Device for UringDevice {
     }
 
     fn backlog(&self) -> bool {
-        self.receiver.uring.has_received()
-            || !self.receiver.reports.is_empty()
-            || self.transmitter.queue.must_repeat()
+        self.receiver.uring.has_received() || !self.receiver.reports.is_empty()
     }
 
     fn close(&mut self) {
@@ -239,9 +232,7 @@ impl UringReceiver {
         if let Some(drops) = datagram.ancillary.drops
             && let Some(port) = self.ports.get_mut(index)
         {
-            self.stats
-                .kernel_drops
-                .add(u64::from(drops.wrapping_sub(port.drops_seen)));
+            self.stats.kernel_drops.add(u64::from(drops.wrapping_sub(port.drops_seen)));
             port.drops_seen = drops;
         }
         if datagram.truncated {
@@ -303,15 +294,8 @@ impl Transmit for UringTransmitter {
 }
 
 fn ports(sockets: &[UdpSocket]) -> io::Result<impl Iterator<Item = Port>> {
-    let locals = sockets
-        .iter()
-        .map(UdpSocket::local_address)
-        .collect::<io::Result<Vec<_>>>()?;
-    Ok((0..).zip(locals).map(|(listener, local)| Port {
-        listener,
-        local,
-        drops_seen: 0,
-    }))
+    let locals = sockets.iter().map(UdpSocket::local_address).collect::<io::Result<Vec<_>>>()?;
+    Ok((0..).zip(locals).map(|(listener, local)| Port { listener, local, drops_seen: 0 }))
 }
 
 /// How long to wait for input while a socket's send buffer is full.

@@ -26,14 +26,8 @@ fn carries_all_that_a_frame_says() {
     assert_eq!(receiver.from(), ShardId(4));
     let read = receiver.read(|got| {
         let sent = frame(b"OPTIONS");
-        assert_eq!(
-            (got.listener, got.local, got.peer),
-            (sent.listener, sent.local, sent.peer)
-        );
-        assert_eq!(
-            (got.flow, got.received, got.bytes),
-            (sent.flow, sent.received, sent.bytes)
-        );
+        assert_eq!((got.listener, got.local, got.peer), (sent.listener, sent.local, sent.peer));
+        assert_eq!((got.flow, got.received, got.bytes), (sent.flow, sent.received, sent.bytes));
     });
     assert!(read && receiver.is_empty());
     assert!(!receiver.read(|_| panic!("there is no other")));
@@ -44,28 +38,15 @@ fn sheds_new_calls_first_then_datagrams_and_streams_only_when_full() {
     let (mut sender, mut receiver) = pair(ShardId(0), 0);
     let message = vec![1; 1_000];
     let mut accepted = [0, 0, 0];
-    for (index, class) in [Class::NewCall, Class::Other, Class::Stream]
-        .into_iter()
-        .enumerate()
-    {
+    for (index, class) in [Class::NewCall, Class::Other, Class::Stream].into_iter().enumerate() {
         while sender.send(class, &frame(&message)) {
             accepted[index] += 1;
         }
     }
     let total = accepted.iter().sum::<usize>();
-    assert_eq!(
-        total,
-        RING_BYTES_MIN / 1_080,
-        "stream messages fill the ring"
-    );
-    assert!(
-        (total / 2 - 2..=total / 2 + 2).contains(&accepted[0]),
-        "{accepted:?}"
-    );
-    assert!(
-        accepted[1] > total / 3 && accepted[2] > total / 20,
-        "{accepted:?}"
-    );
+    assert_eq!(total, RING_BYTES_MIN / 1_080, "stream messages fill the ring");
+    assert!((total / 2 - 2..=total / 2 + 2).contains(&accepted[0]), "{accepted:?}");
+    assert!(accepted[1] > total / 3 && accepted[2] > total / 20, "{accepted:?}");
     let mut read = 0;
     while receiver.read(|_| {}) {
         read += 1;

@@ -19,31 +19,14 @@ fn fire_all(wheel: &mut Wheel, now: u64) -> Vec<u64> {
 
 #[test]
 fn fires_once_never_early_and_within_two_ticks() {
-    for delay in [
-        0,
-        1,
-        1_023,
-        1_024,
-        500_000,
-        262_143 << 2,
-        32_000_000,
-        67_108_864,
-        86_400_000_000,
-    ] {
+    for delay in [0, 1, 1_023, 1_024, 500_000, 262_143 << 2, 32_000_000, 67_108_864, 86_400_000_000] {
         let start = 123_456_789;
         let mut wheel = Wheel::new(4, Mono(start));
         wheel.arm(Mono(start + delay), 7).unwrap();
         if delay > 0 {
-            assert!(
-                fire_all(&mut wheel, start + delay - 1).is_empty(),
-                "{delay} fired early"
-            );
+            assert!(fire_all(&mut wheel, start + delay - 1).is_empty(), "{delay} fired early");
         }
-        assert_eq!(
-            fire_all(&mut wheel, start + delay + 2 * 1_024),
-            [7],
-            "{delay}"
-        );
+        assert_eq!(fire_all(&mut wheel, start + delay + 2 * 1_024), [7], "{delay}");
         assert!(fire_all(&mut wheel, start + 2 * delay + 10_000_000).is_empty());
         assert_eq!((wheel.armed(), wheel.free()), (0, 4));
     }
@@ -85,12 +68,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let delay = prop_oneof![
-        0..5_000u64,
-        0..1_000_000u64,
-        0..100_000_000u64,
-        0..400_000_000_000u64
-    ];
+    let delay = prop_oneof![0..5_000u64, 0..1_000_000u64, 0..100_000_000u64, 0..400_000_000_000u64];
     prop_oneof![
         4 => delay.clone().prop_map(Step::Arm),
         2 => any::<usize>().prop_map(Step::Disarm),

@@ -16,16 +16,11 @@ pub struct RawAddress {
 
 impl RawAddress {
     /// Room for an address, to be written by the kernel.
-    pub const EMPTY: RawAddress = RawAddress {
-        bytes: [0; RAW_ADDRESS_BYTES],
-        length: 0,
-    };
+    pub const EMPTY: RawAddress = RawAddress { bytes: [0; RAW_ADDRESS_BYTES], length: 0 };
 
     /// The bytes that are in use.
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes
-            .get(..self.length as usize)
-            .unwrap_or(&self.bytes)
+        self.bytes.get(..self.length as usize).unwrap_or(&self.bytes)
     }
 
     /// All bytes, zero beyond those in use.
@@ -88,12 +83,7 @@ mod tests {
 
     #[test]
     fn survives_the_round_trip() {
-        for text in [
-            "192.0.2.1:5060",
-            "[2001:db8::1]:5061",
-            "[fe80::1%3]:65535",
-            "0.0.0.0:0",
-        ] {
+        for text in ["192.0.2.1:5060", "[2001:db8::1]:5061", "[fe80::1%3]:65535", "0.0.0.0:0"] {
             let address: SocketAddr = text.parse().unwrap();
             let raw = RawAddress::from(address);
             assert_eq!(RawAddress::decode(raw.as_bytes()), Some(address));

@@ -63,10 +63,7 @@ pub fn received(control: &[u8]) -> Received {
 pub fn extended_error(control: &[u8]) -> Option<ExtendedError> {
     Messages(control).find_map(|(level, kind, data)| match (level, kind) {
         (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
-            Some(ExtendedError {
-                errno: i32::from_ne_bytes(*data.first_chunk()?),
-                origin: *data.get(4)?,
-            })
+            Some(ExtendedError { errno: i32::from_ne_bytes(*data.first_chunk()?), origin: *data.get(4)? })
         }
         _ => None,
     })
@@ -79,19 +76,11 @@ pub fn write_source(buffer: &mut [u8; SOURCE_BYTES], source: IpAddr) -> usize {
         IpAddr::V4(ip) => {
             // in_pktinfo: interface 0, then the address to send from.
             buffer[HEADER + 4..HEADER + 8].copy_from_slice(&ip.octets());
-            (
-                libc::IPPROTO_IP,
-                libc::IP_PKTINFO,
-                size_of::<libc::in_pktinfo>(),
-            )
+            (libc::IPPROTO_IP, libc::IP_PKTINFO, size_of::<libc::in_pktinfo>())
         }
         IpAddr::V6(ip) => {
             buffer[HEADER..HEADER + 16].copy_from_slice(&ip.octets());
-            (
-                libc::IPPROTO_IPV6,
-                libc::IPV6_PKTINFO,
-                size_of::<libc::in6_pktinfo>(),
-            )
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, size_of::<libc::in6_pktinfo>())
         }
     };
     buffer[0..8].copy_from_slice(&(HEADER + length).to_ne_bytes());
@@ -133,16 +122,8 @@ mod tests {
     #[test]
     fn reads_all_that_it_knows_and_skips_the_rest() {
         let mut control = message(libc::SOL_SOCKET, libc::SO_TIMESTAMP, &[0; 16]);
-        control.extend(message(
-            libc::IPPROTO_IP,
-            libc::IP_PKTINFO,
-            &[1, 0, 0, 0, 9, 9, 9, 9, 192, 0, 2, 7],
-        ));
-        control.extend(message(
-            libc::SOL_SOCKET,
-            libc::SO_RXQ_OVFL,
-            &77u32.to_ne_bytes(),
-        ));
+        control.extend(message(libc::IPPROTO_IP, libc::IP_PKTINFO, &[1, 0, 0, 0, 9, 9, 9, 9, 192, 0, 2, 7]));
+        control.extend(message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &77u32.to_ne_bytes()));
         let found = received(&control);
         assert_eq!(found.local, Some("192.0.2.7".parse().unwrap()));
         assert_eq!(found.drops, Some(77));

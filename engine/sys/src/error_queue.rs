@@ -48,16 +48,10 @@ fn read(socket: BorrowedFd<'_>) -> io::Result<Option<QueuedError>> {
     }
     let name = name.get(..message.msg_namelen as usize).unwrap_or_default();
     let control = control.0.get(..message.msg_controllen).unwrap_or_default();
-    let (Some(destination), Some(error)) =
-        (RawAddress::decode(name), ancillary::extended_error(control))
-    else {
+    let (Some(destination), Some(error)) = (RawAddress::decode(name), ancillary::extended_error(control)) else {
         return Ok(None);
     };
-    Ok(Some(QueuedError {
-        destination,
-        errno: error.errno,
-        from_network: error.origin != SO_EE_ORIGIN_LOCAL,
-    }))
+    Ok(Some(QueuedError { destination, errno: error.errno, from_network: error.origin != SO_EE_ORIGIN_LOCAL }))
 }
 
 #[repr(align(8))]

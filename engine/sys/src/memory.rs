@@ -95,11 +95,7 @@ impl Drop for Region {
 pub fn lock_all() -> io::Result<()> {
     let flags = libc::MCL_CURRENT | libc::MCL_ONFAULT;
     // SAFETY: no pointers.
-    if unsafe { libc::mlockall(flags) } == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if unsafe { libc::mlockall(flags) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 const PAGE_BYTES: usize = 4096;

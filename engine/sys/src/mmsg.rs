@@ -56,25 +56,12 @@ impl ReceiveBatch {
         let rest_bytes = large_bytes - small_bytes;
         let small = Region::new(count * small_bytes)?;
         let rest = Region::new(count * rest_bytes)?;
-        let mut ends = vec![
-            End {
-                control: [0; RECEIVE_WILDCARD_BYTES],
-                name: [0; RAW_ADDRESS_BYTES],
-            };
-            count
-        ]
-        .into_boxed_slice();
+        let mut ends =
+            vec![End { control: [0; RECEIVE_WILDCARD_BYTES], name: [0; RAW_ADDRESS_BYTES] }; count].into_boxed_slice();
         let mut parts: Box<[libc::iovec]> = (0..2 * count)
             .map(|part| {
-                let (region, length) = if part % 2 == 0 {
-                    (&small, small_bytes)
-                } else {
-                    (&rest, rest_bytes)
-                };
-                libc::iovec {
-                    iov_base: region.as_ptr().wrapping_add(part / 2 * length).cast(),
-                    iov_len: length,
-                }
+                let (region, length) = if part % 2 == 0 { (&small, small_bytes) } else { (&rest, rest_bytes) };
+                libc::iovec { iov_base: region.as_ptr().wrapping_add(part / 2 * length).cast(), iov_len: length }
             })
             .collect();
         let messages = ends
@@ -141,11 +128,7 @@ impl ReceiveBatch {
         let control = end.control.get(..header.msg_controllen)?;
         let length = message.msg_len as usize;
         let start = index * self.small_bytes;
-        let bytes = match self
-            .small
-            .get(start..start + self.small_bytes)?
-            .get(..length)
-        {
+        let bytes = match self.small.get(start..start + self.small_bytes)?.get(..length) {
             Some(bytes) => bytes,
             None => {
                 let rest = length - self.small_bytes;
@@ -180,12 +163,7 @@ impl SendBatch {
     ///
     /// # Errors
     /// When the first one was not accepted. What is behind it was not tried.
-    pub fn send(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        slots: &SendSlots,
-        ids: &[SlotId],
-    ) -> io::Result<usize> {
+    pub fn send(&mut self, socket: BorrowedFd<'_>, slots: &SendSlots, ids: &[SlotId]) -> io::Result<usize> {
         let mut count = 0;
         for (message, id) in self.0.iter_mut().zip(ids) {
             message.msg_hdr = *slots.message(*id);
@@ -193,14 +171,18 @@ impl SendBatch {
         }
         // SAFETY: the first `count` headers were copied from committed slots, whose names, payloads
         // and control messages stay where they are while `slots` is borrowed.
-        let sent = unsafe {
-            libc::sendmmsg(
-                socket.as_raw_fd(),
-                self.0.as_mut_ptr(),
-                count,
-                libc::MSG_DONTWAIT,
-            )
-        };
+        let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), self.0.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
+}
+
+/// Sends one slot, without waiting.
+///
+/// # Errors
+/// EAGAIN when the socket's buffer is full; the pending error of the socket, or the destination's.
+pub fn send_now(socket: BorrowedFd<'_>, slots: &SendSlots, id: SlotId) -> io::Result<()> {
+    // SAFETY: the header of a committed slot points to its name, payload and control message, which
+    // stay where they are while `slots` is borrowed.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), slots.message(id), libc::MSG_DONTWAIT) };
+    if sent >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -54,12 +54,7 @@ impl SendSlots {
     ///
     /// # Errors
     /// When there is not enough memory.
-    pub fn new(
-        small: usize,
-        small_bytes: usize,
-        large: usize,
-        large_bytes: usize,
-    ) -> io::Result<Self> {
+    pub fn new(small: usize, small_bytes: usize, large: usize, large_bytes: usize) -> io::Result<Self> {
         Ok(SendSlots {
             small: Pool::new(small, small_bytes, 0)?,
             large: Pool::new(large, large_bytes, small)?,
@@ -70,11 +65,7 @@ impl SendSlots {
 
     /// A free small (or large) slot to write into. It is taken by [`SendSlots::commit`] only.
     pub fn reserve(&mut self, large: bool) -> Option<&mut [u8]> {
-        let pool = if large {
-            &mut self.large
-        } else {
-            &mut self.small
-        };
+        let pool = if large { &mut self.large } else { &mut self.small };
         let id = *pool.free.last()?;
         self.reserved = Some(id);
         pool.slot_mut(id)
@@ -82,22 +73,14 @@ impl SendSlots {
 
     /// Takes the slot that was reserved last: `length` bytes of it go to `peer`, from `source` if
     /// given, on socket number `socket`. `None` when nothing was reserved.
-    pub fn commit(
-        &mut self,
-        socket: u16,
-        peer: SocketAddr,
-        source: Option<IpAddr>,
-        length: usize,
-    ) -> Option<SlotId> {
+    pub fn commit(&mut self, socket: u16, peer: SocketAddr, source: Option<IpAddr>, length: usize) -> Option<SlotId> {
         let id = self.reserved.take()?;
         let pool = self.pool_of(id);
         pool.free.pop_if(|free| *free == id)?;
         let bytes = pool.slot_mut(id)?;
         let length = length.min(bytes.len());
         let start = bytes.as_mut_ptr();
-        self.headers
-            .get_mut(id)?
-            .fill(socket, peer, source, start, length);
+        self.headers.get_mut(id)?.fill(socket, peer, source, start, length);
         Some(SlotId(u32::try_from(id).ok()?))
     }
 
@@ -154,11 +137,7 @@ impl SendSlots {
     }
 
     fn pool_of(&mut self, id: usize) -> &mut Pool {
-        if id < self.large.first_id {
-            &mut self.small
-        } else {
-            &mut self.large
-        }
+        if id < self.large.first_id { &mut self.small } else { &mut self.large }
     }
 }
 
@@ -194,10 +173,7 @@ impl Header {
         Header {
             // SAFETY: msghdr is plain data for which zero is valid.
             message: unsafe { std::mem::zeroed() },
-            payload: libc::iovec {
-                iov_base: std::ptr::null_mut(),
-                iov_len: 0,
-            },
+            payload: libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 },
             name: RawAddress::EMPTY,
             control: Aligned([0; SOURCE_BYTES]),
             socket: 0,
@@ -206,31 +182,20 @@ impl Header {
         }
     }
 
-    fn fill(
-        &mut self,
-        socket: u16,
-        peer: SocketAddr,
-        source: Option<IpAddr>,
-        start: *mut u8,
-        length: usize,
-    ) {
+    fn fill(&mut self, socket: u16, peer: SocketAddr, source: Option<IpAddr>, start: *mut u8, length: usize) {
         self.socket = socket;
         self.tries = 0;
         self.committed = true;
         self.name = RawAddress::from(peer);
         self.payload.iov_base = start.cast();
         self.payload.iov_len = length;
-        let control_length =
-            source.map_or(0, |ip| ancillary::write_source(&mut self.control.0, ip));
+        let control_length = source.map_or(0, |ip| ancillary::write_source(&mut self.control.0, ip));
         self.message.msg_name = (&raw mut self.name).cast();
         self.message.msg_namelen = self.name.as_bytes().len() as libc::socklen_t;
         self.message.msg_iov = &raw mut self.payload;
         self.message.msg_iovlen = 1;
-        self.message.msg_control = if control_length == 0 {
-            std::ptr::null_mut()
-        } else {
-            self.control.0.as_mut_ptr().cast()
-        };
+        self.message.msg_control =
+            if control_length == 0 { std::ptr::null_mut() } else { self.control.0.as_mut_ptr().cast() };
         self.message.msg_controllen = control_length;
     }
 }
@@ -250,20 +215,13 @@ mod tests {
         let first = slots.reserve(false).unwrap().as_ptr();
         assert_eq!(slots.reserve(false).unwrap().as_ptr(), first);
         let id = slots.commit(3, peer(), None, 10).unwrap();
-        assert_eq!(
-            (slots.socket(id), slots.length(id), slots.peer(id)),
-            (3, 10, Some(peer()))
-        );
+        assert_eq!((slots.socket(id), slots.length(id), slots.peer(id)), (3, 10, Some(peer())));
         assert_ne!(slots.reserve(false).unwrap().as_ptr(), first);
         slots.commit(0, peer(), None, 10).unwrap();
         assert!(slots.reserve(false).is_none(), "both small slots are taken");
         assert_eq!(slots.reserve(true).unwrap().len(), 128);
         slots.release(id);
-        assert_eq!(
-            slots.reserve(false).unwrap().as_ptr(),
-            first,
-            "last in, first out"
-        );
+        assert_eq!(slots.reserve(false).unwrap().as_ptr(), first, "last in, first out");
     }
 
     #[test]

@@ -19,11 +19,7 @@ impl UdpSocket {
     /// # Errors
     /// When the process is out of descriptors, or the host has no such family.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::DGRAM.cloexec(),
-            Some(Protocol::UDP),
-        )?;
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM.cloexec(), Some(Protocol::UDP))?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
@@ -43,10 +39,7 @@ impl UdpSocket {
     /// # Errors
     /// None in practice.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.0
-            .local_addr()?
-            .as_socket()
-            .ok_or_else(|| io::ErrorKind::Unsupported.into())
+        self.0.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
     /// Lets others of this user bind the same address (SO_REUSEPORT), from now on.
@@ -62,11 +55,7 @@ impl UdpSocket {
     /// # Errors
     /// None in practice.
     pub fn allow_foreign_address(&self, family_of: SocketAddr) -> io::Result<()> {
-        if family_of.is_ipv6() {
-            self.0.set_freebind_v6(true)
-        } else {
-            self.0.set_freebind_v4(true)
-        }
+        if family_of.is_ipv6() { self.0.set_freebind_v6(true) } else { self.0.set_freebind_v4(true) }
     }
 
     /// Asks for a receive buffer of `bytes`, beyond the system's maximum where that is permitted;
@@ -76,10 +65,7 @@ impl UdpSocket {
     /// None in practice.
     pub fn set_receive_buffer(&self, bytes: usize) -> io::Result<usize> {
         let wanted = libc::c_int::try_from(bytes / 2).unwrap_or(libc::c_int::MAX);
-        if self
-            .set_option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, wanted)
-            .is_err()
-        {
+        if self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, wanted).is_err() {
             self.set_option(libc::SOL_SOCKET, libc::SO_RCVBUF, wanted)?;
         }
         self.0.recv_buffer_size()
@@ -91,10 +77,7 @@ impl UdpSocket {
     /// None in practice.
     pub fn set_send_buffer(&self, bytes: usize) -> io::Result<usize> {
         let wanted = libc::c_int::try_from(bytes / 2).unwrap_or(libc::c_int::MAX);
-        if self
-            .set_option(libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, wanted)
-            .is_err()
-        {
+        if self.set_option(libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, wanted).is_err() {
             self.set_option(libc::SOL_SOCKET, libc::SO_SNDBUF, wanted)?;
         }
         self.0.send_buffer_size()
@@ -110,21 +93,13 @@ impl UdpSocket {
         self.set_option(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
         if address.is_ipv6() {
             self.set_option(libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)?;
-            self.set_option(
-                libc::IPPROTO_IPV6,
-                libc::IPV6_MTU_DISCOVER,
-                libc::IPV6_PMTUDISC_DONT,
-            )?;
+            self.set_option(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT)?;
             if wildcard {
                 self.set_option(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
             }
         } else {
             self.set_option(libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
-            self.set_option(
-                libc::IPPROTO_IP,
-                libc::IP_MTU_DISCOVER,
-                libc::IP_PMTUDISC_DONT,
-            )?;
+            self.set_option(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
             if wildcard {
                 self.set_option(libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
             }
@@ -135,20 +110,8 @@ impl UdpSocket {
     fn set_option(&self, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
         let length = size_of::<libc::c_int>() as libc::socklen_t;
         // SAFETY: the kernel reads `length` bytes from `value`, which lives across the call.
-        let result = unsafe {
-            libc::setsockopt(
-                self.as_raw_fd(),
-                level,
-                name,
-                (&raw const value).cast(),
-                length,
-            )
-        };
-        if result == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
+        let result = unsafe { libc::setsockopt(self.as_raw_fd(), level, name, (&raw const value).cast(), length) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
 
@@ -178,11 +141,7 @@ impl PollSet {
     /// A set of `descriptors`. They must stay open for as long as the set is used; a closed one shows
     /// as not ready.
     pub fn new<'a>(descriptors: impl IntoIterator<Item = BorrowedFd<'a>>) -> Self {
-        let poll = |fd: BorrowedFd<'_>| libc::pollfd {
-            fd: fd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let poll = |fd: BorrowedFd<'_>| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         PollSet(descriptors.into_iter().map(poll).collect())
     }
 
@@ -198,24 +157,14 @@ impl PollSet {
         let spec = spec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: the array and its length belong together; `spec` is null or points to a timespec
         // that lives until the end of this function; a null mask changes no signals.
-        let ready = unsafe {
-            libc::ppoll(
-                self.0.as_mut_ptr(),
-                self.0.len() as libc::nfds_t,
-                spec,
-                std::ptr::null(),
-            )
-        };
+        let ready = unsafe { libc::ppoll(self.0.as_mut_ptr(), self.0.len() as libc::nfds_t, spec, std::ptr::null()) };
         usize::try_from(ready).map_err(|_| io::Error::last_os_error())
     }
 
     /// What the last wait found out about descriptor number `index`: readable, and error queue filled.
     pub fn state(&self, index: usize) -> (bool, bool) {
-        self.0.get(index).map_or((false, false), |poll| {
-            (
-                poll.revents & libc::POLLIN != 0,
-                poll.revents & libc::POLLERR != 0,
-            )
-        })
+        self.0
+            .get(index)
+            .map_or((false, false), |poll| (poll.revents & libc::POLLIN != 0, poll.revents & libc::POLLERR != 0))
     }
 }

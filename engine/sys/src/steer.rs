@@ -33,12 +33,7 @@ pub struct LargeSplit {
 ///
 /// # Errors
 /// When the socket is in no group, or the kernel refuses the program.
-pub fn attach(
-    socket: &UdpSocket,
-    shards: u32,
-    choice: &Choice,
-    split: Option<LargeSplit>,
-) -> io::Result<()> {
+pub fn attach(socket: &UdpSocket, shards: u32, choice: &Choice, split: Option<LargeSplit>) -> io::Result<()> {
     let mut code = program(shards, choice, split);
     let program = libc::sock_fprog {
         len: u16::try_from(code.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
@@ -55,11 +50,7 @@ pub fn attach(
             size_of::<libc::sock_fprog>() as libc::socklen_t,
         )
     };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The program: choose a shard into A; if the datagram is large, add the number of shards.
@@ -70,12 +61,7 @@ fn program(shards: u32, choice: &Choice, split: Option<LargeSplit>) -> Vec<libc:
         // Each pair: if A is this CPU, go on to load the shard and jump to the end of the choice.
         let pairs = u32::try_from(cpus.len()).unwrap_or(0);
         for (shard, cpu) in (0..).zip(cpus) {
-            code.push(instruction(
-                libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
-                0,
-                2,
-                *cpu,
-            ));
+            code.push(instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 2, *cpu));
             code.push(instruction(libc::BPF_LD | libc::BPF_IMM, 0, 0, shard));
             // Over the rest of the pairs (three instructions each) and the random choice (two).
             let over = (pairs - 1 - shard) * 3 + 2;
@@ -83,33 +69,13 @@ fn program(shards: u32, choice: &Choice, split: Option<LargeSplit>) -> Vec<libc:
         }
     }
     code.push(load(SKF_AD_RANDOM));
-    code.push(instruction(
-        libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K,
-        0,
-        0,
-        shards,
-    ));
+    code.push(instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, 0, 0, shards));
     if let Some(split) = split {
         code.push(instruction(libc::BPF_MISC | libc::BPF_TAX, 0, 0, 0));
-        code.push(instruction(
-            libc::BPF_LD | libc::BPF_W | libc::BPF_LEN,
-            0,
-            0,
-            0,
-        ));
-        code.push(instruction(
-            libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K,
-            0,
-            3,
-            split.above,
-        ));
+        code.push(instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_LEN, 0, 0, 0));
+        code.push(instruction(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, 0, 3, split.above));
         code.push(instruction(libc::BPF_MISC | libc::BPF_TXA, 0, 0, 0));
-        code.push(instruction(
-            libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K,
-            0,
-            0,
-            shards,
-        ));
+        code.push(instruction(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K, 0, 0, shards));
         code.push(instruction(libc::BPF_RET | BPF_A, 0, 0, 0));
         code.push(instruction(libc::BPF_MISC | libc::BPF_TXA, 0, 0, 0));
     }
@@ -118,12 +84,7 @@ fn program(shards: u32, choice: &Choice, split: Option<LargeSplit>) -> Vec<libc:
 }
 
 fn load(ancillary: u32) -> libc::sock_filter {
-    instruction(
-        libc::BPF_LD | libc::BPF_W | libc::BPF_ABS,
-        0,
-        0,
-        SKF_AD_OFF.wrapping_add(ancillary),
-    )
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, SKF_AD_OFF.wrapping_add(ancillary))
 }
 
 fn instruction(code: u32, jump_true: u8, jump_false: u8, k: u32) -> libc::sock_filter {

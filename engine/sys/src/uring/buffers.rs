@@ -19,12 +19,7 @@ pub(super) struct BufferRing {
 
 impl BufferRing {
     /// Registers `count` buffers (a power of two) of `bytes` as `group`.
-    pub(super) fn register(
-        ring: &IoUring,
-        group: u16,
-        count: u16,
-        bytes: usize,
-    ) -> io::Result<Self> {
+    pub(super) fn register(ring: &IoUring, group: u16, count: u16, bytes: usize) -> io::Result<Self> {
         if !count.is_power_of_two() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
@@ -42,12 +37,7 @@ impl BufferRing {
         // SAFETY: the entries are page-aligned and large enough; they are unmapped only after the ring
         // is closed (`Uring` declares its ring first) or the group unregistered.
         unsafe {
-            ring.submitter().register_buf_ring_with_flags(
-                this.entries.as_ptr() as u64,
-                count,
-                group,
-                0,
-            )?;
+            ring.submitter().register_buf_ring_with_flags(this.entries.as_ptr() as u64, count, group, 0)?;
         }
         for buffer in 0..count {
             this.provide(buffer);
@@ -61,10 +51,7 @@ impl BufferRing {
             return;
         }
         let place = usize::from(self.tail & (self.count - 1));
-        let address = self
-            .buffers
-            .as_ptr()
-            .wrapping_add(usize::from(buffer) * self.stride);
+        let address = self.buffers.as_ptr().wrapping_add(usize::from(buffer) * self.stride);
         let entries: *mut BufRingEntry = self.entries.as_ptr().cast();
         // SAFETY: `place` is below `count`, so the entry lies in the mapping; the kernel does not read
         // it before the tail below has passed it.

@@ -18,9 +18,7 @@ pub(super) struct Layout {
 impl Layout {
     /// Reads a filled buffer; `None` if it contradicts itself.
     pub(super) fn parse(self, buffer: &[u8]) -> Option<Datagram<'_>> {
-        let field = |at: usize| -> Option<u32> {
-            Some(u32::from_ne_bytes(*buffer.get(at..)?.first_chunk()?))
-        };
+        let field = |at: usize| -> Option<u32> { Some(u32::from_ne_bytes(*buffer.get(at..)?.first_chunk()?)) };
         let name_length = field(0)? as usize;
         let control_length = field(4)? as usize;
         let payload_length = field(8)? as usize;
@@ -31,9 +29,7 @@ impl Layout {
         let bytes = payload.get(..payload_length.min(payload.len()))?;
         Some(Datagram {
             bytes,
-            peer: name
-                .get(..name_length.min(self.name))
-                .and_then(RawAddress::decode),
+            peer: name.get(..name_length.min(self.name)).and_then(RawAddress::decode),
             ancillary: ancillary::received(control),
             truncated: flags & libc::MSG_TRUNC as u32 != 0 || bytes.len() < payload_length,
         })
@@ -59,10 +55,7 @@ mod tests {
         buffer
     }
 
-    const LAYOUT: Layout = Layout {
-        name: 16,
-        control: 24,
-    };
+    const LAYOUT: Layout = Layout { name: 16, control: 24 };
 
     #[test]
     fn reads_what_the_kernel_writes() {
@@ -76,12 +69,7 @@ mod tests {
     #[test]
     fn a_payload_that_did_not_fit_is_truncated() {
         assert!(LAYOUT.parse(&buffer(b"OPTI", 7, 0)).unwrap().truncated);
-        assert!(
-            LAYOUT
-                .parse(&buffer(b"OPTI", 4, libc::MSG_TRUNC as u32))
-                .unwrap()
-                .truncated
-        );
+        assert!(LAYOUT.parse(&buffer(b"OPTI", 4, libc::MSG_TRUNC as u32)).unwrap().truncated);
     }
 
     #[test]

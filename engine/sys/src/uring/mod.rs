@@ -89,11 +89,7 @@ impl Uring {
     ///
     /// # Errors
     /// When the kernel lacks what is needed, forbids it, or memory is short.
-    pub fn new(
-        sockets: Vec<(UdpSocket, Buffers)>,
-        event: &Event,
-        config: &RingConfig,
-    ) -> io::Result<Self> {
+    pub fn new(sockets: Vec<(UdpSocket, Buffers)>, event: &Event, config: &RingConfig) -> io::Result<Self> {
         let entries = config.sends + 2 * sockets.len() + 8;
         let entries = u32::try_from(entries).map_err(|_| io::ErrorKind::InvalidInput)?;
         // WHY: twice the buffers, so that the queue never overflows while receptions are taken.
@@ -105,10 +101,7 @@ impl Uring {
             .setup_submit_all()
             .setup_cqsize((completions + 2 * entries).next_power_of_two());
         let ring = builder.build(entries.next_power_of_two())?;
-        let ports = sockets
-            .into_iter()
-            .map(Port::new)
-            .collect::<io::Result<Vec<_>>>()?;
+        let ports = sockets.into_iter().map(Port::new).collect::<io::Result<Vec<_>>>()?;
         let files: Vec<i32> = ports.iter().map(|port| port.socket.as_raw_fd()).collect();
         if !files.is_empty() {
             ring.submitter().register_files(&files)?;
@@ -139,12 +132,7 @@ impl Uring {
     ///
     /// # Errors
     /// What makes the ring unusable; every later call fails too.
-    pub fn exchange(
-        &mut self,
-        slots: &mut SendSlots,
-        ids: &[SlotId],
-        wait: Option<Duration>,
-    ) -> io::Result<()> {
+    pub fn exchange(&mut self, slots: &mut SendSlots, ids: &[SlotId], wait: Option<Duration>) -> io::Result<()> {
         if self.broken {
             return Err(io::Error::other("the ring broke in an earlier exchange"));
         }
@@ -154,23 +142,14 @@ impl Uring {
         Ok(())
     }
 
-    fn exchange_once(
-        &mut self,
-        slots: &mut SendSlots,
-        ids: &[SlotId],
-        wait: Option<Duration>,
-    ) -> io::Result<()> {
+    fn exchange_once(&mut self, slots: &mut SendSlots, ids: &[SlotId], wait: Option<Duration>) -> io::Result<()> {
         self.ended.clear();
         self.failed.clear();
         self.arm()?;
         for id in ids {
             self.push(&send_entry(slots, *id))?;
         }
-        let wait = if self.received.is_empty() {
-            wait
-        } else {
-            Some(Duration::ZERO)
-        };
+        let wait = if self.received.is_empty() { wait } else { Some(Duration::ZERO) };
         self.enter(wait)?;
         self.collect();
         // Only when the completion queue was full.
@@ -204,11 +183,7 @@ impl Uring {
 
     /// True if a reception waits for buffers or was not armed for another reason.
     pub fn must_arm(&self) -> bool {
-        !self.wake_armed
-            || self
-                .ports
-                .iter()
-                .any(|port| !port.armed && self.has_buffers(port.buffers))
+        !self.wake_armed || self.ports.iter().any(|port| !port.armed && self.has_buffers(port.buffers))
     }
 
     /// Socket number `index`.
@@ -315,15 +290,10 @@ impl Uring {
                         if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
                             ring.took();
                             let length = usize::try_from(entry.result()).unwrap_or(0);
-                            self.received.push_back(Received {
-                                port: index,
-                                buffer,
-                                length,
-                            });
+                            self.received.push_back(Received { port: index, buffer, length });
                         }
                         if !more {
-                            self.ended
-                                .push((index, entry.result().min(0).saturating_neg()));
+                            self.ended.push((index, entry.result().min(0).saturating_neg()));
                         }
                     }
                 }
@@ -333,14 +303,19 @@ impl Uring {
 }
 
 impl Drop for Uring {
-    /// Takes everything back from the kernel before memory and sockets go.
+    /// Takes everything back from the kernel before memory and sockets go, so that the addresses are
+    /// free as soon as this returns.
     fn drop(&mut self) {
         // WHY: each is best effort: whatever stays is ended by closing the ring.
-        let _ = self
-            .ring
-            .submitter()
-            .register_sync_cancel(None, CancelBuilder::any());
-        self.collect();
+        let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::any());
+        // A request holds its socket until its cancellation has completed.
+        for _ in 0..CANCEL_TRIES {
+            self.collect();
+            if !self.wake_armed && self.ports.iter().all(|port| !port.armed) {
+                break;
+            }
+            let _ = self.enter(Some(Duration::from_millis(1)));
+        }
         let _ = self.ring.submitter().unregister_files();
         let _ = self.ring.submitter().unregister_buf_ring(ORDINARY_GROUP);
         let _ = self.ring.submitter().unregister_buf_ring(LARGE_GROUP);
@@ -351,34 +326,19 @@ impl Port {
     fn new((socket, buffers): (UdpSocket, Buffers)) -> io::Result<Self> {
         let address = socket.local_address()?;
         let layout = Layout {
-            name: if address.is_ipv6() {
-                size_of::<libc::sockaddr_in6>()
-            } else {
-                size_of::<libc::sockaddr_in>()
-            },
-            control: if address.ip().is_unspecified() {
-                RECEIVE_WILDCARD_BYTES
-            } else {
-                RECEIVE_BYTES
-            },
+            name: if address.is_ipv6() { size_of::<libc::sockaddr_in6>() } else { size_of::<libc::sockaddr_in>() },
+            control: if address.ip().is_unspecified() { RECEIVE_WILDCARD_BYTES } else { RECEIVE_BYTES },
         };
         // SAFETY: msghdr is plain data for which zero is valid.
         let mut template: Box<libc::msghdr> = Box::new(unsafe { std::mem::zeroed() });
         template.msg_namelen = layout.name as libc::socklen_t;
         template.msg_controllen = layout.control;
-        Ok(Port {
-            socket,
-            buffers,
-            layout,
-            template,
-            armed: false,
-        })
+        Ok(Port { socket, buffers, layout, template, armed: false })
     }
 }
 
 /// Most bytes in front of a datagram's payload in its buffer, whatever the socket.
-pub const OVERHEAD_BYTES_MAX: usize =
-    layout::HEADER_BYTES + size_of::<libc::sockaddr_in6>() + RECEIVE_WILDCARD_BYTES;
+pub const OVERHEAD_BYTES_MAX: usize = layout::HEADER_BYTES + size_of::<libc::sockaddr_in6>() + RECEIVE_WILDCARD_BYTES;
 
 fn receive_entry(index: usize, port: &Port) -> squeue::Entry {
     let group = match port.buffers {
@@ -404,13 +364,9 @@ fn send_entry(slots: &SendSlots, id: SlotId) -> squeue::Entry {
             .dest_addr_len(message.msg_namelen)
             .build()
     } else {
-        opcode::SendMsg::new(socket, message)
-            .flags(libc::MSG_DONTWAIT as u32)
-            .build()
+        opcode::SendMsg::new(socket, message).flags(libc::MSG_DONTWAIT as u32).build()
     };
-    entry
-        .flags(squeue::Flags::SKIP_SUCCESS)
-        .user_data(tag(Tag::Send, id.number()))
+    entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Tag::Send, id.number()))
 }
 
 /// What a completion is about.
@@ -436,5 +392,6 @@ fn untag(user_data: u64) -> (Tag, u32) {
 
 const ORDINARY_GROUP: u16 = 0;
 const LARGE_GROUP: u16 = 1;
+const CANCEL_TRIES: usize = 20;
 /// IORING_ENTER_GETEVENTS (without it deferred completions do not run) and IORING_ENTER_EXT_ARG.
 const ENTER_FLAGS: u32 = 1 | 8;

@@ -1,0 +1,11 @@
+//! The engine on loopback: every test once on each driver.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod actor;
+mod buffers;
+mod errors;
+mod fragments;
+mod shards;
+mod start_stop;
+mod traffic;
