@@ -21,6 +21,7 @@ use crate::log::ShardEvent;
 use crate::snapshot::ShardSnapshot;
 use engine::{Address, LaneId, ShardId};
 use modules::{GatewayEvent, Tables};
+pub use modules::Serving;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -55,19 +56,6 @@ pub enum Letter {
     Answer(Box<Question>),
     /// Something worth a line in the log.
     Log(ShardEvent),
-}
-
-/// How requests outside any dialog are served. In-dialog requests and responses always pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Serving {
-    /// As configured.
-    #[default]
-    Normal,
-    /// `tandem drain`, first part: OPTIONS get 503, so that peers move away; new calls are carried.
-    Leaving,
-    /// `tandem drain`, second part, and the time between SIGTERM and the end: every new request
-    /// outside a dialog gets 503 without Retry-After.
-    Refusing,
 }
 
 /// Most bytes of a host name (RFC 1035 §2.3.4).

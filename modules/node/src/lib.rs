@@ -1,5 +1,36 @@
 //! The program `tandem`: composes `engine` (bytes, shards, time), `proto` (SIP) and `modules` (policy),
 //! and gives them a control plane.
+//!
+//! | Threads | Do |
+//! |---|---|
+//! | `shard-0`, … | carry SIP: [`app::ShardApp`] in the engine's loop; never wait |
+//! | the first | starts everything ([`run`]), then is the control lane ([`control`]): configuration, tables, figures |
+//! | `tandem-control`, `tandem-client` | the control socket ([`control::socket`]) |
+//! | `tandem-disk` | what outlives a restart ([`disk`]) |
+//! | `tandem-dns` | names of gateways, questions of shards ([`dns`]) |
+//! | `tandem-log` | lines ([`log`]) |
+//! | `tandem-metrics` | the page for Prometheus ([`metrics`]) |
+//! | `tandem-signals` | SIGHUP, SIGTERM, SIGINT ([`run`]) |
+//!
+//! Shards and lanes speak in letters ([`letter`]).
+
+#![forbid(unsafe_code)]
+
 pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod control;
 pub mod disk;
+pub mod dns;
+mod lanes;
+pub mod letter;
 pub mod log;
+pub mod metric;
+pub mod metrics;
+mod notify;
+pub mod reply;
+pub mod run;
+mod shard_outbox;
+mod shard_questions;
+mod shard_snapshot;
+pub mod snapshot;

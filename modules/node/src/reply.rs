@@ -26,12 +26,16 @@ pub struct GatewayRow {
     pub why: String,
     /// Since when: microseconds since 1970 (UTC).
     pub since: u64,
-    /// Calls sent there since the process started.
+    /// Requests sent there outside dialogs since the process started, each attempt counted.
+    pub attempts: u64,
+    /// Calls that it answered.
     pub carried: u64,
     /// Calls that stand now.
     pub active: u64,
-    /// Calls sent there that it did not take: no response, unreachable, or a code that moved the call on.
+    /// Attempts that failed: no response, unreachable, or a failing final response.
     pub failed: u64,
+    /// Failed attempts by cause.
+    pub failed_by: BTreeMap<String, u64>,
     /// Time that the last answered probe took, in microseconds.
     pub probe_micros: Option<u64>,
     /// Responses from it that were not believed: forged branches and strange addresses.

@@ -78,13 +78,13 @@ impl ShardApp {
 fn messages(counters: &Counters, snapshot: &mut ShardSnapshot) {
     let methods = Method::ALL.iter();
     for ((method, received), sent) in methods.clone().zip(counters.requests_received).zip(counters.requests_sent) {
-        some(snapshot, Metric::Requests, &[method.name(), "received"], received);
-        some(snapshot, Metric::Requests, &[method.name(), "sent"], sent);
+        some(snapshot, Metric::Requests, &[method.as_str(), "received"], received);
+        some(snapshot, Metric::Requests, &[method.as_str(), "sent"], sent);
     }
     for ((method, received), sent) in methods.zip(counters.responses_received).zip(counters.responses_sent) {
         for ((class, received), sent) in CLASSES.iter().zip(received).zip(sent) {
-            some(snapshot, Metric::Responses, &[method.name(), class, "received"], received);
-            some(snapshot, Metric::Responses, &[method.name(), class, "sent"], sent);
+            some(snapshot, Metric::Responses, &[method.as_str(), class, "received"], received);
+            some(snapshot, Metric::Responses, &[method.as_str(), class, "sent"], sent);
         }
     }
 }

@@ -5,7 +5,8 @@
 
 use crate::metric::{Kind, LABELS_MAX, Metric};
 use engine::ShardId;
-use modules::{GatewaySnapshot, UnknownSource};
+use modules::dispatcher::figures::GatewaySnapshot;
+use modules::sources::UnknownSource;
 use std::collections::BTreeMap;
 
 /// Most figures of one shard. What does not fit is counted in [`ShardSnapshot::left_out`].
@@ -28,28 +29,39 @@ pub struct Sample {
 /// What one shard knows. INVARIANT: filling it never allocates; every vector keeps its first capacity.
 #[derive(Debug)]
 pub struct ShardSnapshot {
-    /// Who filled it.
-    pub shard: ShardId,
     /// Which round of questions it belongs to; set by the control lane, kept by the shard.
     pub round: u64,
-    samples: Vec<Sample>,
-    /// Figures, gateways and sources that found no room.
+    /// Who filled it.
+    pub shard: ShardId,
+    /// Whether refused addresses are asked for: they are many and seldom wanted.
+    pub wants_unknown: bool,
+    /// Transactions without a final response: what the end of the process waits for.
+    pub unfinished: u64,
+    /// Figures, gateways and addresses that found no room.
     pub left_out: u64,
+    samples: Vec<Sample>,
     gateways: Vec<GatewaySnapshot>,
     unknown: Vec<UnknownSource>,
 }
 
 impl ShardSnapshot {
-    /// Room for so many gateways and unknown sources. Allocates; for lanes.
+    /// Room for so many gateways and refused addresses. Allocates; for lanes.
     pub fn with_room(gateways: usize, unknown: usize) -> Self {
         ShardSnapshot {
-            shard: ShardId(0),
             round: 0,
-            samples: Vec::with_capacity(SAMPLES_MAX),
+            shard: ShardId(0),
+            wants_unknown: false,
+            unfinished: 0,
             left_out: 0,
+            samples: Vec::with_capacity(SAMPLES_MAX),
             gateways: Vec::with_capacity(gateways),
             unknown: Vec::with_capacity(unknown),
         }
+    }
+
+    /// Whether it has room for so many.
+    pub fn has_room(&self, gateways: usize, unknown: usize) -> bool {
+        self.gateways.capacity() >= gateways && self.unknown.capacity() >= unknown
     }
 
     /// Empties it for `shard`, which is about to fill it.
@@ -58,6 +70,7 @@ impl ShardSnapshot {
         self.samples.clear();
         self.gateways.clear();
         self.unknown.clear();
+        self.unfinished = 0;
         self.left_out = 0;
     }
 
@@ -76,9 +89,11 @@ impl ShardSnapshot {
         push(&mut self.gateways, gateway, &mut self.left_out);
     }
 
-    /// Adds an address whose requests were refused.
+    /// Adds an address whose requests were refused, if they are asked for.
     pub fn unknown(&mut self, source: UnknownSource) {
-        push(&mut self.unknown, source, &mut self.left_out);
+        if self.wants_unknown {
+            push(&mut self.unknown, source, &mut self.left_out);
+        }
     }
 
     /// The figures.
@@ -143,5 +158,41 @@ impl Totals {
     /// Sum of all figures of one metric.
     pub fn sum(&self, metric: Metric) -> u64 {
         self.of(metric).map(|(_, _, value)| value).fold(0, u64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_snapshot_counts_what_it_leaves_out_and_never_grows() {
+        let mut snapshot = ShardSnapshot::with_room(0, 0);
+        for _ in 0..SAMPLES_MAX + 5 {
+            snapshot.count(Metric::Calls, &[], 1);
+        }
+        assert_eq!((snapshot.samples().len(), snapshot.left_out), (SAMPLES_MAX, 5));
+        snapshot.begin(ShardId(1));
+        assert_eq!((snapshot.samples().len(), snapshot.left_out), (0, 0));
+    }
+
+    #[test]
+    fn figures_of_shards_are_added_peaks_are_not() {
+        let mut totals = Totals::default();
+        let sample = |metric, labels, value| Sample { metric, labels, value };
+        for (shard, value) in [(0, 5), (1, 7)] {
+            totals.add(ShardId(shard), &sample(Metric::Requests, ["INVITE", "in", ""], value));
+            totals.add(ShardId(shard), &sample(Metric::Busy, [""; LABELS_MAX], value));
+        }
+        totals.add(ShardId(0), &sample(Metric::Requests, ["BYE", "in", ""], 1));
+        assert_eq!(totals.of(Metric::Requests).map(|(labels, _, value)| (labels[0], value)).collect::<Vec<_>>(), [
+            ("BYE", 1),
+            ("INVITE", 12)
+        ]);
+        assert_eq!(totals.of(Metric::Busy).map(|(_, shard, value)| (shard, value)).collect::<Vec<_>>(), [
+            (Some(0), 5),
+            (Some(1), 7)
+        ]);
+        assert_eq!(totals.sum(Metric::Busy), 12);
     }
 }

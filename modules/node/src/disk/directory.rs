@@ -1,9 +1,11 @@
 //! The state directory: found, made if missing, and locked for one process.
 
 use super::StateError;
+use limits::BIND_RETRY_MS;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Folder of one Tandem. INVARIANT: while it is open no other process has it open.
 #[derive(Debug)]
@@ -16,14 +18,16 @@ impl Directory {
     /// Opens `path`, making it (owner only) if it does not exist.
     pub fn open(path: &Path) -> Result<Self, StateError> {
         let unusable = |error| {
-            StateError::new(path, error, "name a folder that this user may write: `state = \"/path\"` in the configuration")
+            StateError::new(path, error, "name a folder that this user may write: `dir` in [state]")
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         let lock = File::create(path.join("lock")).map_err(unusable)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                StateError::new(path, "another tandem uses this folder", "give each its own `state` folder")
-            }
+        lock_within(&lock, Duration::from_millis(BIND_RETRY_MS)).map_err(|error| match error {
+            TryLockError::WouldBlock => StateError::new(
+                path,
+                "another tandem uses this folder",
+                "end that one, or give each a folder of its own: `dir` in [state]",
+            ),
             TryLockError::Error(error) => unusable(error),
         })?;
         Ok(Directory { path: path.to_owned(), _lock: lock })
@@ -39,6 +43,19 @@ impl Directory {
         &self.path
     }
 }
+
+/// Takes the lock; a predecessor that is on its way out may still have it for a moment.
+fn lock_within(lock: &File, longest: Duration) -> Result<(), TryLockError> {
+    let deadline = Instant::now() + longest;
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_RETRY),
+            result => return result,
+        }
+    }
+}
+
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// Two files: the configuration in service and the one before it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LastGood {
     current: PathBuf,
     previous: PathBuf,

@@ -4,6 +4,7 @@ mod http;
 mod text;
 
 pub use http::MetricsLane;
+pub(crate) use text::{labels_of, shown};
 pub use text::{Process, page};
 
 #[cfg(test)]

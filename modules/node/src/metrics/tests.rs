@@ -27,6 +27,7 @@ fn full_page() -> String {
         address: Some("192.0.2.1:5060".into()),
         state: "up".into(),
         carried: 7,
+        failed_by: [("503".to_owned(), 2), ("no_response".to_owned(), 1)].into(),
         probe_micros: Some(1_500),
         ..GatewayRow::default()
     };
@@ -78,7 +79,7 @@ fn shards_are_added_up_or_kept_apart_as_their_kind_says() {
         "tandem_shard_busy_seconds_total{shard=\"0\"} 1.5\n",
         "tandem_shard_busy_seconds_total{shard=\"1\"} 1.5\n",
         "gateway=\"gw1\",address=\"192.0.2.1:5060\"} 7\n",
-        "tandem_gateway_probe_seconds",
+        "address=\"192.0.2.1:5060\",cause=\"503\"} 2\n",
         "} 0.0015\n",
     ] {
         assert!(page.contains(wanted), "{wanted}\n{page}");

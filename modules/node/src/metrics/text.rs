@@ -99,9 +99,11 @@ pub(crate) fn shown(definition: &Definition, value: u64) -> f64 {
 fn gateway_families(gateways: &[GatewayRow]) -> Vec<MetricFamily> {
     type Value = fn(&GatewayRow) -> Option<f64>;
     let plain: [(&str, &str, Kind, Value); 5] = [
-        ("tandem_gateway_calls_total", "Calls sent to the gateway.", Kind::Counter, |row| Some(float(row.carried))),
-        ("tandem_gateway_failed_total", "Calls that the gateway did not take.", Kind::Counter, |row| {
-            Some(float(row.failed))
+        ("tandem_gateway_attempts_total", "Requests sent to the gateway outside dialogs.", Kind::Counter, |row| {
+            Some(float(row.attempts))
+        }),
+        ("tandem_gateway_calls_total", "Calls that the gateway answered.", Kind::Counter, |row| {
+            Some(float(row.carried))
         }),
         ("tandem_gateway_active_calls", "Calls that stand on the gateway.", Kind::Gauge, |row| Some(float(row.active))),
         ("tandem_gateway_refused_responses_total", "Responses not believed.", Kind::Counter, |row| {
@@ -118,6 +120,15 @@ fn gateway_families(gateways: &[GatewayRow]) -> Vec<MetricFamily> {
             raw_family(name, help, kind, samples.collect())
         })
         .collect();
+    let failed = gateways.iter().flat_map(|row| {
+        row.failed_by.iter().map(|(cause, count)| {
+            let mut labels = gateway_labels(row);
+            labels.push(label("cause", cause));
+            sample(Kind::Counter, labels, float(*count))
+        })
+    });
+    let help = "Attempts at the gateway that failed, by cause.";
+    families.push(raw_family("tandem_gateway_failed_total", help, Kind::Counter, failed.collect()));
     let states = gateways.iter().flat_map(|row| {
         GATEWAY_STATES.iter().map(|state| {
             let mut labels = gateway_labels(row);

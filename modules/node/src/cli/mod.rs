@@ -1,0 +1,135 @@
+//! The command line: what can be typed, and where it goes.
+//!
+//! `run` and `check` work on a file; all other commands are calls over the control socket of a running
+//! Tandem ([`client`]), shown as a table or, with `--format json`, as the reply itself.
+
+mod check;
+mod client;
+mod exit;
+mod gateways;
+mod generate;
+mod show;
+mod sources;
+mod stats;
+mod table;
+
+pub use exit::Exit;
+pub(crate) use table::colour_on_stderr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// SIP signalling proxy for carriers.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Carry calls as a configuration file says.
+    ///
+    /// SIGHUP reads the file again. SIGTERM and SIGINT refuse new calls, let open transactions finish
+    /// and end the process, at the latest after `drain_seconds`; a second one ends it at once.
+    Run {
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Prove a configuration file before it goes live. Exit code 0: good, 78: bad.
+    Check(check::Arguments),
+    /// Show the gateways, or take one out of use and back.
+    Gateways(gateways::Arguments),
+    /// Show who was refused: the answer to "we send you calls and you see nothing".
+    Sources(sources::Arguments),
+    /// Show messages, transactions, drops by reason and the shards' times.
+    Stats(stats::Arguments),
+    /// Read the configuration file again: all or nothing, nothing if it is bad.
+    Reload(ReloadArguments),
+    /// Let callers move away: OPTIONS get 503 at once, new calls after `drain_new_calls_seconds`.
+    Drain(Connection),
+    /// Take a drain back.
+    Undrain(Connection),
+    /// Write completions for a shell to standard output.
+    #[command(hide = true)]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder.
+    #[command(hide = true)]
+    ManualPages {
+        /// The folder; made if it is missing.
+        folder: PathBuf,
+    },
+}
+
+/// How a running Tandem is reached, and how its answer is shown.
+#[derive(Args, Clone, Debug)]
+struct Connection {
+    /// Control socket of the running tandem [default: as for `run`: below /run or the user's runtime directory].
+    #[arg(long, value_name = "PATH", global = true)]
+    socket: Option<PathBuf>,
+    /// Form of the output.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    format: Format,
+}
+
+/// Form of output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document, for programs.
+    Json,
+}
+
+#[derive(Args, Debug)]
+struct ReloadArguments {
+    #[command(flatten)]
+    connection: Connection,
+    /// Do it even if it empties a set or takes away more than half of all gateways.
+    #[arg(long)]
+    force: bool,
+    /// Go back to the last good configuration before the one in service.
+    #[arg(long)]
+    previous: bool,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> Exit {
+    match Cli::try_parse() {
+        Ok(cli) => cli.run(),
+        Err(error) => {
+            // WHY: --help and --version come this way too, and are no mistake.
+            let _ = error.print();
+            if error.use_stderr() { Exit::Usage } else { Exit::Good }
+        }
+    }
+}
+
+impl Cli {
+    fn run(self) -> Exit {
+        match self.command {
+            Command::Run { config } => crate::run::run(&config),
+            Command::Check(arguments) => check::check(&arguments),
+            Command::Gateways(arguments) => gateways::gateways(&arguments),
+            Command::Sources(arguments) => sources::sources(&arguments),
+            Command::Stats(arguments) => stats::stats(&arguments),
+            Command::Reload(arguments) => {
+                let params = serde_json::json!({ "force": arguments.force, "previous": arguments.previous });
+                client::show(&arguments.connection, "reload", &params, show::reload)
+            }
+            Command::Drain(connection) => client::show(&connection, "drain", &serde_json::json!({}), show::drain),
+            Command::Undrain(connection) => client::show(&connection, "undrain", &serde_json::json!({}), show::drain),
+            Command::Completions { shell } => generate::completions(shell),
+            Command::ManualPages { folder } => generate::manual_pages(&folder),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

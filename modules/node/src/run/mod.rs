@@ -1,0 +1,256 @@
+//! `tandem run`: starts everything in its order, is the control lane while it runs, and ends it.
+//!
+//! | Step | What can go wrong |
+//! |---|---|
+//! | configuration | it is bad: exit 78, with the findings of `tandem check` |
+//! | state directory, keys, decisions | it belongs to another tandem, or is damaged |
+//! | shards, each with a [`ShardApp`] | an address is served already, a core or memory is missing |
+//! | lanes, control socket, metrics | a path or port is taken |
+//!
+//! Nothing is announced before all of it serves; if a step fails, what had started ends again.
+
+mod banner;
+mod compose;
+mod signals;
+
+use crate::app::ShardApp;
+use crate::cli::Exit;
+use crate::control::methods::Methods;
+use crate::control::permission::{Access, Permissions};
+use crate::control::reload::Sources;
+use crate::control::socket::{ControlSocket, SocketFile};
+use crate::control::{Ask, Control, End, Inbox, Parts, metrics_page};
+use crate::disk::{AdminFile, Directory, DiskLane, Job, LastGood, keys};
+use crate::dns::{self, DnsLane};
+use crate::letter::Letter;
+use crate::log::{Format, Level, Log, Style};
+use crate::metrics::MetricsLane;
+use crate::{lanes, notify};
+use banner::{Started, banner};
+use compose::Randomness;
+use engine::{LaneId, Running};
+use modules::Tables;
+use modules::tables::Inputs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tuning::{Config, Environment, Loaded, LogDestination, LogFormat, LogLevel, SocketAccess};
+
+/// How long a start waits for addresses of gateways by name. Those that come later are used when they come.
+const NAMES_DEADLINE: Duration = Duration::from_millis(400);
+
+/// Longest wait for the figures of a metrics page.
+const FIGURES_DEADLINE: Duration = Duration::from_secs(4);
+
+/// Longest wait for the last lines of the log at the end.
+const LOG_DEADLINE: Duration = Duration::from_secs(1);
+
+/// The port of name servers.
+const DNS_PORT: u16 = 53;
+
+/// Why a start failed, as a line for people.
+type Failure = String;
+
+/// Runs until a signal ends it.
+pub fn run(path: &Path) -> Exit {
+    let began = Instant::now();
+    let loaded = match tuning::load(path) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => {
+            eprint!("{}", diagnostics.render(crate::cli::colour_on_stderr()));
+            return Exit::BadConfiguration;
+        }
+    };
+    if !loaded.warnings.is_empty() {
+        eprint!("{}", loaded.warnings.render(crate::cli::colour_on_stderr()));
+    }
+    match start(path, &loaded, began) {
+        Ok(process) => process.serve(),
+        Err(why) => {
+            eprintln!("tandem: {why}");
+            Exit::Failed
+        }
+    }
+}
+
+/// Everything that runs.
+struct Process {
+    control: Control,
+    running: Running<Letter>,
+    log: Log,
+    _socket: SocketFile,
+}
+
+fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failure> {
+    let config = &loaded.config;
+    let environment = Environment::of_this_host();
+    let directory = Directory::open(&config.state.dir).map_err(|error| not_ours(config, &error))?;
+    let admin = AdminFile::of(&directory).read().map_err(|error| error.to_string())?;
+    let last_good = LastGood::of(&directory);
+    let tables = Inputs {
+        config,
+        addresses: &Default::default(),
+        marks: &crate::control::marks(&admin),
+        local_addresses: &environment.addresses,
+    };
+    let tables = Arc::new(Tables::build(&tables, None).map_err(|error| format!("{}: {error}", path.display()))?);
+    let mut running = launch(config, &environment, &tables)?;
+    let Some(lane) = running.take_lane(LaneId(0)) else { return Err("the engine has no lane".into()) };
+
+    // WHY now: threads started from here on inherit where this one may run.
+    lanes::keep_off(&running.serving().cores);
+    let text = |error: std::io::Error| error.to_string();
+    let log = start_log(config)?;
+    let (disk, _) = DiskLane::start(directory).map_err(text)?;
+    let (inbox, queue) = Inbox::new(lane.waker());
+    let dns = start_dns(config, &inbox)?;
+    let driver = running.serving().driver;
+    let stats = (0..running.shards()).filter_map(|index| u8::try_from(index).ok());
+    let stats = stats.filter_map(|index| running.stats(engine::ShardId(index)).cloned()).collect();
+    let local_addresses = environment.addresses;
+    let kept = disk.submit(Job::Good(loaded.source.to_string()));
+    let (config_in_force, log_of_lane) = (config.clone(), log.clone());
+    let parts =
+        Parts { lane, queue, config: config_in_force, tables, admin, local_addresses, stats, driver, disk, dns, log: log_of_lane };
+    let mut control = Control::new(parts);
+    let unresolved = control.settle(NAMES_DEADLINE);
+
+    let sources = Sources { file: path.to_owned(), last_good };
+    let socket = start_socket(config, Methods { inbox: inbox.clone(), sources: sources.clone(), log: log.clone() })?;
+    let metrics = start_metrics(config, &inbox)?;
+    signals::start(&inbox, sources, log.clone()).map_err(text)?;
+    // WHY only now: on a slow disk this has run beside everything else.
+    if let Ok(Err(error)) = kept.recv_timeout(Duration::ZERO) {
+        return Err(format!("{}: {error}", config.state.dir.display()));
+    }
+    let started = Started {
+        config,
+        serving: running.serving(),
+        metrics,
+        socket: &config.control.socket,
+        unresolved,
+        took: began.elapsed(),
+    };
+    // A terminal that has gone away is no reason not to carry calls.
+    let _ = std::io::stdout().write_all(banner(&started).as_bytes());
+    notify::ready("carries calls");
+    Ok(Process { control, running, log, _socket: socket })
+}
+
+impl Process {
+    /// Serves until the end; then stops the shards and closes what is open.
+    fn serve(mut self) -> Exit {
+        let end = self.control.run(|| self.running.any_ended());
+        self.running.stop();
+        let ended = self.running.join();
+        self.log.flush(LOG_DEADLINE);
+        match (end, ended) {
+            (End::Drained | End::AtOnce, Ok(())) => Exit::Good,
+            (_, Err(error)) => {
+                eprintln!("tandem: {error}");
+                Exit::Failed
+            }
+            (End::ShardEnded, Ok(())) => {
+                eprintln!("tandem: a shard has ended by itself");
+                Exit::Failed
+            }
+        }
+    }
+}
+
+fn launch(config: &Config, environment: &Environment, tables: &Arc<Tables>) -> Result<Running<Letter>, Failure> {
+    let keys = if config.keys.files.is_empty() {
+        keys::read_or_create(&config.keys.dir)
+    } else {
+        keys::read_files(&config.keys.files)
+    };
+    let keys = keys.map_err(|error| error.to_string())?;
+    let random = Randomness::draw().map_err(|error| format!("the kernel's random numbers: {error}"))?;
+    let engine = compose::engine(config, environment);
+    let setup = compose::shard(config, &keys, engine.cores.len(), &random).ok_or("there is no key to sign with")?;
+    let tables = Arc::clone(tables);
+    engine::launch(&engine, move |shard| {
+        let now = engine::Now::read();
+        let now = proto::time::Now { mono: proto::time::Mono(now.mono.0), wall: proto::time::Wall(now.wall.0) };
+        ShardApp::new(shard, &setup, Arc::clone(&tables), now)
+    })
+    .map_err(|error| error.to_string())
+}
+
+/// The state directory could not be had. If another tandem has it, it serves our addresses too, most likely.
+fn not_ours(config: &Config, error: &crate::disk::StateError) -> Failure {
+    let is_taken = |address: &SocketAddr| {
+        let bound = std::net::UdpSocket::bind(address);
+        bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+    };
+    let taken = config.listen.udp.iter().map(|listener| listener.address).filter(is_taken);
+    let taken: Vec<_> = taken.map(|address| address.to_string()).collect();
+    match taken.as_slice() {
+        [] => error.to_string(),
+        taken => format!("{} is served already by another process; {error}", taken.join(", ")),
+    }
+}
+
+fn start_log(config: &Config) -> Result<Log, Failure> {
+    let style = Style {
+        level: match config.log.level {
+            LogLevel::Error => Level::Error,
+            LogLevel::Warn => Level::Warn,
+            LogLevel::Info => Level::Info,
+            LogLevel::Debug => Level::Debug,
+        },
+        format: match config.log.format {
+            LogFormat::Text => Format::Text,
+            LogFormat::Json => Format::Json,
+        },
+        lines_per_second: config.log.lines_per_second,
+    };
+    let started = match &config.log.destination {
+        LogDestination::Stderr => Log::start(style, std::io::stderr()),
+        LogDestination::Stdout => Log::start(style, std::io::stdout()),
+        LogDestination::File(path) => {
+            let file = std::fs::File::options().create(true).append(true).open(path);
+            file.and_then(|file| Log::start(style, file))
+                .map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+        }
+    };
+    started.map(|(log, _)| log).map_err(|error| format!("the log cannot be written: {error}"))
+}
+
+fn start_dns(config: &Config, inbox: &Inbox) -> Result<DnsLane, Failure> {
+    let settings = dns::Settings {
+        servers: config.dns.servers.iter().map(|server| SocketAddr::new(*server, DNS_PORT)).collect(),
+        timeout: config.dns.timeout,
+        ttl_min: config.dns.ttl_min,
+        ttl_max: config.dns.ttl_max,
+    };
+    let inbox = inbox.clone();
+    DnsLane::start(settings, Arc::new(move |report| inbox.tell(Ask::Dns(report)))).map_err(|why| format!("DNS: {why}"))
+}
+
+fn start_socket(config: &Config, methods: Methods) -> Result<SocketFile, Failure> {
+    let access = match config.control.group_access {
+        SocketAccess::Read => Access::Read,
+        SocketAccess::Write => Access::Write,
+    };
+    let permissions = Permissions::new(config.control.group.as_deref().map(|group| (group, access)))?;
+    let path = &config.control.socket;
+    let bound = ControlSocket::bind(path, &permissions);
+    let served = bound.and_then(|socket| {
+        socket.serve(permissions, move |peer, permissions, line| methods.answer(peer, permissions, line))
+    });
+    served.map_err(|error| format!("control socket {}: {error}; name another: `socket` in [control]", path.display()))
+}
+
+fn start_metrics(config: &Config, inbox: &Inbox) -> Result<Option<SocketAddr>, Failure> {
+    let Some(address) = config.metrics.listen else { return Ok(None) };
+    let inbox = inbox.clone();
+    let make_page = move || {
+        let gathered = inbox.ask(|reply| Ask::Gather { unknown: false, reply }, FIGURES_DEADLINE)?;
+        Some(metrics_page(&gathered))
+    };
+    let lane = MetricsLane::start(address, Arc::new(make_page));
+    lane.map(|lane| Some(lane.address())).map_err(|error| format!("metrics on {address}: {error}"))
+}
