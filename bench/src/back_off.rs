@@ -15,10 +15,7 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Timing {
-            t1: Micros::from_millis(500),
-            t2: Micros::from_secs(4),
-        }
+        Timing { t1: Micros::from_millis(500), t2: Micros::from_secs(4) }
     }
 }
 
@@ -44,11 +41,7 @@ pub struct BackOff {
 impl BackOff {
     /// Starts when the message is sent for the first time. Gives up after 64·T1 (Timers B, F, H).
     pub fn start(what: Repeated, timing: Timing, now: Mono) -> Self {
-        BackOff {
-            what,
-            interval: timing.t1,
-            give_up: now.after(timing.t1.times(64)),
-        }
+        BackOff { what, interval: timing.t1, give_up: now.after(timing.t1.times(64)) }
     }
 
     /// When to look again: the next repetition or the end, whichever comes first.

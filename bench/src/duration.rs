@@ -20,9 +20,7 @@ pub fn parse(text: &str) -> Result<Duration, NoDuration> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
-    let unit_at = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .ok_or_else(wrong)?;
+    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
     let (figure, unit) = text.split_at(unit_at);
     let figure: f64 = figure.parse().map_err(|_| wrong())?;
     let seconds = match unit {

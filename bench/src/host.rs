@@ -17,11 +17,7 @@ impl UdpDrops {
 
     /// Of all sockets with that port.
     pub fn at(&self, address: SocketAddr) -> u64 {
-        self.0
-            .iter()
-            .filter(|(port, _)| *port == address.port())
-            .map(|(_, drops)| drops)
-            .sum()
+        self.0.iter().filter(|(port, _)| *port == address.port()).map(|(_, drops)| drops).sum()
     }
 }
 
@@ -54,16 +50,8 @@ impl HostTime {
 
     /// `cpu user nice system idle iowait irq softirq steal guest guest_nice`; guest is in user.
     fn parse(line: &str) -> Self {
-        let ticks: Vec<u64> = line
-            .split_whitespace()
-            .skip(1)
-            .take(8)
-            .filter_map(|tick| tick.parse().ok())
-            .collect();
-        HostTime {
-            stolen: ticks.get(7).copied().unwrap_or(0),
-            total: ticks.iter().sum(),
-        }
+        let ticks: Vec<u64> = line.split_whitespace().skip(1).take(8).filter_map(|tick| tick.parse().ok()).collect();
+        HostTime { stolen: ticks.get(7).copied().unwrap_or(0), total: ticks.iter().sum() }
     }
 
     /// Share of the time since `before` that the hypervisor took, 0 to 1.
@@ -76,16 +64,30 @@ impl HostTime {
     }
 }
 
-/// The lowest cores that this process may run on, as many as asked for if there are that many.
+/// Nanoseconds that the shards of this process were ready to run while others had their core.
+pub fn waited_for_core() -> u64 {
+    let Ok(tasks) = fs::read_dir("/proc/self/task") else {
+        return 0;
+    };
+    let delay = |task: fs::DirEntry| {
+        let name = fs::read_to_string(task.path().join("comm")).ok()?;
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        name.starts_with("shard-").then(|| run_delay(&text))?
+    };
+    tasks.filter_map(Result::ok).filter_map(delay).sum()
+}
+
+/// `/proc/…/schedstat`: time on the processor, time waiting for it, turns.
+fn run_delay(text: &str) -> Option<u64> {
+    text.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The cores that this process may run on.
 pub fn allowed_cores() -> Vec<usize> {
     let set = rustix::thread::sched_getaffinity(None);
     let cores: BTreeSet<usize> = set.map_or_else(
         |_| BTreeSet::from([0]),
-        |set| {
-            (0..rustix::thread::CpuSet::MAX_CPU)
-                .filter(|core| set.is_set(*core))
-                .collect()
-        },
+        |set| (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect(),
     );
     cores.into_iter().collect()
 }
@@ -104,6 +106,12 @@ mod tests {
         let drops = UdpDrops(parse(text));
         assert_eq!(drops.at("127.0.0.1:5060".parse().unwrap()), 20);
         assert_eq!(drops.at("127.0.0.1:5061".parse().unwrap()), 0);
+    }
+
+    #[test]
+    fn the_wait_for_the_core_is_the_second_figure() {
+        assert_eq!(run_delay("1165580 44311 2\n"), Some(44_311));
+        assert_eq!(run_delay(""), None);
     }
 
     #[test]

@@ -145,10 +145,7 @@ impl Key {
     fn unpack(packed: u64) -> Key {
         // The halves of a u64 fit by construction.
         let [a, b, c, d, e, f, g, h] = packed.to_be_bytes();
-        Key {
-            slot: u32::from_be_bytes([a, b, c, d]),
-            generation: u32::from_be_bytes([e, f, g, h]),
-        }
+        Key { slot: u32::from_be_bytes([a, b, c, d]), generation: u32::from_be_bytes([e, f, g, h]) }
     }
 }
 
@@ -182,10 +179,7 @@ mod tests {
     use super::*;
 
     const RUN: Run = Run(0xdead_beef);
-    const KEY: Key = Key {
-        slot: 0x0102_0304,
-        generation: 0xffff_fffe,
-    };
+    const KEY: Key = Key { slot: 0x0102_0304, generation: 0xffff_fffe };
 
     #[test]
     fn what_is_written_is_read_back() {

@@ -11,12 +11,14 @@ pub mod back_off;
 pub mod caller;
 pub mod cli;
 pub mod duration;
+pub mod echo;
 pub mod gateway;
 pub mod host;
 pub mod identity;
 #[cfg(test)]
 mod loopback;
 pub mod message;
+pub mod outlet;
 pub mod parked;
 pub mod report;
 pub mod reporter;

@@ -32,15 +32,8 @@ const DELAY: Micros = Micros(1_000);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    Datagram {
-        from: SocketAddr,
-        to: SocketAddr,
-        bytes: Vec<u8>,
-    },
-    Alarm {
-        number: u64,
-        token: u64,
-    },
+    Datagram { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
+    Alarm { number: u64, token: u64 },
 }
 
 struct Net {
@@ -61,12 +54,7 @@ impl Wire for Net {
         self.now
     }
 
-    fn send(
-        &mut self,
-        listener: u16,
-        peer: SocketAddr,
-        mut write: impl FnMut(&mut Writer<'_>),
-    ) -> bool {
+    fn send(&mut self, listener: u16, peer: SocketAddr, mut write: impl FnMut(&mut Writer<'_>)) -> bool {
         let mut room = vec![0; 4096];
         let mut out = Writer::new(&mut room);
         write(&mut out);
@@ -79,14 +67,7 @@ impl Wire for Net {
             if self.random.f64() >= self.loss {
                 let at = self.now.after(DELAY);
                 let bytes = room.clone();
-                self.push(
-                    at,
-                    Event::Datagram {
-                        from,
-                        to: peer,
-                        bytes,
-                    },
-                );
+                self.push(at, Event::Datagram { from, to: peer, bytes });
             }
         }
         true
@@ -132,12 +113,7 @@ struct World {
 }
 
 impl World {
-    fn new(
-        seed: u64,
-        loss: f64,
-        change: impl FnOnce(&mut caller::Settings),
-        ways: Behaviour,
-    ) -> Self {
+    fn new(seed: u64, loss: f64, change: impl FnOnce(&mut caller::Settings), ways: Behaviour) -> Self {
         let net = Net::new(seed, loss);
         let mut settings = caller::Settings {
             run: Run(1),
@@ -171,12 +147,7 @@ impl World {
             },
             vec![(1, GATEWAY.parse().unwrap(), ways)],
         );
-        World {
-            net,
-            caller,
-            gateways,
-            book: Book::new(1),
-        }
+        World { net, caller, gateways, book: Book::new(1) }
     }
 
     /// Starts `calls` calls, one a millisecond, and runs until nothing happens any more.
@@ -184,13 +155,7 @@ impl World {
         for n in 0..calls {
             let at = self.net.now.after(Micros::from_millis(n));
             let token = Token::Start.pack();
-            self.net.push(
-                at,
-                Event::Alarm {
-                    number: u64::MAX,
-                    token,
-                },
-            );
+            self.net.push(at, Event::Alarm { number: u64::MAX, token });
         }
         while let Some(Reverse((at, _, event))) = self.net.events.pop() {
             self.net.now = at;
@@ -217,12 +182,10 @@ impl World {
         let mut arena = Arena::new();
         let message = Message::parse(bytes, &mut arena).unwrap();
         if to == CALLER.parse().unwrap() {
-            self.caller
-                .on_message(&mut self.net, &mut self.book, 0, from, &message);
+            self.caller.on_message(&mut self.net, &mut self.book, 0, from, &message);
         } else {
             assert_eq!(to, GATEWAY.parse().unwrap(), "nobody else is written to");
-            self.gateways
-                .on_message(&mut self.net, &mut self.book, 0, from, &message);
+            self.gateways.on_message(&mut self.net, &mut self.book, 0, from, &message);
         }
     }
 
@@ -258,17 +221,11 @@ fn with_thirty_percent_loss_calls_end_in_order_as_often_as_repetition_allows() {
         ended_in_order += caller.completed;
         assert!(caller.invites_repeated > 100);
         assert!(caller.repeated_finals > 50);
-        assert_eq!(
-            caller.second_answers, 0,
-            "no INVITE is taken for a new call"
-        );
+        assert_eq!(caller.second_answers, 0, "no INVITE is taken for a new call");
     }
     // All seven INVITEs are lost with 0.3^7, all eleven BYEs or their answers with 0.51^11:
     // together 16 of 20,000 calls.
-    assert!(
-        (19_960..20_000).contains(&ended_in_order),
-        "{ended_in_order}"
-    );
+    assert!((19_960..20_000).contains(&ended_in_order), "{ended_in_order}");
 }
 
 #[test]
@@ -288,11 +245,9 @@ fn a_gateway_that_hangs_up_ends_calls_in_order_under_loss() {
 
 #[test]
 fn cancelled_calls_end_with_487_under_loss() {
-    let ways = gateway::behaviour::Behaviours::read(
-        "[[gateway]]\noutcomes=[{ring_after=\"10ms\",ring_out=true}]",
-    )
-    .unwrap()
-    .of(GATEWAY.parse().unwrap(), &Behaviour::default());
+    let ways = gateway::behaviour::Behaviours::read("[[gateway]]\noutcomes=[{ring_after=\"10ms\",ring_out=true}]")
+        .unwrap()
+        .of(GATEWAY.parse().unwrap(), &Behaviour::default());
     let cancel = |settings: &mut caller::Settings| {
         settings.cancel = (1.0, Micros::from_millis(200));
         settings.expected = vec![487];
@@ -312,14 +267,7 @@ fn a_rejection_is_repeated_until_it_is_acknowledged() {
     assert_eq!(caller.rejected + caller.failed(), 500);
     assert!(caller.rejected >= 499, "{caller:?}");
     assert!(gateway.finals_repeated > 50);
-    assert_eq!(
-        gateway
-            .rejected
-            .iter()
-            .map(|(code, _)| code)
-            .collect::<Vec<_>>(),
-        [486]
-    );
+    assert_eq!(gateway.rejected.iter().map(|(code, _)| code).collect::<Vec<_>>(), [486]);
 }
 
 #[test]
@@ -342,19 +290,14 @@ fn an_answer_without_room_to_keep_its_bye_is_ended_and_named() {
     let world = World::new(7, 0.0, shrink, Behaviour::default()).run(10);
     let (caller, gateway) = (&world.book.caller, &world.book.gateways[0]);
     assert_eq!(caller.losses[Loss::NoRoom as usize], 10);
-    assert_eq!(
-        gateway.completed, 10,
-        "the gateway got its BYE all the same"
-    );
+    assert_eq!(gateway.completed, 10, "the gateway got its BYE all the same");
 }
 
 #[test]
 fn an_outage_is_silent_and_counted() {
-    let ways = gateway::behaviour::Behaviours::read(
-        "[[gateway]]\noutages=[{at=\"100ms\",lasts=\"300ms\"}]",
-    )
-    .unwrap()
-    .of(GATEWAY.parse().unwrap(), &Behaviour::default());
+    let ways = gateway::behaviour::Behaviours::read("[[gateway]]\noutages=[{at=\"100ms\",lasts=\"300ms\"}]")
+        .unwrap()
+        .of(GATEWAY.parse().unwrap(), &Behaviour::default());
     let world = World::new(8, 0.0, |_| {}, ways).run(1_000);
     let (caller, gateway) = (&world.book.caller, &world.book.gateways[0]);
     assert_eq!(gateway.outage_invites, 300);

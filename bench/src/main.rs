@@ -13,7 +13,7 @@ use tandem_bench::{
     cli::{Cli, Command, Format},
     report::summary::Summary,
     run::{self, RunError},
-    setup::{Setup, Workload},
+    setup::{EchoSetup, Setup, Workload},
 };
 
 const EXIT_FAILED_CALLS: u8 = 1;
@@ -44,26 +44,32 @@ fn serve(command: Command) -> Result<ExitCode, RunError> {
         Command::Options(args) => Setup::requests("options", Kind::Options, args)?,
         Command::Register(args) => Setup::requests("register", Kind::Register, args)?,
         Command::Gateways(args) => Setup::gateways(args)?,
-        Command::Echo(_) => unimplemented!(),
+        Command::Echo(args) => {
+            let setup = EchoSetup::new(args)?;
+            let (format, max_failed) = (setup.common.format, setup.max_failed);
+            let summary = run::run_echo(setup)?;
+            return Ok(conclude(&summary, format, max_failed, 0));
+        }
     };
     let format = setup.common.format;
-    let bounds = setup.load.as_ref().map(|load| (load.max_failed, load.max_lost));
+    let (max_failed, max_lost) = match &setup.load {
+        Some(load) => (load.max_failed, load.max_lost),
+        None => (u64::MAX, u64::MAX),
+    };
     let summary = run::run(setup)?;
-    print(&summary, format);
-    let caller = &summary.totals.caller;
-    let bad = bounds.is_some_and(|(max_failed, max_lost)| {
-        caller.failed() > max_failed || caller.lost() > max_lost
-    });
-    Ok(if bad {
-        ExitCode::from(EXIT_FAILED_CALLS)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(conclude(&summary, format, max_failed, max_lost))
 }
 
-fn print(summary: &Summary, format: Format) {
+/// Prints the summary and judges it.
+fn conclude(summary: &Summary, format: Format, max_failed: u64, max_lost: u64) -> ExitCode {
     match format {
         Format::Text => print!("{summary}"),
         Format::Json => println!("{:#}", summary.json()),
+    }
+    let caller = &summary.totals.caller;
+    if caller.failed() > max_failed || caller.lost() > max_lost {
+        ExitCode::from(EXIT_FAILED_CALLS)
+    } else {
+        ExitCode::SUCCESS
     }
 }

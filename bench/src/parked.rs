@@ -42,10 +42,7 @@ impl Parking {
     pub fn park(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> Result<ParkedId, NotParked> {
         let place = *self.free.last().ok_or(NotParked::Full)?;
         let start = place as usize * self.place_bytes;
-        let room = self
-            .bytes
-            .get_mut(start..start + self.place_bytes)
-            .ok_or(NotParked::Full)?;
+        let room = self.bytes.get_mut(start..start + self.place_bytes).ok_or(NotParked::Full)?;
         let mut writer = Writer::new(room);
         write(&mut writer);
         let written = writer.finish().map_err(|_| NotParked::TooLarge)?;
@@ -60,9 +57,7 @@ impl Parking {
     pub fn bytes(&self, id: ParkedId) -> &[u8] {
         let start = id.0 as usize * self.place_bytes;
         let length = self.lengths.get(id.0 as usize).copied().unwrap_or(0);
-        self.bytes
-            .get(start..start + usize::from(length))
-            .unwrap_or_default()
+        self.bytes.get(start..start + usize::from(length)).unwrap_or_default()
     }
 
     /// Frees the place. Each id is given back once, by the call that holds it.

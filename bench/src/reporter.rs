@@ -70,14 +70,7 @@ impl Reporter {
     }
 
     /// Without a spare (the main thread is late) the open book simply stays open.
-    fn post(
-        &mut self,
-        now: Mono,
-        active: u64,
-        done: bool,
-        last: bool,
-        out: &mut Outbox<'_, Letter>,
-    ) {
+    fn post(&mut self, now: Mono, active: u64, done: bool, last: bool, out: &mut Outbox<'_, Letter>) {
         let next = match self.spare.take() {
             Some(spare) => spare,
             None if last => Box::default(),

@@ -19,17 +19,13 @@ use signal_hook::{
 use crate::{
     caller::{Caller, Kind},
     cli::{CommonArgs, DriverName},
+    echo::Echo,
     gateway::{self, Gateways, behaviour::Behaviour},
-    host::{HostTime, UdpDrops},
-    report::{
-        limit::EngineCounts,
-        progress::Progress,
-        summary::Summary,
-        totals::Totals,
-    },
+    host::{self, HostTime, UdpDrops},
+    report::{limit::EngineCounts, progress::Progress, summary::Summary, totals::Totals},
     reporter::{Letter, MAIN},
-    schedule::Schedule,
-    setup::{self, Setup, SetupError},
+    schedule::{Due, Schedule},
+    setup::{self, EchoSetup, Setup, SetupError},
     station::Station,
 };
 
@@ -106,9 +102,8 @@ impl Shard {
             lanes: 1,
         };
         let mut running = engine::launch(&config, make)?;
-        let lane = running
-            .take_lane(MAIN)
-            .ok_or_else(|| io::Error::other("the engine has no lane for the main thread"))?;
+        let lane =
+            running.take_lane(MAIN).ok_or_else(|| io::Error::other("the engine has no lane for the main thread"))?;
         Ok(Shard { running, lane })
     }
 
@@ -166,10 +161,7 @@ pub fn run(setup: Setup) -> Result<Summary, RunError> {
             None => setup.duration,
         },
         grace: setup.load.as_ref().map_or(Duration::ZERO, |load| load.grace),
-        has_calls: setup
-            .load
-            .as_ref()
-            .is_none_or(|load| load.caller.kind == Kind::Call),
+        has_calls: setup.load.as_ref().is_none_or(|load| load.caller.kind == Kind::Call),
         progress: !setup.common.quiet,
     };
     let ends_when_done = setup.load.is_some();
@@ -177,20 +169,14 @@ pub fn run(setup: Setup) -> Result<Summary, RunError> {
 }
 
 /// Starts shard `index` with its part of callers and gateways; gives the gateways' indices.
-fn launch_station(
-    setup: &Setup,
-    index: usize,
-    core: usize,
-) -> Result<(Shard, Vec<usize>), RunError> {
+fn launch_station(setup: &Setup, index: usize, core: usize) -> Result<(Shard, Vec<usize>), RunError> {
     let shards = setup.common.shards;
     let mine = |count: usize| (0..count).filter(move |place| place % shards == index);
     let from: Vec<SocketAddr> = setup.load.iter().flat_map(|load| &load.from).copied().collect();
     let from: Vec<SocketAddr> = mine(from.len()).filter_map(|place| from.get(place).copied()).collect();
     let gateway_indices: Vec<usize> = mine(setup.gateways.len()).collect();
-    let gateways: Vec<(SocketAddr, Behaviour)> = gateway_indices
-        .iter()
-        .filter_map(|place| setup.gateways.get(*place).cloned())
-        .collect();
+    let gateways: Vec<(SocketAddr, Behaviour)> =
+        gateway_indices.iter().filter_map(|place| setup.gateways.get(*place).cloned()).collect();
     let mut addresses = from.clone();
     addresses.extend(gateways.iter().map(|(address, _)| *address));
 
@@ -221,7 +207,7 @@ fn launch_station(
         let callers = callers.clone().map(|(settings, plan)| {
             let lines: Vec<(u16, SocketAddr)> = (0u16..).zip(from.iter().copied()).collect();
             let schedule = Schedule::new(plan, index as u64, shards as u64, seed);
-            (Caller::new(settings, &lines), first_gateway, schedule)
+            (Caller::new(settings, &lines), first_gateway, Due::new(schedule))
         });
         let places = (first_gateway..)
             .zip(gateways.iter())
@@ -235,6 +221,37 @@ fn launch_station(
     Ok((shard, gateway_indices))
 }
 
+/// Runs echo load.
+pub fn run_echo(setup: EchoSetup) -> Result<Summary, RunError> {
+    let cores = setup::cores(&setup.common)?;
+    let count = setup.common.shards;
+    let mut shards = Vec::new();
+    for (index, core) in cores.into_iter().take(count).enumerate() {
+        let from: Vec<SocketAddr> = setup.from.iter().copied().skip(index).step_by(count).collect();
+        let mut settings = setup.settings.clone();
+        settings.listeners = u16::try_from(from.len()).unwrap_or(u16::MAX);
+        let (plan, seed) = (setup.plan.clone(), setup.common.seed);
+        let timers = settings.places as usize + 16;
+        let make = move |_| {
+            let schedule = Schedule::new(plan.clone(), index as u64, count as u64, seed);
+            Echo::new(settings.clone(), Due::new(schedule))
+        };
+        shards.push(Shard::launch(&setup.common, core, &from, timers, make)?);
+    }
+    let course = Course {
+        workload: "echo",
+        plan_text: setup.plan_text,
+        target: Some(setup.settings.target),
+        gateways: Vec::new(),
+        gateways_of: vec![Vec::new(); count],
+        length: Some(setup.plan.length),
+        grace: setup.grace,
+        has_calls: false,
+        progress: !setup.common.quiet,
+    };
+    conduct(course, shards, true)
+}
+
 /// Times of the conductor.
 const BEGIN_AFTER: engine::Micros = engine::Micros::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -245,11 +262,7 @@ const HANG_UP_TIME: Duration = Duration::from_secs(3);
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 
 /// Lets the shards begin, and ends them: when all are done, when time is over, or by signal.
-pub fn conduct(
-    course: Course,
-    mut shards: Vec<Shard>,
-    ends_when_done: bool,
-) -> Result<Summary, RunError> {
+pub fn conduct(course: Course, mut shards: Vec<Shard>, ends_when_done: bool) -> Result<Summary, RunError> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let drops_before = UdpDrops::read();
     let host_before = HostTime::read();
@@ -387,22 +400,17 @@ impl Watch {
     }
 
     fn driver(&self) -> &'static str {
-        self.shards
-            .first()
-            .map_or("none", |shard| shard.running.serving().driver)
+        self.shards.first().map_or("none", |shard| shard.running.serving().driver)
     }
 
     fn engine_counts(&self) -> EngineCounts {
         let mut sum = EngineCounts::default();
-        for stats in self
-            .shards
-            .iter()
-            .filter_map(|shard| shard.running.stats(ShardId(0)))
-        {
+        for stats in self.shards.iter().filter_map(|shard| shard.running.stats(ShardId(0))) {
             sum.kernel_drops += stats.kernel_drops.get();
             sum.send_no_slot += stats.send_no_slot.get();
             sum.send_failed += stats.send_failed.get();
             sum.timers_refused += stats.timers_refused.get();
+            sum.waited_for_core_us = host::waited_for_core() / 1_000;
             sum.longest_turn_us = sum.longest_turn_us.max(stats.longest_turn_micros.get());
         }
         sum

@@ -12,8 +12,9 @@ use proto::time::Micros;
 use crate::{
     back_off::Timing,
     caller::{self, Kind},
-    cli::{BehaviourArgs, CallArgs, CommonArgs, GatewaysArgs, LoadArgs, RequestArgs},
+    cli::{BehaviourArgs, CallArgs, CommonArgs, EchoArgs, GatewaysArgs, LoadArgs, RequestArgs},
     duration::micros,
+    echo,
     gateway::behaviour::{Behaviour, BehaviourError, Behaviours, End, Outage, Outcome},
     host,
     identity::Run,
@@ -196,11 +197,7 @@ impl Setup {
     }
 
     /// A workload of single requests.
-    pub fn requests(
-        workload: &'static str,
-        kind: Kind,
-        args: RequestArgs,
-    ) -> Result<Self, SetupError> {
+    pub fn requests(workload: &'static str, kind: Kind, args: RequestArgs) -> Result<Self, SetupError> {
         let mut setup = Self::of_load(workload, kind, args.load, Vec::new())?;
         if let Some(load) = &mut setup.load {
             load.caller.expected = args.expect;
@@ -218,14 +215,9 @@ impl Setup {
             addresses.extend(file.addresses());
         }
         if addresses.is_empty() {
-            return Err(SetupError::Usage(
-                "no gateway: name them with --listen, or in the behaviour file".to_owned(),
-            ));
+            return Err(SetupError::Usage("no gateway: name them with --listen, or in the behaviour file".to_owned()));
         }
-        let mut gateways = addresses
-            .into_iter()
-            .map(|address| (address, file.of(address, &flags)))
-            .collect();
+        let mut gateways: Vec<_> = addresses.into_iter().map(|address| (address, file.of(address, &flags))).collect();
         args.behaviour.add_to(&mut gateways)?;
         let mut setup = Setup {
             workload: "gateways",
@@ -259,16 +251,10 @@ impl Setup {
                     Rate::Constant(_) => seconds * 2.0 + 1.0,
                     Rate::Ramp(..) | Rate::Steps(_) => seconds,
                 };
-                Duration::try_from_secs_f64(seconds)
-                    .map_or(LENGTH_MAX, |length| length.min(LENGTH_MAX))
+                Duration::try_from_secs_f64(seconds).map_or(LENGTH_MAX, |length| length.min(LENGTH_MAX))
             }
         };
-        let plan = Plan {
-            rate: args.rate.clone(),
-            arrivals: args.arrivals,
-            length,
-            starts_max: args.calls,
-        };
+        let plan = Plan { rate: args.rate.clone(), arrivals: args.arrivals, length, starts_max: args.calls };
         let from = local_addresses(&args)?;
         let run = Run(fastrand::u32(..));
         let timing = timing(&args.common);
@@ -378,6 +364,63 @@ impl Setup {
     }
 }
 
+/// Echo load, ready to be launched.
+#[derive(Debug)]
+pub struct EchoSetup {
+    /// When sequences start.
+    pub plan: Plan,
+    /// In a line.
+    pub plan_text: String,
+    /// Addresses to send from.
+    pub from: Vec<SocketAddr>,
+    /// What is sent.
+    pub settings: echo::Settings,
+    /// How long to wait after the last start.
+    pub grace: Duration,
+    /// Common flags.
+    pub common: CommonArgs,
+    /// Bounds of the exit code.
+    pub max_failed: u64,
+}
+
+impl EchoSetup {
+    /// From the flags.
+    pub fn new(args: EchoArgs) -> Result<Self, SetupError> {
+        let sizes = echo::SIZE_MIN..=echo::SIZE_MAX;
+        if args.size.is_empty() || args.size.iter().any(|size| !sizes.contains(size)) {
+            return Err(SetupError::Usage(format!("--size takes bytes from {} to {}", echo::SIZE_MIN, echo::SIZE_MAX)));
+        }
+        if args.bursts.is_empty() || args.bursts.iter().any(|count| !(1..=100).contains(count)) {
+            return Err(SetupError::Usage("a burst is from 1 to 100 datagrams".to_owned()));
+        }
+        let datagrams: usize = args.bursts.iter().sum();
+        let setup = Setup::of_load("echo", Kind::Options, args.load, Vec::new())?;
+        let Some(load) = setup.load else {
+            return Err(SetupError::Usage("echo needs a target".to_owned()));
+        };
+        let open = load.plan.rate.highest() * ECHO_OPEN_SECONDS + 1_000.0;
+        Ok(EchoSetup {
+            plan_text: format!("{}, {datagrams} datagram(s) a start", setup.plan_text),
+            settings: echo::Settings {
+                run: setup.run,
+                target: load.caller.target,
+                sizes: args.size,
+                bursts: args.bursts,
+                // Saturating by the rules of float casts.
+                places: (open as u32).min(PLACES_MAX),
+                listeners: 0,
+            },
+            plan: load.plan,
+            from: load.from,
+            grace: Duration::from_secs(4),
+            common: setup.common,
+            max_failed: load.max_failed,
+        })
+    }
+}
+
+/// A sequence is open for this long at most, and a little.
+const ECHO_OPEN_SECONDS: f64 = 2.5;
 /// Ringing beyond this is not reckoned with in sizes: who tests it names --max-active.
 const SLOW_CALL_MAX: Micros = Micros::from_secs(30);
 /// Most calls of one shard at the same time.
@@ -399,8 +442,7 @@ impl BehaviourArgs {
         let Some(path) = &self.behaviour else {
             return Ok(Behaviours::default());
         };
-        let text =
-            fs::read_to_string(path).map_err(|error| SetupError::File(path.clone(), error))?;
+        let text = fs::read_to_string(path).map_err(|error| SetupError::File(path.clone(), error))?;
         Behaviours::read(&text).map_err(|error| SetupError::Behaviour(path.clone(), error))
     }
 
@@ -410,9 +452,7 @@ impl BehaviourArgs {
         let mut behaviour = match self.reject {
             Some(code) if (300..700).contains(&code) => Behaviour::reject(code),
             Some(code) => {
-                return Err(SetupError::Usage(format!(
-                    "--reject takes a code from 300 to 699, not {code}"
-                )));
+                return Err(SetupError::Usage(format!("--reject takes a code from 300 to 699, not {code}")));
             }
             None => Behaviour::default(),
         };
@@ -436,18 +476,13 @@ impl BehaviourArgs {
     }
 
     /// Adds the outages to the gateways that they name.
-    fn add_to(&self, gateways: &mut Vec<(SocketAddr, Behaviour)>) -> Result<(), SetupError> {
+    fn add_to(&self, gateways: &mut [(SocketAddr, Behaviour)]) -> Result<(), SetupError> {
         for (address, at, lasts) in &self.outage {
             let gateway = gateways.iter_mut().find(|(known, _)| known == address);
             let Some((_, behaviour)) = gateway else {
-                return Err(SetupError::Usage(format!(
-                    "--outage names {address}, which is none of the gateways"
-                )));
+                return Err(SetupError::Usage(format!("--outage names {address}, which is none of the gateways")));
             };
-            behaviour.outages.push(Outage {
-                at: *at,
-                lasts: *lasts,
-            });
+            behaviour.outages.push(Outage { at: *at, lasts: *lasts });
         }
         Ok(())
     }
@@ -464,10 +499,7 @@ fn share(flag: &str, value: f64) -> Result<f64, SetupError> {
 /// T2 keeps its distance to T1 (RFC 3261: 4 s to 500 ms).
 fn timing(common: &CommonArgs) -> Timing {
     let t1 = micros(common.t1);
-    Timing {
-        t1,
-        t2: t1.times(8),
-    }
+    Timing { t1, t2: t1.times(8) }
 }
 
 /// The callers' addresses: those given, or free ports of the loopback, one for each shard at least.
@@ -495,19 +527,13 @@ fn local_addresses(args: &LoadArgs) -> Result<Vec<SocketAddr>, SetupError> {
 pub fn cores(common: &CommonArgs) -> Result<Vec<usize>, SetupError> {
     if !common.cores.is_empty() {
         if common.cores.len() < common.shards {
-            return Err(SetupError::Usage(format!(
-                "{} shards need as many --cores",
-                common.shards
-            )));
+            return Err(SetupError::Usage(format!("{} shards need as many --cores", common.shards)));
         }
         return Ok(common.cores.clone());
     }
     let allowed = host::allowed_cores();
     if common.shards == 0 || allowed.len() < common.shards {
-        return Err(SetupError::Usage(format!(
-            "--shards is from 1 to {}, the cores of this process",
-            allowed.len()
-        )));
+        return Err(SetupError::Usage(format!("--shards is from 1 to {}, the cores of this process", allowed.len())));
     }
     Ok(allowed.into_iter().rev().take(common.shards).collect())
 }
@@ -550,13 +576,8 @@ mod tests {
         let failover = setup(&format!("failover --target 127.0.0.1:5060 {gateways}")).unwrap();
         assert_eq!(failover.gateways[0].1, Behaviour::reject(503));
         assert_eq!(failover.gateways[1].1, Behaviour::default());
-        let told = setup(&format!(
-            "failover --target 127.0.0.1:5060 {gateways} --ring 200ms"
-        ));
-        let answers_late = End::Answer {
-            after: Micros(200_000),
-            hold: None,
-        };
+        let told = setup(&format!("failover --target 127.0.0.1:5060 {gateways} --ring 200ms"));
+        let answers_late = End::Answer { after: Micros(200_000), hold: None };
         assert_eq!(told.unwrap().gateways[0].1.outcomes[0].end, answers_late);
     }
 
@@ -571,10 +592,7 @@ mod tests {
 
     #[test]
     fn every_shard_has_an_address_to_call_from() {
-        let load = setup("call --target 127.0.0.1:5060 --shards 2")
-            .unwrap()
-            .load
-            .unwrap();
+        let load = setup("call --target 127.0.0.1:5060 --shards 2").unwrap().load.unwrap();
         assert_eq!(load.from.len(), 2);
         assert_ne!(load.from[0], load.from[1]);
     }

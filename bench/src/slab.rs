@@ -18,16 +18,8 @@ struct Place<T> {
 impl<T> Slab<T> {
     /// Room for `capacity` at once.
     pub fn with_capacity(capacity: u32) -> Self {
-        let places = (0..capacity)
-            .map(|_| Place {
-                generation: 0,
-                content: None,
-            })
-            .collect();
-        Slab {
-            places,
-            free: (0..capacity).rev().collect(),
-        }
+        let places = (0..capacity).map(|_| Place { generation: 0, content: None }).collect();
+        Slab { places, free: (0..capacity).rev().collect() }
     }
 
     /// Takes a place; gives the content back when all are taken.
@@ -39,10 +31,7 @@ impl<T> Slab<T> {
             Some(place) => {
                 place.generation = place.generation.wrapping_add(1);
                 place.content = Some(content);
-                Ok(Key {
-                    slot,
-                    generation: place.generation,
-                })
+                Ok(Key { slot, generation: place.generation })
             }
             None => Err(content),
         }
@@ -52,10 +41,7 @@ impl<T> Slab<T> {
     pub fn next_key(&self) -> Option<Key> {
         let slot = *self.free.last()?;
         let place = self.places.get(slot as usize)?;
-        Some(Key {
-            slot,
-            generation: place.generation.wrapping_add(1),
-        })
+        Some(Key { slot, generation: place.generation.wrapping_add(1) })
     }
 
     /// What stands at `key`, unless that has ended.
@@ -132,10 +118,7 @@ mod tests {
         assert_eq!(slab.get(first), None);
         assert_eq!(slab.get_mut(second), Some(&mut "second"));
         assert!(slab.knew(first));
-        assert!(!slab.knew(Key {
-            slot: 0,
-            generation: 3
-        }));
+        assert!(!slab.knew(Key { slot: 0, generation: 3 }));
         assert_eq!(slab.remove(first), None);
         assert_eq!(slab.len(), 1);
         assert_eq!(slab.iter().count(), 1);

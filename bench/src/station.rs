@@ -3,20 +3,19 @@
 //! A listener belongs to the callers or to a gateway; its datagrams go there. Calls are started in
 //! [`App::on_turn_end`], to the microsecond: the engine is told when to turn next.
 
-use std::net::SocketAddr;
-
-use engine::{App, Egress, Frame, NetworkError, Now, Outbox, TimerHandle};
+use engine::{App, Frame, NetworkError, Now, Outbox, TimerHandle};
 use proto::{
-    message::{Arena, Message, Writer},
-    time::{Micros, Mono},
+    message::{Arena, Message},
+    time::Mono,
 };
 
 use crate::{
     caller::Caller,
     gateway::Gateways,
+    outlet::{Outlet, engine_mono},
     report::Book,
     reporter::{Letter, Reporter, TICK},
-    schedule::Schedule,
+    schedule::Due,
     wire::{Token, Wire},
 };
 
@@ -38,46 +37,20 @@ struct Callers {
     caller: Caller<TimerHandle>,
     /// Listeners below this index are theirs.
     listeners: u16,
-    schedule: Schedule,
-    /// When the schedule began; it starts nothing before.
-    begin: Option<Mono>,
-    /// When the next call is due.
-    next_start: Option<Mono>,
+    due: Due,
 }
 
 impl Callers {
-    fn begin(&mut self, begin: Mono) {
-        self.begin = Some(begin);
-        self.look_ahead();
-    }
-
-    fn look_ahead(&mut self) {
-        let next = self.schedule.next();
-        self.next_start = match (self.begin, next) {
-            (Some(begin), Some(offset)) => Some(begin.after(Micros(offset))),
-            _ => None,
-        };
-    }
-
-    /// Nothing more will be started.
-    fn give_up_schedule(&mut self) {
-        self.begin = None;
-        self.next_start = None;
-    }
-
     fn done(&self) -> bool {
-        self.next_start.is_none() && self.caller.active() == 0
+        self.due.next().is_none() && self.caller.active() == 0
     }
 
     /// Starts what is due, within the bound of a turn.
     fn start_due<W: Wire<Alarm = TimerHandle>>(&mut self, wire: &mut W, book: &mut Book) {
         for _ in 0..STARTS_PER_TURN_MAX {
-            match self.next_start {
-                Some(at) if at <= wire.now() => {
-                    self.caller.start(wire, book, at);
-                    self.look_ahead();
-                }
-                _ => return,
+            match self.due.take(wire.now()) {
+                Some(intended) => self.caller.start(wire, book, intended),
+                None => return,
             }
         }
     }
@@ -86,7 +59,7 @@ impl Callers {
 impl Station {
     /// A shard whose first `caller_listeners` listeners are the callers', if there are any.
     pub fn new(
-        callers: Option<(Caller<TimerHandle>, u16, Schedule)>,
+        callers: Option<(Caller<TimerHandle>, u16, Due)>,
         gateways: Gateways<TimerHandle>,
         gateway_count: usize,
     ) -> Self {
@@ -94,13 +67,7 @@ impl Station {
         // Where it is not allowed, the lag is measured and reported like any other.
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
         Station {
-            callers: callers.map(|(caller, listeners, schedule)| Callers {
-                caller,
-                listeners,
-                schedule,
-                begin: None,
-                next_start: None,
-            }),
+            callers: callers.map(|(caller, listeners, due)| Callers { caller, listeners, due }),
             gateways,
             arena: Arena::new(),
             reporter: Reporter::new(gateway_count),
@@ -110,9 +77,7 @@ impl Station {
     }
 
     fn active(&self) -> u64 {
-        self.callers
-            .as_ref()
-            .map_or_else(|| self.gateways.active(), |c| c.caller.active())
+        self.callers.as_ref().map_or_else(|| self.gateways.active(), |c| c.caller.active())
     }
 
     /// Whether nothing is left to do for the callers of this shard.
@@ -143,17 +108,12 @@ impl App for Station {
         };
         let mut wire = Outlet::new(now, out);
         match &mut self.callers {
-            Some(callers) if frame.listener < callers.listeners => callers.caller.on_message(
-                &mut wire,
-                book,
-                frame.listener,
-                frame.peer,
-                &message,
-            ),
+            Some(callers) if frame.listener < callers.listeners => {
+                callers.caller.on_message(&mut wire, book, frame.listener, frame.peer, &message)
+            }
             _ => {
                 if let Some(index) = self.gateways.at(frame.listener) {
-                    self.gateways
-                        .on_message(&mut wire, book, index, frame.peer, &message);
+                    self.gateways.on_message(&mut wire, book, index, frame.peer, &message);
                 }
             }
         }
@@ -192,13 +152,13 @@ impl App for Station {
                 self.begun = true;
                 self.gateways.begin(begin);
                 if let Some(callers) = &mut self.callers {
-                    callers.begin(begin);
+                    callers.due.begin(begin);
                 }
                 self.tick(at, out);
             }
             Letter::HangUp => {
                 if let Some(callers) = &mut self.callers {
-                    callers.give_up_schedule();
+                    callers.due.give_up();
                     let mut wire = Outlet::new(now, out);
                     let book = &mut *self.reporter.book;
                     callers.caller.hang_up_all(&mut wire, book);
@@ -220,7 +180,7 @@ impl App for Station {
 
     fn wake_at(&self) -> Option<engine::Mono> {
         let callers = self.callers.as_ref()?;
-        callers.next_start.map(engine_mono)
+        callers.due.next().map(engine_mono)
     }
 
     fn on_turn_end(&mut self, now: Now, out: &mut Outbox<'_, Letter>) {
@@ -231,64 +191,4 @@ impl App for Station {
             book.sent += wire.sent;
         }
     }
-}
-
-/// A shard's outbox, as callers and gateways see the world.
-pub struct Outlet<'a, 'b> {
-    now: Mono,
-    out: &'a mut Outbox<'b, Letter>,
-    sent: u64,
-}
-
-impl<'a, 'b> Outlet<'a, 'b> {
-    fn new(now: Now, out: &'a mut Outbox<'b, Letter>) -> Self {
-        Outlet {
-            now: Mono(now.mono.0),
-            out,
-            sent: 0,
-        }
-    }
-}
-
-impl Wire for Outlet<'_, '_> {
-    type Alarm = TimerHandle;
-
-    fn now(&self) -> Mono {
-        self.now
-    }
-
-    fn send(
-        &mut self,
-        listener: u16,
-        peer: SocketAddr,
-        mut write: impl FnMut(&mut Writer<'_>),
-    ) -> bool {
-        let egress = Egress {
-            listener,
-            local: None,
-            peer,
-            flow: 0,
-        };
-        let sent = self.out.transmit(&egress, |slot| {
-            let mut writer = Writer::new(slot);
-            write(&mut writer);
-            // Too large for this slot: ask for the large one.
-            writer.finish().unwrap_or(usize::MAX)
-        });
-        self.sent += u64::from(sent);
-        sent
-    }
-
-    fn arm(&mut self, at: Mono, token: Token) -> TimerHandle {
-        self.out.arm(engine_mono(at), token.pack())
-    }
-
-    fn disarm(&mut self, alarm: TimerHandle) {
-        self.out.disarm(alarm);
-    }
-}
-
-/// The same moment, as the engine names it.
-const fn engine_mono(at: Mono) -> engine::Mono {
-    engine::Mono(at.0)
 }

@@ -19,8 +19,7 @@ pub trait Wire {
 
     /// Sends one datagram from `listener`; `write` writes it in place and may be asked again.
     /// False if there was no room to send.
-    fn send(&mut self, listener: u16, peer: SocketAddr, write: impl FnMut(&mut Writer<'_>))
-    -> bool;
+    fn send(&mut self, listener: u16, peer: SocketAddr, write: impl FnMut(&mut Writer<'_>)) -> bool;
 
     /// Calls back with `token` at `at`.
     fn arm(&mut self, at: Mono, token: Token) -> Self::Alarm;
@@ -50,9 +49,7 @@ pub const SLOTS_MAX: u32 = 1 << 28;
 impl Token {
     /// As the timers of the engine carry it.
     pub fn pack(self) -> u64 {
-        let place = |role: u64, key: Key| {
-            role << ROLE_SHIFT | u64::from(key.slot) << 32 | u64::from(key.generation)
-        };
+        let place = |role: u64, key: Key| role << ROLE_SHIFT | u64::from(key.slot) << 32 | u64::from(key.generation);
         match self {
             Token::Caller(key) => place(0, key),
             Token::Gateway(key) => place(1, key),
@@ -64,10 +61,7 @@ impl Token {
     /// Back from the engine.
     pub fn unpack(packed: u64) -> Option<Token> {
         let [a, b, c, d, e, f, g, h] = packed.to_be_bytes();
-        let key = Key {
-            slot: u32::from_be_bytes([a & 0x0f, b, c, d]),
-            generation: u32::from_be_bytes([e, f, g, h]),
-        };
+        let key = Key { slot: u32::from_be_bytes([a & 0x0f, b, c, d]), generation: u32::from_be_bytes([e, f, g, h]) };
         Some(match packed >> ROLE_SHIFT {
             0 => Token::Caller(key),
             1 => Token::Gateway(key),
@@ -84,16 +78,8 @@ mod tests {
 
     #[test]
     fn tokens_survive_packing() {
-        let key = Key {
-            slot: SLOTS_MAX - 1,
-            generation: u32::MAX,
-        };
-        for token in [
-            Token::Caller(key),
-            Token::Gateway(key),
-            Token::Start,
-            Token::Tick,
-        ] {
+        let key = Key { slot: SLOTS_MAX - 1, generation: u32::MAX };
+        for token in [Token::Caller(key), Token::Gateway(key), Token::Start, Token::Tick] {
             assert_eq!(Token::unpack(token.pack()), Some(token));
         }
         assert_eq!(Token::unpack(u64::MAX), None);

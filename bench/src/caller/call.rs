@@ -54,10 +54,6 @@ pub(super) struct Call<A> {
 impl<A> Call<A> {
     /// What its requests need.
     pub(super) fn particulars(&self, key: Key) -> Particulars {
-        Particulars {
-            key,
-            intended: self.intended,
-            number: self.number,
-        }
+        Particulars { key, intended: self.intended, number: self.number }
     }
 }

@@ -145,9 +145,7 @@ impl<A: Copy> Caller<A> {
         self.started += 1;
         let now = wire.now();
         let (request, repeated) = match self.settings.kind {
-            Kind::Call if self.random.f64() < self.settings.large => {
-                (Request::LargeInvite, Repeated::Invite)
-            }
+            Kind::Call if self.random.f64() < self.settings.large => (Request::LargeInvite, Repeated::Invite),
             Kind::Call => (Request::Invite, Repeated::Invite),
             Kind::Options => (Request::Options, Repeated::Request),
             Kind::Register => (Request::Register, Repeated::Request),
@@ -160,10 +158,7 @@ impl<A: Copy> Caller<A> {
             cancel_answered: false,
             rang: false,
             intended,
-            number: self
-                .settings
-                .first_number
-                .wrapping_add(index.wrapping_mul(self.settings.number_step)),
+            number: self.settings.first_number.wrapping_add(index.wrapping_mul(self.settings.number_step)),
             back_off: BackOff::start(repeated, self.settings.timing, now),
             alarm: None,
             answer_tag: 0,
@@ -299,10 +294,7 @@ impl<A: Copy> Caller<A> {
         });
         book.caller.unsent += u64::from(!sent);
         if let (Method::Bye, Some(key)) = (request.method(), key)
-            && self
-                .calls
-                .get(key)
-                .is_some_and(|call| matches!(call.phase, Phase::Established | Phase::Ending))
+            && self.calls.get(key).is_some_and(|call| matches!(call.phase, Phase::Established | Phase::Ending))
         {
             book.caller.completed += 1;
             book.caller.hung_up_by_peer += 1;
@@ -311,13 +303,7 @@ impl<A: Copy> Caller<A> {
     }
 
     /// Sends what started the call, or its CANCEL.
-    fn send<W: Wire<Alarm = A>>(
-        &mut self,
-        wire: &mut W,
-        book: &mut Book,
-        key: Key,
-        request: Request,
-    ) {
+    fn send<W: Wire<Alarm = A>>(&mut self, wire: &mut W, book: &mut Book, key: Key, request: Request) {
         let Some(call) = self.calls.get(key) else {
             return;
         };
@@ -389,13 +375,7 @@ impl<A: Copy> Caller<A> {
     }
 
     /// Reports an attempt as failed and keeps its place for a late answer.
-    fn give_up<W: Wire<Alarm = A>>(
-        &mut self,
-        wire: &mut W,
-        book: &mut Book,
-        key: Key,
-        why: Failure,
-    ) {
+    fn give_up<W: Wire<Alarm = A>>(&mut self, wire: &mut W, book: &mut Book, key: Key, why: Failure) {
         book.caller.fail(why);
         if let Some(call) = self.calls.get_mut(key) {
             call.phase = Phase::GivenUp;

@@ -29,10 +29,7 @@ impl<A: Copy> Caller<A> {
         line: usize,
         response: &Message<'_>,
     ) {
-        let found = response
-            .top_via()
-            .ok()
-            .and_then(|via| identity::key_of_branch(self.settings.run, via.branch));
+        let found = response.top_via().ok().and_then(|via| identity::key_of_branch(self.settings.run, via.branch));
         match (found, response.method()) {
             (Some((key, Leg::Invite)), Method::Invite) => match response.status() {
                 status @ 100..200 => self.on_provisional(wire, book, key, status),
@@ -53,13 +50,7 @@ impl<A: Copy> Caller<A> {
         }
     }
 
-    fn on_provisional<W: Wire<Alarm = A>>(
-        &mut self,
-        wire: &mut W,
-        book: &mut Book,
-        key: Key,
-        status: u16,
-    ) {
+    fn on_provisional<W: Wire<Alarm = A>>(&mut self, wire: &mut W, book: &mut Book, key: Key, status: u16) {
         let now = wire.now();
         let Some(call) = self.calls.get_mut(key) else {
             return;
@@ -93,10 +84,7 @@ impl<A: Copy> Caller<A> {
         response: &Message<'_>,
     ) {
         let tag = hash(response.to_tag());
-        let state = self
-            .calls
-            .get(key)
-            .map(|call| (call.phase, call.answer_tag));
+        let state = self.calls.get(key).map(|call| (call.phase, call.answer_tag));
         let path = match self.path_of(response) {
             Ok(path) => path,
             Err(why) => {
@@ -207,13 +195,7 @@ impl<A: Copy> Caller<A> {
         }
     }
 
-    fn on_bye_response<W: Wire<Alarm = A>>(
-        &mut self,
-        wire: &mut W,
-        book: &mut Book,
-        key: Key,
-        response: &Message<'_>,
-    ) {
+    fn on_bye_response<W: Wire<Alarm = A>>(&mut self, wire: &mut W, book: &mut Book, key: Key, response: &Message<'_>) {
         let (now, timing) = (wire.now(), self.settings.timing);
         let Some(call) = self.calls.get_mut(key) else {
             return;
@@ -226,8 +208,7 @@ impl<A: Copy> Caller<A> {
             call.back_off.slow_down(timing);
             return;
         }
-        book.latencies
-            .record(Timed::Teardown, now.since(call.bye_sent));
+        book.latencies.record(Timed::Teardown, now.since(call.bye_sent));
         book.caller.bye_finals.count(status);
         if status < 300 {
             book.caller.completed += 1;
@@ -275,11 +256,7 @@ impl<A: Copy> Caller<A> {
             NoPath::NoContact | NoPath::BadRoute => Failure::UnusableAnswer,
             NoPath::NotAnAddress => Failure::AddressNotGiven,
         })?;
-        if self.settings.given.contains(&path.next_hop.ip()) {
-            Ok(path)
-        } else {
-            Err(Failure::AddressNotGiven)
-        }
+        if self.settings.given.contains(&path.next_hop.ip()) { Ok(path) } else { Err(Failure::AddressNotGiven) }
     }
 
     /// ACK for a 2xx.
@@ -345,19 +322,10 @@ fn ended_particulars(key: Key, response: &Message<'_>) -> Option<Particulars> {
     let to = response.to().ok()?;
     let user = proto::message::Uri::parse(to.uri).ok()?.user?;
     let digits = std::str::from_utf8(user.strip_prefix(b"+49")?).ok()?;
-    Some(Particulars {
-        key,
-        intended: identity::intended_start(response.call_id())?,
-        number: digits.parse().ok()?,
-    })
+    Some(Particulars { key, intended: identity::intended_start(response.call_id())?, number: digits.parse().ok()? })
 }
 
-fn in_dialog<'a>(
-    method: &'static [u8],
-    sent_by: &'a [u8],
-    branch: &'a [u8],
-    answer: &Message<'a>,
-) -> InDialog<'a> {
+fn in_dialog<'a>(method: &'static [u8], sent_by: &'a [u8], branch: &'a [u8], answer: &Message<'a>) -> InDialog<'a> {
     let invite_cseq = answer.cseq().map_or(1, |cseq| cseq.number);
     InDialog {
         method,
@@ -367,11 +335,7 @@ fn in_dialog<'a>(
         to: answer.value(HeaderName::To).unwrap_or_default(),
         from_tag: None,
         call_id: answer.call_id(),
-        cseq: if method == b"BYE" {
-            invite_cseq.saturating_add(1)
-        } else {
-            invite_cseq
-        },
+        cseq: if method == b"BYE" { invite_cseq.saturating_add(1) } else { invite_cseq },
     }
 }
 

@@ -96,10 +96,7 @@ impl Default for Behaviour {
                 share: 1.0,
                 ring_after: Some(Micros(0)),
                 early_media: false,
-                end: End::Answer {
-                    after: Micros(0),
-                    hold: None,
-                },
+                end: End::Answer { after: Micros(0), hold: None },
             }],
         }
     }
@@ -114,10 +111,7 @@ impl Behaviour {
                 share: 1.0,
                 ring_after: None,
                 early_media: false,
-                end: End::Reject {
-                    code,
-                    after: Micros(0),
-                },
+                end: End::Reject { code, after: Micros(0) },
             }],
             ..Behaviour::default()
         }
@@ -127,20 +121,9 @@ impl Behaviour {
     /// answered: most attempts move on with 503, some end with 404 or 486, some ring for ever.
     pub fn wholesale() -> Self {
         let ms = Micros::from_millis;
-        let outcome = |share, ring_after, early_media, end| Outcome {
-            share,
-            ring_after,
-            early_media,
-            end,
-        };
-        let reject = |code, after| End::Reject {
-            code,
-            after: ms(after),
-        };
-        let answer = |after| End::Answer {
-            after: ms(after),
-            hold: None,
-        };
+        let outcome = |share, ring_after, early_media, end| Outcome { share, ring_after, early_media, end };
+        let reject = |code, after| End::Reject { code, after: ms(after) };
+        let answer = |after| End::Answer { after: ms(after), hold: None };
         // With m = 0.45 moving on, four attempts see 1 + m + m² + m³ = 1.744 gateways, and
         // 0.20 · 1.744 = 35 % are answered.
         Behaviour {
@@ -171,9 +154,7 @@ impl Behaviour {
 
     /// Whether calls end from this side.
     pub fn hangs_up(&self) -> bool {
-        self.outcomes
-            .iter()
-            .any(|outcome| matches!(outcome.end, End::Answer { hold: Some(_), .. }))
+        self.outcomes.iter().any(|outcome| matches!(outcome.end, End::Answer { hold: Some(_), .. }))
     }
 
     /// Whether the gateway is dead `since` its start.
@@ -209,13 +190,9 @@ impl Behaviours {
         let file: File = toml::from_str(text)?;
         let mut all = Behaviours::default();
         for section in file.gateway {
-            let name = section
-                .listen
-                .map_or_else(|| "(all others)".to_owned(), |listen| listen.to_string());
+            let name = section.listen.map_or_else(|| "(all others)".to_owned(), |listen| listen.to_string());
             let listen = section.listen;
-            let behaviour = section
-                .behaviour()
-                .map_err(|why| BehaviourError::Sense(name.clone(), why))?;
+            let behaviour = section.behaviour().map_err(|why| BehaviourError::Sense(name.clone(), why))?;
             let twice = match listen {
                 Some(listen) => {
                     let known = all.by_address.iter().any(|(known, _)| *known == listen);
@@ -300,11 +277,7 @@ impl Section {
             ..Behaviour::default()
         };
         if !self.outcomes.is_empty() {
-            behaviour.outcomes = self
-                .outcomes
-                .into_iter()
-                .map(OutcomeKeys::outcome)
-                .collect::<Result<_, _>>()?;
+            behaviour.outcomes = self.outcomes.into_iter().map(OutcomeKeys::outcome).collect::<Result<_, _>>()?;
         }
         Ok(behaviour)
     }
@@ -316,12 +289,8 @@ impl OutcomeKeys {
         if !share.is_finite() || share <= 0.0 {
             return Err("a `share` is a number over 0");
         }
-        let ends = [
-            self.answer_after.is_some() || self.hold.is_some(),
-            self.reject.is_some(),
-            self.ring_out,
-            self.silent,
-        ];
+        let ends =
+            [self.answer_after.is_some() || self.hold.is_some(), self.reject.is_some(), self.ring_out, self.silent];
         if ends.iter().filter(|end| **end).count() > 1 {
             return Err("an outcome is one of answer, `reject`, `ring_out` and `silent`");
         }
@@ -332,17 +301,13 @@ impl OutcomeKeys {
             return Err("`reject_after` needs `reject`");
         }
         let end = match self.reject {
-            Some(code) if (300..700).contains(&code) => End::Reject {
-                code,
-                after: self.reject_after.map_or(Micros(0), micros),
-            },
+            Some(code) if (300..700).contains(&code) => {
+                End::Reject { code, after: self.reject_after.map_or(Micros(0), micros) }
+            }
             Some(_) => return Err("`reject` is a code from 300 to 699"),
             None if self.ring_out => End::RingOut,
             None if self.silent => End::Silent,
-            None => End::Answer {
-                after: self.answer_after.map_or(Micros(0), micros),
-                hold: self.hold.map(micros),
-            },
+            None => End::Answer { after: self.answer_after.map_or(Micros(0), micros), hold: self.hold.map(micros) },
         };
         let ring_after = self.ring_after.map(micros);
         Ok(Outcome {
@@ -361,9 +326,7 @@ mod tests {
 
     fn only(text: &str) -> Behaviour {
         let listen = "127.0.0.1:5071".parse().unwrap();
-        Behaviours::read(text)
-            .unwrap()
-            .of(listen, &Behaviour::default())
+        Behaviours::read(text).unwrap().of(listen, &Behaviour::default())
     }
 
     #[test]
@@ -377,13 +340,7 @@ mod tests {
             .collect();
         let behaviour = only(&example);
         assert_eq!(behaviour.outcomes.len(), 4);
-        assert_eq!(
-            behaviour.outcomes[0].end,
-            End::Answer {
-                after: Micros(200_000),
-                hold: Some(Micros(2_000_000))
-            }
-        );
+        assert_eq!(behaviour.outcomes[0].end, End::Answer { after: Micros(200_000), hold: Some(Micros(2_000_000)) });
         assert!(!behaviour.is_out(Micros(4_999_999)));
         assert!(behaviour.is_out(Micros(5_000_000)));
         assert!(!behaviour.is_out(Micros(9_000_000)));
@@ -394,16 +351,10 @@ mod tests {
         for (text, part) in [
             ("[[gateway]]\ndrop = 1.5", "share from 0 to 1"),
             ("[[gateway]]\noutcomes=[{reject=200}]", "300 to 699"),
-            (
-                "[[gateway]]\noutcomes=[{reject=404,silent=true}]",
-                "one of answer",
-            ),
+            ("[[gateway]]\noutcomes=[{reject=404,silent=true}]", "one of answer"),
             ("[[gateway]]\n[[gateway]]", "twice"),
             ("[[gateway]]\nanswer = 1", "unknown field"),
-            (
-                "[[gateway]]\noutages=[{at=\"5\",lasts=\"1s\"}]",
-                "length of time",
-            ),
+            ("[[gateway]]\noutages=[{at=\"5\",lasts=\"1s\"}]", "length of time"),
         ] {
             let error = Behaviours::read(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

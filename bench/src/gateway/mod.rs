@@ -113,9 +113,7 @@ impl<A: Copy> Gateways<A> {
 
     /// Index of the gateway behind a listener.
     pub fn at(&self, listener: u16) -> Option<usize> {
-        self.gateways
-            .iter()
-            .position(|gateway| gateway.listener == listener)
+        self.gateways.iter().position(|gateway| gateway.listener == listener)
     }
 
     /// Outages count from `begin`.
@@ -237,11 +235,7 @@ impl<A: Copy> Gateways<A> {
         {
             if ring_at <= now {
                 call.rang = true;
-                let ringing = if outcome.early_media {
-                    Reply::Progress
-                } else {
-                    Reply::Ringing
-                };
+                let ringing = if outcome.early_media { Reply::Progress } else { Reply::Ringing };
                 self.reply(wire, book, key, ringing);
             } else if end_at.is_none_or(|end_at| ring_at < end_at) {
                 self.rearm(wire, key, ring_at);
@@ -256,13 +250,7 @@ impl<A: Copy> Gateways<A> {
     }
 
     /// Sends the final response and starts its repetition.
-    fn finish<W: Wire<Alarm = A>>(
-        &mut self,
-        wire: &mut W,
-        book: &mut Book,
-        key: Key,
-        reply: Reply,
-    ) {
+    fn finish<W: Wire<Alarm = A>>(&mut self, wire: &mut W, book: &mut Book, key: Key, reply: Reply) {
         let (now, timing) = (wire.now(), self.settings.timing);
         let Some(call) = self.calls.get_mut(key) else {
             return;
@@ -295,8 +283,7 @@ impl<A: Copy> Gateways<A> {
         let Some(call) = self.calls.get(key) else {
             return;
         };
-        let (Some(reply), Some(gateway)) = (call.last_reply, self.gateways.get(call.gateway))
-        else {
+        let (Some(reply), Some(gateway)) = (call.last_reply, self.gateways.get(call.gateway)) else {
             return;
         };
         let block = self.blocks.bytes(call.block);
@@ -319,17 +306,8 @@ impl<A: Copy> Gateways<A> {
     }
 
     /// A response: to the BYE of a gateway that hangs up.
-    fn on_response<W: Wire<Alarm = A>>(
-        &mut self,
-        wire: &mut W,
-        book: &mut Book,
-        index: usize,
-        response: &Message<'_>,
-    ) {
-        let found = response
-            .top_via()
-            .ok()
-            .and_then(|via| identity::key_of_branch(self.settings.run, via.branch));
+    fn on_response<W: Wire<Alarm = A>>(&mut self, wire: &mut W, book: &mut Book, index: usize, response: &Message<'_>) {
+        let found = response.top_via().ok().and_then(|via| identity::key_of_branch(self.settings.run, via.branch));
         let Some((key, Leg::Bye)) = found else {
             tally(book, index).strays += 1;
             return;

@@ -52,11 +52,7 @@ impl<A: Copy> Gateways<A> {
             Some(Known::Live(key)) => {
                 tally(book, index).invites_repeated += 1;
                 // An answered INVITE is absorbed (RFC 6026): the timer repeats the 2xx.
-                if self
-                    .calls
-                    .get(key)
-                    .is_some_and(|call| matches!(call.phase, Phase::Proceeding | Phase::Rejected))
-                {
+                if self.calls.get(key).is_some_and(|call| matches!(call.phase, Phase::Proceeding | Phase::Rejected)) {
                     self.repeat_reply(wire, book, key);
                 }
             }
@@ -112,10 +108,7 @@ impl<A: Copy> Gateways<A> {
         let tag_of = |key| identity::tag(self.settings.run, key);
         let mut plain = PlainEnd::default();
         let next = self.calls.next_key()?;
-        let block = self
-            .blocks
-            .park(|out| plain = replies::write_block(invite, peer, &tag_of(next), out))
-            .ok()?;
+        let block = self.blocks.park(|out| plain = replies::write_block(invite, peer, &tag_of(next), out)).ok()?;
         let bye = match outcome.end {
             End::Answer { hold: Some(_), .. } => self.park_bye(index, next, invite),
             _ => None,
@@ -142,12 +135,7 @@ impl<A: Copy> Gateways<A> {
     }
 
     /// Writes the BYE of a gateway that hangs up, while the INVITE is at hand (RFC 3261 §12.1.1).
-    fn park_bye(
-        &mut self,
-        index: usize,
-        key: Key,
-        invite: &Message<'_>,
-    ) -> Option<(ParkedId, SocketAddr)> {
+    fn park_bye(&mut self, index: usize, key: Key, invite: &Message<'_>) -> Option<(ParkedId, SocketAddr)> {
         let path = Path::of(invite, dialog::End::Called).ok()?;
         if !self.settings.given.contains(&path.next_hop.ip()) {
             return None;
@@ -198,10 +186,7 @@ impl<A: Copy> Gateways<A> {
         peer: SocketAddr,
         cancel: &Message<'_>,
     ) {
-        let known = self
-            .table
-            .hash(cancel)
-            .and_then(|hash| self.table.get(hash));
+        let known = self.table.hash(cancel).and_then(|hash| self.table.get(hash));
         let reply = match known {
             Some(Known::Silent) => return,
             Some(Known::Live(_) | Known::Ended) => Reply::Ok,
@@ -212,10 +197,7 @@ impl<A: Copy> Gateways<A> {
         };
         self.reply_once(wire, book, index, peer, cancel, reply);
         if let Some(Known::Live(key)) = known
-            && self
-                .calls
-                .get(key)
-                .is_some_and(|call| call.phase == Phase::Proceeding)
+            && self.calls.get(key).is_some_and(|call| call.phase == Phase::Proceeding)
         {
             tally(book, index).cancelled += 1;
             self.finish(wire, book, key, Reply::Failure(487));
@@ -230,8 +212,7 @@ impl<A: Copy> Gateways<A> {
         peer: SocketAddr,
         bye: &Message<'_>,
     ) {
-        let key = identity::key_of_tag(self.settings.run, bye.to_tag())
-            .filter(|key| self.calls.knew(*key));
+        let key = identity::key_of_tag(self.settings.run, bye.to_tag()).filter(|key| self.calls.knew(*key));
         let Some(key) = key else {
             tally(book, index).unknown_dialogs += 1;
             self.reply_once(wire, book, index, peer, bye, Reply::Failure(481));
@@ -239,10 +220,7 @@ impl<A: Copy> Gateways<A> {
         };
         self.reply_once(wire, book, index, peer, bye, Reply::Ok);
         if let Some(call) = self.calls.get(key)
-            && matches!(
-                call.phase,
-                Phase::Answered | Phase::Established | Phase::Ending
-            )
+            && matches!(call.phase, Phase::Answered | Phase::Established | Phase::Ending)
         {
             tally(book, index).completed += 1;
             self.remove(wire, key);
@@ -250,13 +228,7 @@ impl<A: Copy> Gateways<A> {
     }
 
     /// Everything that arrives at a dead gateway.
-    pub(super) fn on_outage(
-        &mut self,
-        now: Mono,
-        book: &mut Book,
-        index: usize,
-        message: &Message<'_>,
-    ) {
+    pub(super) fn on_outage(&mut self, now: Mono, book: &mut Book, index: usize, message: &Message<'_>) {
         let tally = tally(book, index);
         tally.outage_dropped += 1;
         if message.is_request()
@@ -280,9 +252,7 @@ impl<A: Copy> Gateways<A> {
         let since_begin = now.since(self.settings.begin);
         let after_outage = self.gateways.get(index).is_some_and(|gateway| {
             let outages = &gateway.behaviour.outages;
-            outages
-                .iter()
-                .any(|o| since_begin > crate::duration::micros(o.at + o.lasts))
+            outages.iter().any(|o| since_begin > crate::duration::micros(o.at + o.lasts))
         });
         if after_outage {
             tally.seen.first_after_outage.get_or_insert(now);
@@ -304,9 +274,7 @@ impl<A: Copy> Gateways<A> {
         };
         let to = replies::reply_to(request, peer);
         let sent = wire.send(gateway.listener, to, |out| {
-            gateway
-                .replies
-                .write_once(reply, request, peer, ALONE_TAG, out);
+            gateway.replies.write_once(reply, request, peer, ALONE_TAG, out);
         });
         tally(book, index).unsent += u64::from(!sent);
     }

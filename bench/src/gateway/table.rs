@@ -102,10 +102,7 @@ mod tests {
 
     #[test]
     fn ended_branches_are_kept_for_their_time_and_bounded_in_number() {
-        let key = Key {
-            slot: 0,
-            generation: 1,
-        };
+        let key = Key { slot: 0, generation: 1 };
         let mut table = Table::new(4, 2, Micros(100));
         table.insert(7, key);
         assert_eq!(table.get(7), Some(Known::Live(key)));

@@ -65,12 +65,7 @@ impl<'m> Path<'m> {
         {
             used.reverse();
         }
-        let target = message
-            .name_addrs(HeaderName::Contact)
-            .next()
-            .and_then(Result::ok)
-            .ok_or(NoPath::NoContact)?
-            .uri;
+        let target = message.name_addrs(HeaderName::Contact).next().and_then(Result::ok).ok_or(NoPath::NoContact)?.uri;
         if route_count == 0 {
             first_hop = target;
         }
@@ -78,22 +73,10 @@ impl<'m> Path<'m> {
         let ip = hop.host.ip().ok_or(NoPath::NotAnAddress)?;
         let next_hop = SocketAddr::new(ip, hop.port.unwrap_or(DEFAULT_PORT));
         if route_count == 0 || hop.has_lr() {
-            return Ok(Path {
-                request_uri: target,
-                routes,
-                route_count,
-                last_route: None,
-                next_hop,
-            });
+            return Ok(Path { request_uri: target, routes, route_count, last_route: None, next_hop });
         }
         routes.rotate_left(1);
-        Ok(Path {
-            request_uri: first_hop,
-            routes,
-            route_count: route_count - 1,
-            last_route: Some(target),
-            next_hop,
-        })
+        Ok(Path { request_uri: first_hop, routes, route_count: route_count - 1, last_route: Some(target), next_hop })
     }
 
     fn write_routes(&self, out: &mut Writer<'_>) {
@@ -230,23 +213,16 @@ mod tests {
 
     #[test]
     fn a_strict_router_gets_the_target_as_the_last_route() {
-        let lines = format!(
-            "Record-Route: <sip:127.0.0.2:5062;lr>\r\nRecord-Route: <sip:127.0.0.3>\r\n{CONTACT}"
-        );
+        let lines = format!("Record-Route: <sip:127.0.0.2:5062;lr>\r\nRecord-Route: <sip:127.0.0.3>\r\n{CONTACT}");
         let (text, hop) = bye(&lines, End::Caller).unwrap();
         assert!(text.starts_with("BYE sip:127.0.0.3 SIP/2.0\r\n"));
-        assert!(text.contains(
-            "rport\r\nRoute: <sip:127.0.0.2:5062;lr>\r\nRoute: <sip:g@127.0.0.9:5071>\r\nMax"
-        ));
+        assert!(text.contains("rport\r\nRoute: <sip:127.0.0.2:5062;lr>\r\nRoute: <sip:g@127.0.0.9:5071>\r\nMax"));
         assert_eq!(hop.to_string(), "127.0.0.3:5060");
     }
 
     #[test]
     fn what_cannot_be_followed_is_named() {
         assert_eq!(bye("", End::Caller), Err(NoPath::NoContact));
-        assert_eq!(
-            bye("Contact: <sip:g@example.com>\r\n", End::Caller),
-            Err(NoPath::NotAnAddress)
-        );
+        assert_eq!(bye("Contact: <sip:g@example.com>\r\n", End::Caller), Err(NoPath::NotAnAddress));
     }
 }

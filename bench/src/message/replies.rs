@@ -39,12 +39,7 @@ pub struct PlainEnd(pub usize);
 
 /// Writes what every response to `request` copies: Via, From, To with `to_tag`, Call-ID, CSeq, and
 /// after [`PlainEnd`] its Record-Route.
-pub fn write_block(
-    request: &Message<'_>,
-    peer: SocketAddr,
-    to_tag: &[u8],
-    out: &mut Writer<'_>,
-) -> PlainEnd {
+pub fn write_block(request: &Message<'_>, peer: SocketAddr, to_tag: &[u8], out: &mut Writer<'_>) -> PlainEnd {
     write_vias(request, peer, out);
     copy_lines(request, HeaderName::From, out);
     if let Some(to) = request.value(HeaderName::To) {
@@ -66,9 +61,7 @@ pub fn write_block(
 /// Where responses to `request` go (§18.2.2, RFC 3581 §4).
 pub fn reply_to(request: &Message<'_>, peer: SocketAddr) -> SocketAddr {
     match request.top_via() {
-        Ok(via) if matches!(via.rport, Rport::Absent) => {
-            SocketAddr::new(peer.ip(), via.sent_by_port())
-        }
+        Ok(via) if matches!(via.rport, Rport::Absent) => SocketAddr::new(peer.ip(), via.sent_by_port()),
         _ => peer,
     }
 }
@@ -98,9 +91,7 @@ fn write_vias(request: &Message<'_>, peer: SocketAddr, out: &mut Writer<'_>) {
 }
 
 fn between(bytes: &[u8], start: u16, end: u16) -> &[u8] {
-    bytes
-        .get(usize::from(start)..usize::from(end))
-        .unwrap_or_default()
+    bytes.get(usize::from(start)..usize::from(end)).unwrap_or_default()
 }
 
 fn copy_lines(request: &Message<'_>, name: HeaderName, out: &mut Writer<'_>) {
@@ -124,10 +115,7 @@ impl Replies {
             sdp::crlf_bytes(&answer),
             answer.replace('\n', "\r\n"),
         );
-        Replies {
-            contact: format!("Contact: <sip:gateway@{local}>\r\n").into_bytes(),
-            session: session.into_bytes(),
-        }
+        Replies { contact: format!("Contact: <sip:gateway@{local}>\r\n").into_bytes(), session: session.into_bytes() }
     }
 
     /// Writes the response whose block was written before.
@@ -232,12 +220,7 @@ mod tests {
         let block_length = block.finish().unwrap();
         let mut out_room = [0; 2048];
         let mut out = Writer::new(&mut out_room);
-        Replies::new("127.0.0.1:5071".parse().unwrap()).write(
-            reply,
-            &room[..block_length],
-            plain,
-            &mut out,
-        );
+        Replies::new("127.0.0.1:5071".parse().unwrap()).write(reply, &room[..block_length], plain, &mut out);
         let length = out.finish().unwrap();
         let text = String::from_utf8(out_room[..length].to_vec()).unwrap();
         (text, reply_to(&request, peer))
@@ -263,7 +246,9 @@ mod tests {
     fn without_rport_it_goes_to_the_port_of_the_via() {
         let request = INVITE.replace(";rport", "");
         let (text, to) = reply(Reply::Failure(486), &request, "127.0.0.8:5099");
-        assert!(text.starts_with("SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP 127.0.0.7:5060;branch=z9hG4bKa;received=127.0.0.8, "));
+        assert!(text.starts_with(
+            "SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP 127.0.0.7:5060;branch=z9hG4bKa;received=127.0.0.8, "
+        ));
         assert!(!text.contains("Record-Route"));
         assert_eq!(to.to_string(), "127.0.0.8:5060");
     }

@@ -153,12 +153,8 @@ impl Requests {
         let (local, target) = (local.to_string(), target.to_string());
         let template = |text: &str, sdp: &str| {
             let length = sdp::crlf_bytes(sdp).to_string();
-            let fixed = [
-                ("local", local.as_str()),
-                ("target", target.as_str()),
-                ("sdp", sdp),
-                ("length", length.as_str()),
-            ];
+            let fixed =
+                [("local", local.as_str()), ("target", target.as_str()), ("sdp", sdp), ("length", length.as_str())];
             Template::new(text, &fixed, hole)
         };
         Requests {
@@ -219,14 +215,7 @@ mod tests {
         let local = "127.0.0.1:5090".parse().unwrap();
         let target = "127.0.0.1:5060".parse().unwrap();
         let requests = Requests::new(Run(7), local, target);
-        let call = Particulars {
-            key: Key {
-                slot: 1,
-                generation: 2,
-            },
-            intended: Mono(3),
-            number: 30_123,
-        };
+        let call = Particulars { key: Key { slot: 1, generation: 2 }, intended: Mono(3), number: 30_123 };
         let mut room = [0; 4096];
         let mut out = Writer::new(&mut room);
         requests.write(request, &call, b"<sip:x@y>;tag=z", &mut out);
@@ -251,11 +240,7 @@ mod tests {
             assert_eq!(message.bytes().len(), bytes.len(), "Content-Length");
             let branch = message.top_via().unwrap().branch;
             assert!(identity::key_of_branch(Run(7), branch).is_some());
-            assert_eq!(
-                identity::intended_start(message.call_id()),
-                Some(Mono(3)),
-                "{request:?}"
-            );
+            assert_eq!(identity::intended_start(message.call_id()), Some(Mono(3)), "{request:?}");
         }
     }
 

@@ -27,9 +27,7 @@ pub fn offer(address: IpAddr, bytes_min: usize) -> String {
     // WHY: large INVITEs of real traffic are large by attributes (candidates, crypto lines).
     let mut line = 0;
     while crlf_bytes(&text) < bytes_min {
-        text.push_str(&format!(
-            "a=x-padding:{line:03} 0123456789abcdefghijklmnopqrstuvwxyz\n"
-        ));
+        text.push_str(&format!("a=x-padding:{line:03} 0123456789abcdefghijklmnopqrstuvwxyz\n"));
         line += 1;
     }
     text

@@ -39,10 +39,7 @@ impl<H: Copy> Template<H> {
             }
         }
         put_text(&mut current, rest);
-        Template {
-            pieces,
-            tail: current,
-        }
+        Template { pieces, tail: current }
     }
 
     /// Writes the message; `fill` writes what belongs into each hole.
@@ -72,11 +69,8 @@ mod tests {
 
     #[test]
     fn fixed_names_are_filled_early_and_holes_late() {
-        let template = Template::new(
-            "BYE {uri} SIP/2.0\nTo: {to}\n\n",
-            &[("uri", "sip:x")],
-            |n| (n == "to").then_some(7u8),
-        );
+        let template =
+            Template::new("BYE {uri} SIP/2.0\nTo: {to}\n\n", &[("uri", "sip:x")], |n| (n == "to").then_some(7u8));
         let mut room = [0; 64];
         let mut out = Writer::new(&mut room);
         template.render(&mut out, |hole, out| out.decimal(u64::from(hole)));

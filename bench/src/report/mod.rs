@@ -40,10 +40,7 @@ pub struct Book {
 impl Book {
     /// For a shard with so many gateways.
     pub fn new(gateways: usize) -> Self {
-        Book {
-            gateways: vec![GatewayTally::default(); gateways],
-            ..Book::default()
-        }
+        Book { gateways: vec![GatewayTally::default(); gateways], ..Book::default() }
     }
 
     /// Forgets everything, keeps the memory.

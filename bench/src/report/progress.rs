@@ -36,26 +36,14 @@ impl Display for Progress<'_> {
             let invites: u64 = self.recent.gateways.iter().map(|(_, g)| g.invites).sum();
             let answered: u64 = self.recent.gateways.iter().map(|(_, g)| g.answered).sum();
             if invites > 0 {
-                write!(
-                    f,
-                    "  INVITE {:>7.0}/s  answered {:>7.0}/s",
-                    per_second(invites),
-                    per_second(answered)
-                )?;
+                write!(f, "  INVITE {:>7.0}/s  answered {:>7.0}/s", per_second(invites), per_second(answered))?;
             }
         }
         let times = [Timed::Answer, Timed::RoundTrip, Timed::Transit];
-        if let Some((what, figures)) = times
-            .into_iter()
-            .find_map(|what| Some((what, self.recent.latencies.figures(what)?)))
+        if let Some((what, figures)) =
+            times.into_iter().find_map(|what| Some((what, self.recent.latencies.figures(what)?)))
         {
-            write!(
-                f,
-                "  {} p50 {:.2} p99 {:.2} ms",
-                what.label(),
-                figures.p50 as f64 / 1e3,
-                figures.p99 as f64 / 1e3
-            )?;
+            write!(f, "  {} p50 {:.2} p99 {:.2} ms", what.label(), figures.p50 as f64 / 1e3, figures.p99 as f64 / 1e3)?;
         }
         Ok(())
     }

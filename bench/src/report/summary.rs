@@ -191,11 +191,7 @@ impl Summary {
             write_codes(f, "  to BYE  ", &caller.bye_finals)?;
         }
         if caller.cancelled + caller.hung_up_by_peer > 0 {
-            writeln!(
-                f,
-                "           cancelled {}, ended by the gateway {}",
-                caller.cancelled, caller.hung_up_by_peer
-            )?;
+            writeln!(f, "           cancelled {}, ended by the gateway {}", caller.cancelled, caller.hung_up_by_peer)?;
         }
         Ok(())
     }
@@ -268,10 +264,7 @@ impl Summary {
             return Ok(());
         }
         let second = |at: Option<Mono>| {
-            at.map_or_else(
-                || "none".to_owned(),
-                |at| format!("at {:.2} s", at.since(self.begin).0 as f64 / 1e6),
-            )
+            at.map_or_else(|| "none".to_owned(), |at| format!("at {:.2} s", at.since(self.begin).0 as f64 / 1e6))
         };
         writeln!(
             f,
@@ -307,18 +300,8 @@ impl Summary {
 
 impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let ended = if self.interrupted {
-            ", stopped by a signal"
-        } else {
-            ""
-        };
-        writeln!(
-            f,
-            "{} {}: {:.1} s{ended}",
-            self.workload,
-            self.plan,
-            self.elapsed.0 as f64 / 1e6
-        )?;
+        let ended = if self.interrupted { ", stopped by a signal" } else { "" };
+        writeln!(f, "{} {}: {:.1} s{ended}", self.workload, self.plan, self.elapsed.0 as f64 / 1e6)?;
         if self.totals.caller.started > 0 {
             self.write_calls(f)?;
         }
@@ -360,20 +343,11 @@ fn write_codes(f: &mut Formatter<'_>, title: &str, codes: &Codes) -> fmt::Result
 }
 
 fn labelled(counts: impl Iterator<Item = (&'static str, u64)>) -> Value {
-    Value::Object(
-        counts
-            .map(|(label, count)| (label.to_owned(), json!(count)))
-            .collect(),
-    )
+    Value::Object(counts.map(|(label, count)| (label.to_owned(), json!(count))).collect())
 }
 
 fn codes(codes: &Codes) -> Value {
-    Value::Object(
-        codes
-            .iter()
-            .map(|(code, count)| (code.to_string(), json!(count)))
-            .collect(),
-    )
+    Value::Object(codes.iter().map(|(code, count)| (code.to_string(), json!(count))).collect())
 }
 
 fn share(part: u64, whole: u64) -> f64 {
@@ -389,14 +363,7 @@ struct Millis(Figures);
 impl Display for Millis {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let ms = |micros: u64| micros as f64 / 1e3;
-        let Figures {
-            p50,
-            p90,
-            p99,
-            p999,
-            max,
-            ..
-        } = self.0;
+        let Figures { p50, p90, p99, p999, max, .. } = self.0;
         write!(
             f,
             "p50 {:.3}  p90 {:.3}  p99 {:.3}  p99.9 {:.3}  max {:.3} ms",

@@ -77,12 +77,7 @@ pub enum Loss {
 
 impl Loss {
     /// All of them, in the order of reports.
-    pub const ALL: [Loss; 4] = [
-        Loss::ByeNoResponse,
-        Loss::ByeRejected,
-        Loss::NoRoom,
-        Loss::Unfinished,
-    ];
+    pub const ALL: [Loss; 4] = [Loss::ByeNoResponse, Loss::ByeRejected, Loss::NoRoom, Loss::Unfinished];
 
     /// Name in reports.
     pub const fn label(self) -> &'static str {
@@ -125,9 +120,7 @@ impl Codes {
 
     /// The codes that occurred.
     pub fn iter(&self) -> impl Iterator<Item = (u16, u64)> {
-        CODES
-            .zip(self.0.iter().copied())
-            .filter(|(_, count)| *count > 0)
+        CODES.zip(self.0.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
     /// All of them together.
@@ -346,10 +339,7 @@ mod tests {
     #[test]
     fn merging_adds_every_field() {
         let mut sum = CallerTally::default();
-        let mut part = CallerTally {
-            started: 2,
-            ..CallerTally::default()
-        };
+        let mut part = CallerTally { started: 2, ..CallerTally::default() };
         part.fail(Failure::NoResponse);
         part.finals.count(486);
         sum.merge(&part);
@@ -360,11 +350,7 @@ mod tests {
 
     #[test]
     fn sight_keeps_the_earliest_first_and_the_latest_last() {
-        let seen = |first, last| Seen {
-            first: Some(Mono(first)),
-            last: Some(Mono(last)),
-            ..Seen::default()
-        };
+        let seen = |first, last| Seen { first: Some(Mono(first)), last: Some(Mono(last)), ..Seen::default() };
         let mut sum = Seen::default();
         sum.merge(&seen(5, 9));
         sum.merge(&seen(3, 4));

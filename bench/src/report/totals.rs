@@ -42,10 +42,7 @@ impl Totals {
     pub fn new(gateways: &[SocketAddr], gateways_of: Vec<Vec<usize>>) -> Self {
         Totals {
             caller: CallerTally::default(),
-            gateways: gateways
-                .iter()
-                .map(|address| (*address, GatewayTally::default()))
-                .collect(),
+            gateways: gateways.iter().map(|address| (*address, GatewayTally::default())).collect(),
             latencies: Latencies::default(),
             received: 0,
             sent: 0,
@@ -70,11 +67,7 @@ impl Totals {
             cpu.0 += book.cpu.0;
         }
         if let Some(state) = self.shards.get_mut(shard) {
-            *state = ShardState {
-                active: book.active,
-                done: book.done,
-                last: state.last || book.last,
-            };
+            *state = ShardState { active: book.active, done: book.done, last: state.last || book.last };
         }
     }
 
@@ -112,9 +105,8 @@ mod tests {
 
     #[test]
     fn gateways_of_all_shards_stand_in_the_order_given() {
-        let addresses: Vec<SocketAddr> = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]
-            .map(|address| address.parse().unwrap())
-            .to_vec();
+        let addresses: Vec<SocketAddr> =
+            ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"].map(|address| address.parse().unwrap()).to_vec();
         let mut totals = Totals::new(&addresses, vec![vec![0, 2], vec![1]]);
         for (shard, gateways) in [(0, 2), (1, 1)] {
             let mut book = Book::new(gateways);

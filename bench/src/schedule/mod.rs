@@ -4,8 +4,10 @@
 //! is computed ahead, so that what the generator or the target are slow at shows as latency and
 //! never as fewer calls (no coordinated omission). Shards share one schedule without talking.
 
+mod due;
 mod profile;
 
+pub use due::Due;
 pub use profile::{NoRate, Rate};
 
 use std::time::Duration;
@@ -100,19 +102,12 @@ mod tests {
     use super::*;
 
     fn plan(arrivals: Arrivals) -> Plan {
-        Plan {
-            rate: Rate::Constant(1000.0),
-            arrivals,
-            length: Duration::from_secs(10),
-            starts_max: None,
-        }
+        Plan { rate: Rate::Constant(1000.0), arrivals, length: Duration::from_secs(10), starts_max: None }
     }
 
     #[test]
     fn constant_starts_are_even_and_shards_interleave() {
-        let mut all: Vec<u64> = (0..3)
-            .flat_map(|shard| Schedule::new(plan(Arrivals::Constant), shard, 3, 1))
-            .collect();
+        let mut all: Vec<u64> = (0..3).flat_map(|shard| Schedule::new(plan(Arrivals::Constant), shard, 3, 1)).collect();
         all.sort_unstable();
         assert_eq!(all.len(), 10_000);
         for (n, start) in (0u64..).zip(&all) {
@@ -122,9 +117,7 @@ mod tests {
 
     #[test]
     fn poisson_has_the_rate_and_the_spread_of_poisson() {
-        let starts: Vec<u64> = (0..2)
-            .flat_map(|shard| Schedule::new(plan(Arrivals::Poisson), shard, 2, 7))
-            .collect();
+        let starts: Vec<u64> = (0..2).flat_map(|shard| Schedule::new(plan(Arrivals::Poisson), shard, 2, 7)).collect();
         // Standard deviation of the count is 100; five of them.
         assert!(starts.len().abs_diff(10_000) < 500, "{}", starts.len());
         let mut per_tick = vec![0f64; 1000];
@@ -140,9 +133,7 @@ mod tests {
     fn the_number_of_calls_ends_a_schedule() {
         let mut limited = plan(Arrivals::Constant);
         limited.starts_max = Some(101);
-        let counts: Vec<usize> = (0..2)
-            .map(|shard| Schedule::new(limited.clone(), shard, 2, 1).count())
-            .collect();
+        let counts: Vec<usize> = (0..2).map(|shard| Schedule::new(limited.clone(), shard, 2, 1).count()).collect();
         assert_eq!(counts, [51, 50]);
         assert_eq!(limited.expected_starts(), 101);
     }

@@ -35,11 +35,7 @@ impl FromStr for Rate {
         };
         if let Some((from, to)) = text.split_once("..") {
             let (from, to) = (figure(from)?, figure(to)?);
-            return Ok(if from == to {
-                Rate::Constant(from)
-            } else {
-                Rate::Ramp(from, to)
-            });
+            return Ok(if from == to { Rate::Constant(from) } else { Rate::Ramp(from, to) });
         }
         let mut steps = text.split(',').map(figure).collect::<Result<Vec<_>, _>>()?;
         Ok(match steps.as_mut_slice() {
@@ -117,10 +113,7 @@ mod tests {
         assert_eq!("1000".parse(), Ok(Rate::Constant(1000.0)));
         assert_eq!("0.5".parse(), Ok(Rate::Constant(0.5)));
         assert_eq!("100..500".parse(), Ok(Rate::Ramp(100.0, 500.0)));
-        assert_eq!(
-            "1000, 2000,4000".parse(),
-            Ok(Rate::Steps(vec![1000.0, 2000.0, 4000.0]))
-        );
+        assert_eq!("1000, 2000,4000".parse(), Ok(Rate::Steps(vec![1000.0, 2000.0, 4000.0])));
         for wrong in ["", "0", "-1", "x", "1..", "1,,2", "inf", "NaN"] {
             assert!(wrong.parse::<Rate>().is_err(), "{wrong}");
         }
