@@ -136,6 +136,7 @@ fn syntax_finding(error: &toml::de::Error, open: bool) -> Finding {
         _ if open => "close the bracket or the quotes that were opened before this",
         _ if message.starts_with("duplicate key") => "keep one of the two, or write [[name]] for a list of tables",
         _ if message.contains("string values must be quoted") => "put the text into double quotes",
+        _ if message.starts_with("missing comma") => "put a comma between the two",
         _ => "strings stand in double quotes, lists in [ ], tables under a [header] or in { }; see https://toml.io",
     };
     let label = if open { "not expected here" } else { "" };

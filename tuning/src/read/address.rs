@@ -140,6 +140,10 @@ macro_rules! textual {
                 Kind::Text($what)
             }
             fn read(node: &Node<'_>, reader: &mut Reader<'_>, _: Option<&Self>) -> Option<Self> {
+                if !node.get_ref().is_str() {
+                    reader.wrong_type(node, $what);
+                    return None;
+                }
                 let text = String::read(node, reader, None)?;
                 let parse: fn(&str) -> Result<$ty, (String, String)> = $parse;
                 parse(&text).map_err(|(why, remedy)| reader.malformed(node, why, remedy)).ok()

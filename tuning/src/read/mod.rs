@@ -12,6 +12,7 @@ mod off;
 mod reader;
 mod reference;
 mod status;
+mod unknown;
 mod value;
 
 pub use address::{GatewayUri, Host, HostPort, Network, SIP_PORT};

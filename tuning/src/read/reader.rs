@@ -1,9 +1,10 @@
 //! The walk over the file's tree: one method a shape, each error with its place and remedy.
 
 use super::marks::Marks;
+use super::unknown::unknown_key;
 use super::value::{Node, Value};
 use crate::diagnostic::Finding;
-use crate::schema::{Fallback, Key, Kind, show};
+use crate::schema::{Key, Kind, show};
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
@@ -118,10 +119,13 @@ impl<'s> Reader<'s> {
             return Some(word);
         }
         let likely = suggestion(text, words.iter().map(|(word, _)| *word));
-        let finding =
-            Finding::error("unknown-word", Some(node.span()), format!("`{text}` is not a value of `{}`", self.path))
-                .label(likely.map_or("not known".to_owned(), |word| format!("did you mean {word:?}?")))
-                .remedy(format!("write {kind}"));
+        let finding = Finding::error(
+            "unknown-word",
+            Some(node.span()),
+            format!("`{text}` is not a value of `{}`", self.subject()),
+        )
+        .label(likely.map_or("not known".to_owned(), |word| format!("did you mean {word:?}?")))
+        .remedy(format!("write {kind}"));
         self.found(finding);
         None
     }
@@ -143,18 +147,23 @@ impl<'s> Reader<'s> {
             (DeValue::Table(_), list) if list.ends_with("entry a table") => {
                 format!("write [[{key}]], with two brackets")
             }
+            (DeValue::String(text), list) if list.starts_with("a list") => format!("write it in brackets: [{text:?}]"),
+            (DeValue::Integer(number), list) if list.starts_with("a list") => {
+                format!("write it in brackets: [{}]", number.as_str())
+            }
             _ => format!("write {expected}"),
         };
-        let finding = Finding::error("wrong-type", Some(node.span()), format!("`{}` has the wrong type", self.path))
-            .label(format!("this is {found}"))
-            .remedy(remedy);
+        let finding =
+            Finding::error("wrong-type", Some(node.span()), format!("`{}` has the wrong type", self.subject()))
+                .label(format!("this is {found}"))
+                .remedy(remedy);
         self.found(finding);
     }
 
     /// Notes that the text of `node` is not of the form that its key takes.
     pub(crate) fn malformed(&mut self, node: &Node<'_>, why: impl Into<String>, remedy: impl Into<String>) {
         let finding =
-            Finding::error("malformed-value", Some(node.span()), format!("`{}` cannot be understood", self.path))
+            Finding::error("malformed-value", Some(node.span()), format!("`{}` cannot be understood", self.subject()))
                 .label(why)
                 .remedy(remedy);
         self.found(finding);
@@ -162,25 +171,29 @@ impl<'s> Reader<'s> {
 
     /// Notes each key of `table` that no `known` key is.
     pub(crate) fn refuse_unknown_keys(&mut self, table: &DeTable<'_>, known: &[Key]) {
-        for (key, _) in table.iter() {
+        for (key, value) in table.iter() {
             let name = key.get_ref().as_ref();
             if known.iter().any(|known| known.name == name) {
                 continue;
             }
-            if !self.path.is_empty() {
+            if self.path.is_empty() {
+                // WHY: without a table that was misspelt everything that needs it would be reported too.
+                let meant = suggestion(name, known.iter().map(|key| key.name)).is_some();
+                self.lost |= meant && (value.get_ref().is_table() || value.get_ref().is_array());
+            } else {
                 self.doubtful.push(self.path.clone());
             }
-            let around =
-                if self.path.is_empty() { "at the top level".to_owned() } else { format!("in `{}`", self.path) };
-            let likely = suggestion(name, known.iter().map(|key| key.name));
-            let all: Vec<_> = known.iter().map(|key| format!("`{}`", key.name)).collect();
-            let finding = Finding::error("unknown-key", Some(key.span()), format!("unknown key `{name}` {around}"));
-            let finding = match likely {
-                Some(likely) => finding.label(format!("did you mean `{likely}`?")).remedy(format!("write `{likely}`")),
-                None => finding.label("not known here").remedy(format!("the keys here are {}", all.join(", "))),
-            };
+            let finding = unknown_key(name, key.span(), &self.subject(), known);
             self.found(finding);
         }
+    }
+
+    /// The path without indices: what people call it.
+    fn subject(&self) -> String {
+        let parts = self.path.split('[').enumerate();
+        parts
+            .map(|(nth, part)| if nth == 0 { part } else { part.split_once(']').map_or("", |(_, rest)| rest) })
+            .collect()
     }
 
     fn missing(&mut self, table: &DeTable<'_>, around: &Node<'_>, name: &'static str, kind: &Kind) {
@@ -190,9 +203,9 @@ impl<'s> Reader<'s> {
         if table.iter().any(|(key, _)| misspelt(key.get_ref())) {
             return;
         }
-        let (whole, place) = match self.path.as_str() {
+        let (whole, place) = match self.subject().as_str() {
             "" => ("the file".to_owned(), None),
-            path => (format!("`{path}`"), Some(around.span())),
+            subject => (format!("`{subject}`"), Some(around.span())),
         };
         let remedy = match kind {
             Kind::Table { .. } => format!("add the table [{name}]"),
@@ -214,7 +227,7 @@ impl<'s> Reader<'s> {
 
     /// Notes that the number in `node` does not lie within the bounds of its key.
     pub(crate) fn out_of_bounds(&mut self, node: &Node<'_>) {
-        let message = format!("`{}` is out of bounds", self.path);
+        let message = format!("`{}` is out of bounds", self.subject());
         let finding = Finding::error("out-of-bounds", Some(node.span()), message);
         let finding = match &self.bounds {
             Some((low, high)) => {
@@ -252,12 +265,4 @@ pub(crate) fn suggestion<'w>(written: &str, known: impl Iterator<Item = &'w str>
         .filter(|(distance, word)| *distance <= (word.len().max(3) / 3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
-}
-
-/// Whether a key without a value is an error.
-impl Key {
-    /// The file must have it.
-    pub fn is_required(&self) -> bool {
-        self.fallback == Fallback::Required
-    }
 }

@@ -1,7 +1,7 @@
 //! Types that a key may have: the plain ones. Addresses, durations and "off" have files of their own.
 
 use super::reader::Reader;
-use crate::schema::{Kind, Section, show};
+use crate::schema::{Kind, Section};
 use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -217,16 +217,5 @@ impl<S: Section> Value for S {
     }
     fn print(&self) -> Option<toml::Value> {
         Some(toml::Value::Table(self.print_table()))
-    }
-}
-
-impl std::fmt::Display for crate::schema::Fallback {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            crate::schema::Fallback::Required => formatter.write_str("required"),
-            crate::schema::Fallback::Value(None) => formatter.write_str("none"),
-            crate::schema::Fallback::Value(Some(value)) => formatter.write_str(&show(value)),
-            crate::schema::Fallback::Derived(words) => formatter.write_str(words),
-        }
     }
 }

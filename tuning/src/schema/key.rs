@@ -80,6 +80,32 @@ pub struct Key {
     pub effect: Effect,
 }
 
+impl Key {
+    /// The file must have it.
+    pub fn is_required(&self) -> bool {
+        self.fallback == Fallback::Required
+    }
+
+    /// Its default as it would stand in a file; `None` when it is required, derived or unset.
+    pub fn default_value(&self) -> Option<&toml::Value> {
+        match &self.fallback {
+            Fallback::Value(value) => value.as_ref(),
+            Fallback::Required | Fallback::Derived(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Fallback {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fallback::Required => formatter.write_str("required"),
+            Fallback::Value(None) => formatter.write_str("none"),
+            Fallback::Value(Some(value)) => write!(formatter, "{value}"),
+            Fallback::Derived(words) => formatter.write_str(words),
+        }
+    }
+}
+
 impl Kind {
     /// In words, for messages: "a duration such as \"2s\"".
     pub fn in_words(&self) -> String {

@@ -1,7 +1,7 @@
 //! Writes the effective configuration as TOML: what the file gives stands plain, each default stands
 //! as a comment. What is printed can be loaded again and means the same.
 
-use super::key::{Fallback, Key, Kind};
+use super::key::{Key, Kind};
 use super::section::Section;
 
 /// A value as it stands in a file, on one line.
@@ -81,14 +81,4 @@ fn nested(value: &toml::Value, kind: &Kind) -> Option<Vec<Key>> {
 
 fn join(outer: &str, name: &str) -> String {
     if outer.is_empty() { name.to_owned() } else { format!("{outer}.{name}") }
-}
-
-impl Key {
-    /// Its default as it would stand in a file; `None` when it is required, derived or unset.
-    pub fn default_value(&self) -> Option<&toml::Value> {
-        match &self.fallback {
-            Fallback::Value(value) => value.as_ref(),
-            Fallback::Required | Fallback::Derived(_) => None,
-        }
-    }
 }

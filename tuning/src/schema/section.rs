@@ -35,7 +35,7 @@ pub(crate) trait Section: Sized + Clone {
 ///
 /// # Panics
 ///
-/// When the section has a required key: a mistake in its declaration, which `tests::defaults` finds.
+/// When the section has a required key: a mistake in its declaration, which every reading of a file finds.
 pub(crate) fn defaults<S: Section>() -> S {
     S::blank().expect("INVARIANT: defaults() is asked only of sections without required keys")
 }
