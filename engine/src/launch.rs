@@ -68,6 +68,7 @@ pub struct Serving {
 /// Shards that run. Dropping it stops them.
 pub struct Running<L> {
     serving: Serving,
+    locked: bool,
     lanes: Vec<Option<LaneEnd<L>>>,
     stats: Vec<Arc<ShardStats>>,
     wakers: Vec<Arc<Waker>>,
@@ -106,6 +107,7 @@ where
     F: Fn(ShardId) -> A + Send + Sync + 'static,
 {
     let cores = choose_cores(config)?;
+    config.pools.check().map_err(LaunchError::Config)?;
     let (driver, why) = choose_driver(config.driver)?;
     let groups = config
         .listeners
@@ -128,6 +130,7 @@ where
     let (links, lanes) = links::join(&link_config).map_err(|error| LaunchError::Shard { shard: ShardId(0), error })?;
     let mut running = Running {
         serving,
+        locked: false,
         lanes: lanes.into_iter().map(Some).collect(),
         stats: cores.iter().map(|_| Arc::default()).collect(),
         wakers: links.iter().map(|links| Arc::clone(&links.inward.waker)).collect(),
@@ -135,6 +138,7 @@ where
         stop: Arc::default(),
     };
     running.start(config, driver, groups, links, Arc::new(make))?;
+    running.locked = engine_sys::memory::lock_all().is_ok();
     Ok(running)
 }
 
@@ -195,6 +199,12 @@ impl<L: Send + 'static> Running<L> {
     /// What serves.
     pub fn serving(&self) -> &Serving {
         &self.serving
+    }
+
+    /// Whether the process could be locked into memory (CAP_IPC_LOCK or a large RLIMIT_MEMLOCK); if
+    /// not, a host short of memory may swap parts of it out.
+    pub fn is_locked(&self) -> bool {
+        self.locked
     }
 
     /// How many shards there are.
@@ -360,14 +370,22 @@ impl Kind {
     }
 }
 
+/// Whether io_uring can be used here; if not, why, in words for an operator.
+///
+/// # Errors
+/// The reason.
+pub fn io_uring_available() -> Result<(), String> {
+    engine_sys::uring::probe()
+}
+
 fn choose_driver(wanted: Driver) -> Result<(Kind, Option<String>), LaunchError> {
     match wanted {
         Driver::Mmsg => Ok((Kind::Mmsg, Some("the configuration asks for it".to_owned()))),
-        Driver::Uring => match engine_sys::uring::probe() {
+        Driver::Uring => match io_uring_available() {
             Ok(()) => Ok((Kind::Uring, None)),
             Err(why) => Err(LaunchError::Driver(format!("{why}; driver \"auto\" falls back to recvmmsg"))),
         },
-        Driver::Auto => Ok(match engine_sys::uring::probe() {
+        Driver::Auto => Ok(match io_uring_available() {
             Ok(()) => (Kind::Uring, None),
             Err(why) => (Kind::Mmsg, Some(why)),
         }),

@@ -30,7 +30,7 @@ pub mod wheel;
 pub use app::App;
 pub use frame::{Egress, Frame, LaneId, NetworkError, NetworkErrorKind, ShardId};
 pub use hand_over::Class;
-pub use launch::{Config, Driver, LaunchError, Running, Serving, launch};
+pub use launch::{Config, Driver, LaunchError, Running, Serving, io_uring_available, launch};
 pub use links::{LinkConfig, Links, join_virtual};
 pub use listener::{BindError, Listener, Steering};
 pub use mailbox::{Address, LaneEnd, LaneWaker};

@@ -32,3 +32,57 @@ impl Default for Pools {
         }
     }
 }
+
+impl Pools {
+    /// Whether these can be reserved at all.
+    ///
+    /// # Errors
+    /// Which cannot, and why, in words for an operator.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, count) in
+            [("receive buffers", self.receive_buffers), ("large receive buffers", self.large_receive_buffers)]
+        {
+            if !count.is_power_of_two() || count > RECEIVE_BUFFERS_MAX {
+                return Err(format!("{count} {name}: must be a power of two, at most {RECEIVE_BUFFERS_MAX}"));
+            }
+        }
+        for (name, count, most) in [
+            ("timers", self.timers, TIMERS_MAX),
+            ("send slots", self.send_slots, SEND_SLOTS_MAX),
+            ("large send slots", self.large_send_slots, SEND_SLOTS_MAX),
+            ("letters", self.letters, LETTERS_MAX),
+        ] {
+            if count == 0 || count > most {
+                return Err(format!("{count} {name}: must be 1 to {most}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a ring of provided buffers holds at most.
+const RECEIVE_BUFFERS_MAX: usize = 32_768;
+/// WHY: both kinds together, and two requests for each socket, fit the largest submission queue (32,768).
+const SEND_SLOTS_MAX: usize = 16_000;
+/// WHY: 4 GiB of memory; more is a mistake.
+const TIMERS_MAX: usize = 1 << 27;
+const LETTERS_MAX: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_can_be_reserved_and_nonsense_is_named() {
+        let pools = Pools::default();
+        assert_eq!(pools.check(), Ok(()));
+        for (wrong, word) in [
+            (Pools { receive_buffers: 1_000, ..pools }, "power of two"),
+            (Pools { timers: 0, ..pools }, "0 timers"),
+            (Pools { send_slots: 20_000, ..pools }, "1 to 16000"),
+        ] {
+            let text = wrong.check().err().unwrap_or_default();
+            assert!(text.contains(word), "{text}");
+        }
+    }
+}

@@ -3,6 +3,11 @@
 //!
 //! A driver has two halves, so that the application can write answers straight into send slots
 //! while it reads a received frame in place. Called by `shard.rs` and, for sends, `outbox.rs`.
+//!
+//! Room for other drivers: one that writes link headers itself lends out slots that begin behind the
+//! room for them; one that serves several kinds of sources (a queue of a NIC beside sockets) waits for
+//! all of them in its one `exchange`; one for streams gives each connection a flow id, and a send that
+//! fails later is reported as [`Input::Error`].
 
 use crate::frame::{Egress, Frame, NetworkError};
 use crate::time::{Micros, Mono};

@@ -1,7 +1,7 @@
 //! Several shards: spread, hand-over, letters, timers, sleep.
 
 use crate::actor::{Letter, World, client, config, drivers};
-use engine::ShardId;
+use engine::{ShardId, Steering};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -63,6 +63,51 @@ fn a_letter_wakes_a_sleeper_and_passes_through_all_shards() {
 }
 
 #[test]
+fn no_wake_up_is_lost() {
+    for driver in drivers() {
+        let mut world = World::start(&config(driver, 2, &["127.0.0.1:0"]));
+        // A shard on its way to sleep at every moment: each round waits for the answer of the last.
+        for round in 0..5_000 {
+            world.lane.post(ShardId(0), Letter::Ping(0)).unwrap();
+            assert!(world.letter().is_some(), "{driver:?}: no answer in round {round}");
+        }
+        world.end();
+    }
+}
+
+#[test]
+fn the_core_that_received_a_frame_can_name_its_shard() {
+    let cores = core_affinity::get_core_ids().unwrap();
+    if cores.len() < 2 {
+        eprintln!("SKIPPED: one core");
+        return;
+    }
+    for driver in drivers() {
+        let mut config = config(driver, 2, &["127.0.0.1:0"]);
+        config.steering = Steering::ReceivingCpu;
+        let world = World::start(&config);
+        let server = world.address(0);
+        for shard in 0..2 {
+            // On loopback the sender's core receives.
+            let core = core_affinity::CoreId { id: config.cores[shard] };
+            let sender = std::thread::spawn(move || {
+                assert!(core_affinity::set_for_current(core));
+                let client = client(server);
+                for length in [4, 5_000] {
+                    for _ in 0..50 {
+                        client.send_to(&vec![0; length], server).unwrap();
+                        client.recv_from(&mut [0; 6_000]).unwrap();
+                    }
+                }
+            });
+            sender.join().unwrap();
+        }
+        assert_eq!((world.count_of(0, "frames_in"), world.count_of(1, "frames_in")), (100, 100), "{driver:?}");
+        world.end();
+    }
+}
+
+#[test]
 fn timers_fire_on_time_and_disarmed_ones_never() {
     for driver in drivers() {
         let mut world = World::start(&config(driver, 1, &["127.0.0.1:0"]));
@@ -84,7 +129,11 @@ fn timers_fire_on_time_and_disarmed_ones_never() {
 #[test]
 fn an_idle_shard_sleeps() {
     for driver in drivers() {
-        let world = World::start(&config(driver, 2, &["127.0.0.1:0"]));
+        let mut world = World::start(&config(driver, 2, &["127.0.0.1:0"]));
+        std::thread::sleep(Duration::from_millis(50));
+        // Awake once, then asleep again: what woke it must not wake it twice.
+        world.lane.post(ShardId(0), Letter::Ping(0)).unwrap();
+        world.letter().unwrap();
         std::thread::sleep(Duration::from_millis(50));
         let before = world.count("turns");
         std::thread::sleep(Duration::from_millis(500));
