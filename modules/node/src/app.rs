@@ -140,8 +140,9 @@ impl App for ShardApp {
         if matches!(error.kind, NetworkErrorKind::MessageTooLong | NetworkErrorKind::Other(_)) {
             return;
         }
+        // WHY the policy is not told here: it hears of each branch that fails by it. An error that our own probe
+        // drew says nothing of calls, least of all of a gateway that has never answered one.
         let now = now_of(now);
-        self.proxy.policy.unreachable(error.peer, now);
         self.proxy.on_unreachable(now, error.peer, &mut outbox(out, &mut self.questions));
     }
 
