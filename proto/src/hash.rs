@@ -5,6 +5,7 @@
 //! nor forge a token.
 
 use core::hash::Hasher;
+use core::net::IpAddr;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 /// A secret of 128 bits.
@@ -48,6 +49,15 @@ impl KeyedHash {
             self.0.write(area);
         }
         self
+    }
+
+    /// Adds an address; an IPv4 one and the same mapped into IPv6 are one.
+    pub fn address(self, ip: IpAddr) -> Self {
+        let ip = match ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        self.part(&ip.octets())
     }
 
     /// Adds a number.

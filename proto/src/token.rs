@@ -51,7 +51,7 @@ pub struct BranchToken {
     pub owner: Owner,
     /// Whether a transaction is kept for it.
     pub kind: BranchKind,
-    /// Number of the branch within its transaction.
+    /// Number of the branch within its transaction; of a stateless one the listener that its request came in by.
     pub branch: u8,
     /// The transaction's id ([`crate::transaction::Key::id`]).
     pub transaction: u64,

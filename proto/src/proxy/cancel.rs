@@ -2,7 +2,7 @@
 
 use super::counters::Drop;
 use super::forward::{branch_token, egress_of};
-use super::preprocess::{Preprocessed, preprocess};
+use super::preprocess::{Preprocessed, UriText};
 use super::reply::Arrival;
 use super::rewrite::write_via_line;
 use super::{Outbox, Proxy, Settings};
@@ -22,16 +22,15 @@ impl<P: Policy> Proxy<P> {
         out: &mut impl Outbox,
     ) {
         let cancelled = Key::of_cancelled(&self.settings.boot_secret, message, top);
-        let Some(transaction) = self.transactions.find(cancelled) else {
+        let found = self.transactions.find(cancelled).and_then(|at| Some((at, self.transactions.record(at)?)));
+        let Some((transaction, record)) = found.filter(|(_, record)| record.is_invite()) else {
             return self.on_new_request(now, arrival, message, out);
-        };
-        let Some(record) = self.transactions.record(transaction) else {
-            return;
         };
         if record.source.peer.ip() != arrival.source.peer.ip() {
             return self.counters.drop(Drop::CancelFromElsewhere);
         }
-        self.reply_statelessly(arrival, message, 200, out);
+        // §9.2: the To tag is that of our response to the INVITE.
+        self.reply_statelessly(&Arrival { key: cancelled, ..*arrival }, message, 200, out);
         let Some(context) = self.transactions.context_mut(transaction) else {
             return;
         };
@@ -143,8 +142,9 @@ impl<P: Policy> Proxy<P> {
         act: impl FnOnce(&Self, &Branch, &Transaction, &Message<'_>, &Preprocessed<'_>) -> R,
     ) -> Option<R> {
         let transaction = self.transactions.branch(index)?.transaction;
-        self.with_kept_request(transaction, |proxy, message| {
-            let pre = preprocess(&proxy.settings, message)?;
+        self.with_kept_request(transaction, |proxy, source, message| {
+            let mut text = UriText::default();
+            let pre = proxy.preprocess(source, message, &mut text)?;
             let branch = proxy.transactions.branch(index)?;
             let record = proxy.transactions.record(transaction)?;
             Some(act(proxy, branch, record, message, &pre))
@@ -183,11 +183,15 @@ fn write_hop_by_hop(
         let taken_off =
             pre.removals.contains(&Some(route.removal)) || strict.is_some_and(|first| first.value == route.value);
         if !taken_off {
-            write_route(out, route.uri);
+            out.put(b"Route: ");
+            out.put(route.value.of(message.bytes()));
+            out.put(b"\r\n");
         }
     }
     if strict.is_some() {
-        write_route(out, request_uri);
+        out.put(b"Route: <");
+        out.put(request_uri);
+        out.put(b">\r\n");
     }
     out.put(b"Max-Forwards: ");
     out.decimal(u64::from(limits::MAX_FORWARDS_DEFAULT));
@@ -202,10 +206,4 @@ fn write_hop_by_hop(
     out.byte(b' ');
     out.put(method);
     out.put(b"\r\nContent-Length: 0\r\n\r\n");
-}
-
-fn write_route(out: &mut Writer<'_>, uri: &[u8]) {
-    out.put(b"Route: <");
-    out.put(uri);
-    out.put(b">\r\n");
 }

@@ -1,12 +1,12 @@
 //! RFC 3261 §16.7 steps 4 to 10: the best response is chosen and goes upstream; or the policy advances.
 
-use super::preprocess::preprocess;
+use super::preprocess::UriText;
 use super::reply::{Status, reply_egress, to_tag, write_response};
 use super::{Outbox, Proxy};
-use crate::message::{HeaderName, Message, Method, Span, Splice, Writer};
+use crate::message::{HeaderName, Message, Method, Span, Splice, Via, Writer};
 use crate::policy::{Choice, End, Outcome, Policy};
 use crate::time::Now;
-use crate::transaction::{Best, Branch, ServerMachine, server_invite, server_non_invite};
+use crate::transaction::{Actions, Best, Branch, ServerMachine, server_invite, server_non_invite};
 
 impl<P: Policy> Proxy<P> {
     /// A branch has come to its outcome without a 2xx. `message`: its response, if there was one.
@@ -71,46 +71,64 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// Step 6, point 4: nothing is pending. `in_hand`: the best response, if it has just come.
+    ///
+    /// Targets of which none can be opened are a failure like any other: the policy is asked again, at most once
+    /// for each branch that a request may have.
     pub(super) fn choose(&mut self, now: Now, transaction: u32, in_hand: Option<&Message<'_>>, out: &mut impl Outbox) {
-        let Some(context) = self.transactions.context(transaction) else {
-            return;
-        };
-        if context.answered {
-            return;
-        }
-        let best = context.best.map_or(Outcome::Unreachable, |best| best.outcome);
-        let may_advance = !context.closed && usize::from(context.opened) < limits::BRANCHES_MAX;
-        let choice = if may_advance { self.point_four(now, transaction, best) } else { Choice::Send { status: None } };
-        match choice {
-            Choice::Advance => {
-                if let Some(message) = in_hand {
-                    let branch = self.transactions.context(transaction).and_then(|context| context.best);
-                    self.keep_best(transaction, branch.map_or(0, |best| best.branch), best, Some(message));
-                }
-                self.with_kept_request(transaction, |proxy, request| {
-                    if let Some(pre) = preprocess(&proxy.settings, request) {
-                        proxy.open_branches(now, transaction, request, &pre, out);
-                    }
-                });
+        let mut in_hand = in_hand;
+        for _ in 0..limits::BRANCHES_MAX {
+            let Some(context) = self.transactions.context(transaction) else {
+                return;
+            };
+            if context.answered {
+                return;
             }
-            Choice::Send { status } => self.send_best(now, transaction, in_hand, status, out),
+            let best = context.best.map_or(Outcome::Unreachable, |best| best.outcome);
+            let may_advance = !context.closed && usize::from(context.opened) < limits::BRANCHES_MAX;
+            let choice =
+                if may_advance { self.point_four(now, transaction, best) } else { Choice::Send { status: None } };
+            match choice {
+                Choice::Send { status } => return self.send_best(now, transaction, in_hand, status, out),
+                Choice::Advance => {
+                    self.keep_in_hand(transaction, in_hand.take());
+                    if self.advance(now, transaction, out) {
+                        return;
+                    }
+                }
+            }
+        }
+        self.send_best(now, transaction, None, None, out);
+    }
+
+    /// The best response has to wait for other branches after all.
+    fn keep_in_hand(&mut self, transaction: u32, in_hand: Option<&Message<'_>>) {
+        let best = self.transactions.context(transaction).and_then(|context| context.best);
+        if let (Some(message), Some(best)) = (in_hand, best) {
+            self.keep_best(transaction, best.branch, best.outcome, Some(message));
         }
     }
 
-    fn point_four(&mut self, now: Now, transaction: u32, best: Outcome) -> Choice {
-        self.with_kept_request(transaction, |proxy, request| {
-            let (Some(pre), Some(record)) =
-                (preprocess(&proxy.settings, request), proxy.transactions.record(transaction))
-            else {
-                return Choice::Send { status: None };
-            };
-            let inbound = proxy.inbound(&record.source, request, &pre);
-            let Some(context) = proxy.transactions.context_mut(transaction) else {
-                return Choice::Send { status: None };
-            };
-            proxy.targets.clear();
-            proxy.policy.best_response(&inbound, best, &mut context.note, &mut proxy.targets, now)
+    /// Opens the branches that the policy wants next. False: none could be opened.
+    fn advance(&mut self, now: Now, transaction: u32, out: &mut impl Outbox) -> bool {
+        self.with_kept_request(transaction, |proxy, source, request| {
+            let mut text = UriText::default();
+            proxy
+                .preprocess(source, request, &mut text)
+                .is_some_and(|pre| proxy.open_branches(now, transaction, request, &pre, out))
         })
+        .unwrap_or(false)
+    }
+
+    fn point_four(&mut self, now: Now, transaction: u32, best: Outcome) -> Choice {
+        self.with_kept_request(transaction, |proxy, source, request| {
+            let mut text = UriText::default();
+            let pre = proxy.preprocess(source, request, &mut text)?;
+            let inbound = proxy.inbound(source, request, &pre);
+            let context = proxy.transactions.context_mut(transaction)?;
+            proxy.targets.clear();
+            Some(proxy.policy.best_response(&inbound, best, &mut context.note, &mut proxy.targets, now))
+        })
+        .flatten()
         .unwrap_or(Choice::Send { status: None })
     }
 
@@ -128,27 +146,31 @@ impl<P: Policy> Proxy<P> {
         };
         let cancelled = context.cancelled;
         let best = context.best.unwrap_or(Best { outcome: Outcome::Unreachable, response: None, branch: 0 });
+        let local = if cancelled { 487 } else { status.unwrap_or(best.outcome.status()) };
         if let Some(message) = in_hand {
-            return self.send_relayed(now, transaction, best.branch, message, status, out);
+            if !self.send_relayed(now, transaction, best.branch, message, status, out) {
+                self.send_own_final(now, transaction, local, out);
+            }
+            return;
         }
         if let Some(stored) = best.response {
             let mut bytes = core::mem::take(&mut self.scratch);
             let mut arena = core::mem::replace(&mut self.scratch_arena, crate::message::Arena::empty());
             bytes.clear();
             bytes.extend_from_slice(self.transactions.bytes(&stored));
-            if let Ok(message) = Message::parse(&bytes, &mut arena) {
-                self.send_relayed(now, transaction, best.branch, &message, status, out);
-            }
+            let sent = Message::parse(&bytes, &mut arena)
+                .is_ok_and(|message| self.send_relayed(now, transaction, best.branch, &message, status, out));
             self.scratch = bytes;
             self.scratch_arena = arena;
-            return;
+            if sent {
+                return;
+            }
         }
-        let local = if cancelled { 487 } else { status.unwrap_or(best.outcome.status()) };
         self.send_own_final(now, transaction, local, out);
     }
 
-    /// The final response is one that came from downstream.
-    fn send_relayed(
+    /// The final response is one that came from downstream. False: it does not fit, and nothing has happened.
+    pub(super) fn send_relayed(
         &mut self,
         now: Now,
         transaction: u32,
@@ -156,21 +178,20 @@ impl<P: Policy> Proxy<P> {
         message: &Message<'_>,
         status: Option<u16>,
         out: &mut impl Outbox,
-    ) {
+    ) -> bool {
         let mut buffer = core::mem::take(&mut self.outgoing);
         let mut writer = Writer::new(&mut buffer);
         write_relayed(message, status, &mut writer, |writer| {
             self.write_other_challenges(transaction, branch, message, writer)
         });
-        let length = writer.finish().unwrap_or(0);
-        self.send_final(
-            now,
-            transaction,
-            (message.method(), status.unwrap_or(message.status())),
-            buffer.get(..length).unwrap_or_default(),
-            out,
-        );
+        let written = writer.finish().ok().and_then(|length| buffer.get(..length)).filter(|bytes| !bytes.is_empty());
+        if let Some(bytes) = written {
+            let said = (message.method(), status.unwrap_or(message.status()));
+            self.send_final(now, transaction, said, bytes, out);
+        }
+        let sent = written.is_some();
         self.outgoing = buffer;
+        sent
     }
 
     /// The final response is our own.
@@ -182,11 +203,10 @@ impl<P: Policy> Proxy<P> {
         }
         let mut buffer = core::mem::take(&mut self.outgoing);
         let made = self
-            .with_kept_request(transaction, |proxy, request| {
-                let record = proxy.transactions.record(transaction)?;
-                let tag = to_tag(&proxy.settings, record.key);
+            .with_kept_request(transaction, |proxy, source, request| {
+                let tag = to_tag(&proxy.settings, proxy.transactions.record(transaction)?.key);
                 let mut writer = Writer::new(&mut buffer);
-                write_response(&proxy.settings, request, &record.source, Status::of(status), &tag, &mut writer);
+                write_response(&proxy.settings, request, source, Status::of(status), &tag, &mut writer);
                 Some((request.method(), writer.finish().ok()?))
             })
             .flatten();
@@ -221,6 +241,7 @@ impl<P: Policy> Proxy<P> {
             ServerMachine::NonInvite(state) => {
                 record.machine =
                     ServerMachine::NonInvite(server_non_invite::step(state, server_non_invite::Event::Final).0);
+                record.retransmit_at = Branch::NEVER;
                 record.expire_at = now.mono.after(timers.j);
             }
             ServerMachine::Own(_) => {}
@@ -229,7 +250,7 @@ impl<P: Policy> Proxy<P> {
         let egress = reply_egress(&record.source, record.reply_port);
         self.transactions.free(old);
         self.transactions.rearm_record(transaction, out);
-        if out.transmit(&egress, |writer| writer.put(bytes)) {
+        if !bytes.is_empty() && out.transmit(&egress, |writer| writer.put(bytes)) {
             self.counters.response_sent(method, status);
         } else {
             self.counters.drop(super::Drop::NotSent);
@@ -243,6 +264,7 @@ impl<P: Policy> Proxy<P> {
         let timer_j = self.settings.timers.j;
         if let Some(record) = self.transactions.record_mut(transaction) {
             record.machine = ServerMachine::NonInvite(server_non_invite::State::Completed);
+            record.retransmit_at = Branch::NEVER;
             record.expire_at = now.mono.after(timer_j);
         }
         self.transactions.rearm_record(transaction, out);
@@ -250,7 +272,7 @@ impl<P: Policy> Proxy<P> {
         self.transactions.settle(transaction, out);
     }
 
-    /// A 2xx to the INVITE goes upstream, whatever has been sent before (step 5, RFC 6026 §7.1).
+    /// The first 2xx of a branch goes upstream, whatever has been sent before (step 5, RFC 6026 §7.1).
     pub(super) fn accept(&mut self, now: Now, transaction: u32, message: &Message<'_>, out: &mut impl Outbox) {
         let timer_l = self.settings.timers.l;
         let Some(record) = self.transactions.record_mut(transaction) else {
@@ -260,14 +282,16 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         let (next, _) = server_invite::step(state, server_invite::Event::Success);
-        if state == server_invite::State::Proceeding {
-            record.machine = ServerMachine::Invite(next);
+        if state != server_invite::State::Proceeding {
+            self.counters.second_answers += 1;
+        }
+        record.machine = ServerMachine::Invite(next);
+        if next == server_invite::State::Accepted {
+            // WHY again for another branch's 2xx: it may be repeated as long as the first one.
             record.expire_at = now.mono.after(timer_l);
             let provisional = record.response.take();
             self.transactions.free(provisional);
             self.transactions.rearm_record(transaction, out);
-        } else {
-            self.counters.second_answers += 1;
         }
         self.relay(transaction, message, out);
         self.end(now, transaction, message.status());
@@ -350,7 +374,7 @@ impl<P: Policy> Proxy<P> {
                 let bytes = self.transactions.bytes(stored);
                 out.transmit(&egress, |writer| writer.put(bytes));
             }
-            None if record.machine == ServerMachine::Invite(server_invite::State::Proceeding) => {
+            None if in_proceeding(record.machine) => {
                 let (settings, source) = (&self.settings, record.source);
                 out.transmit(&egress, |writer| {
                     write_response(settings, request, &source, Status::of(100), b"", writer)
@@ -358,6 +382,26 @@ impl<P: Policy> Proxy<P> {
             }
             None => {}
         }
+    }
+
+    /// RFC 4320 §4.1: a non-INVITE that nobody has answered yet gets its 100.
+    pub(super) fn send_trying(&mut self, transaction: u32, out: &mut impl Outbox) {
+        let Some(record) = self.transactions.record_mut(transaction) else {
+            return;
+        };
+        record.retransmit_at = Branch::NEVER;
+        let ServerMachine::NonInvite(state) = record.machine else {
+            return;
+        };
+        let (next, actions) = server_non_invite::step(state, server_non_invite::Event::Provisional);
+        if !actions.has(Actions::SEND) {
+            return;
+        }
+        record.machine = ServerMachine::NonInvite(next);
+        self.with_kept_request(transaction, |proxy, _, request| {
+            proxy.resend_response(transaction, request, out);
+            proxy.counters.response_sent(request.method(), 100);
+        });
     }
 
     /// Step 7: the challenges of the other branches, when the best response is one.
@@ -412,7 +456,18 @@ fn preference(outcome: Outcome) -> u16 {
     class + within + u16::from(!matches!(outcome, Outcome::Response(_)))
 }
 
+/// Before any response but our 100.
+fn in_proceeding(machine: ServerMachine) -> bool {
+    matches!(
+        machine,
+        ServerMachine::Invite(server_invite::State::Proceeding)
+            | ServerMachine::NonInvite(server_non_invite::State::Proceeding)
+    )
+}
+
 /// A response as it goes upstream: our Via off, another status if wanted, headers added at the end.
+///
+/// WHY no Retry-After with 503: it would be taken for ours (§21.5.4), and nobody would send us calls for a while.
 pub(super) fn write_relayed(
     message: &Message<'_>,
     status: Option<u16>,
@@ -432,7 +487,21 @@ pub(super) fn write_relayed(
         }
         None => Splice::new(message.bytes(), out),
     };
-    splice.cut(top.removal);
+    if message.status() == 503 && message.field(HeaderName::RetryAfter).is_some() {
+        cut_via_and_retry_after(message, &top, &mut splice);
+    } else {
+        splice.cut(top.removal);
+    }
     splice.insert(message.header_end(), add);
     splice.finish();
+}
+
+fn cut_via_and_retry_after(message: &Message<'_>, top: &Via<'_>, splice: &mut Splice<'_, '_, '_>) {
+    for (place, field) in message.fields().iter().enumerate() {
+        if place == usize::from(top.field) {
+            splice.cut(top.removal);
+        } else if field.name == HeaderName::RetryAfter {
+            splice.cut(field.line);
+        }
+    }
 }

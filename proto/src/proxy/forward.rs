@@ -1,6 +1,6 @@
 //! RFC 3261 §16.6: branches are opened, and their requests leave.
 
-use super::preprocess::{Preprocessed, preprocess};
+use super::preprocess::{Preprocessed, UriText};
 use super::rewrite::{Leaving, write_request};
 use super::validate::{breadth, loop_hash};
 use super::{Egress, Outbox, Proxy, settings};
@@ -13,7 +13,8 @@ use crate::transaction::{
 };
 
 impl<P: Policy> Proxy<P> {
-    /// Opens a branch for every target in the target set; if none can be opened, that is a failure like any other.
+    /// Opens a branch for every target in the target set. False: none could be opened, which is a failure like
+    /// any other, and [`Proxy::choose`] says what becomes of it.
     pub(super) fn open_branches(
         &mut self,
         now: Now,
@@ -21,12 +22,12 @@ impl<P: Policy> Proxy<P> {
         message: &Message<'_>,
         pre: &Preprocessed<'_>,
         out: &mut impl Outbox,
-    ) {
+    ) -> bool {
         let targets = core::mem::take(&mut self.targets);
         let count = u32::try_from(targets.len()).unwrap_or(u32::MAX);
         let shares = Shares::of(message, count);
         // RFC 5393 §5.3.3.1: more branches than breadth cannot be opened.
-        let allowed = shares.total.map_or(usize::MAX, |total| usize::try_from(total).unwrap_or(usize::MAX));
+        let allowed = usize::try_from(shares.total).unwrap_or(usize::MAX);
         for (target, request_uri) in targets.iter().take(allowed) {
             let refused = !self.open_branch(now, transaction, message, pre, target, request_uri, shares.each, out);
             if refused {
@@ -34,10 +35,7 @@ impl<P: Policy> Proxy<P> {
             }
         }
         self.targets = targets;
-        let pending = self.transactions.context(transaction).is_some_and(|context| context.pending > 0);
-        if !pending {
-            self.choose(now, transaction, None, out);
-        }
+        self.transactions.context(transaction).is_some_and(|context| context.pending > 0)
     }
 
     /// §16.6 for one target. False: it could not be opened, or the policy refused it.
@@ -53,30 +51,33 @@ impl<P: Policy> Proxy<P> {
         max_breadth: u32,
         out: &mut impl Outbox,
     ) -> bool {
-        let Some(context) = self.transactions.context_mut(transaction) else {
+        let (Some(record), Some(context)) =
+            (self.transactions.record(transaction), self.transactions.context(transaction))
+        else {
             return false;
         };
-        let number = context.opened;
-        if usize::from(number) >= limits::BRANCHES_MAX {
+        let (source, number, mut note) = (record.source, context.opened, context.note);
+        if usize::from(number) >= limits::BRANCHES_MAX || !self.transactions.has_room_for_branch() {
             return false;
         }
-        context.opened += 1;
-        let mut note = context.note;
+        let as_it_came = request_uri.is_empty() || request_uri == pre.request_uri;
+        let kept_uri = if as_it_came { None } else { self.transactions.keep(request_uri) };
+        if kept_uri.is_none() && !as_it_came {
+            return false;
+        }
+        // WHY last: a policy that has said yes to a branch will hear how it ended.
         let wanted = self.policy.branch(message.bytes(), &target, &mut note, now);
         if let Some(context) = self.transactions.context_mut(transaction) {
+            context.opened += 1;
             context.note = note;
         }
         if !wanted {
-            return false;
-        }
-        let request_uri = if request_uri.is_empty() { pre.request_uri } else { request_uri };
-        let kept_uri = if request_uri == message.request_uri() { None } else { self.transactions.keep(request_uri) };
-        if kept_uri.is_none() && request_uri != message.request_uri() {
+            self.transactions.free(kept_uri);
             return false;
         }
         let branch = Branch {
             request_uri: kept_uri,
-            loop_hash: loop_hash(&self.settings, message, pre),
+            loop_hash: loop_hash(&self.settings, &source, message, pre),
             max_breadth,
             ..self.new_branch(now, transaction, number, target, message.method() == Method::Invite)
         };
@@ -171,21 +172,35 @@ impl<P: Policy> Proxy<P> {
 
     /// Sends a branch's request again (Timers A and E).
     pub(super) fn resend_branch(&mut self, index: u32, out: &mut impl Outbox) {
-        let Some(branch) = self.transactions.branch(index) else {
+        let Some(transaction) = self.transactions.branch(index).map(|branch| branch.transaction) else {
             return;
         };
         self.counters.retransmissions_sent += 1;
-        if let Some(resend) = branch.resend {
-            let egress = own_egress(&branch.target);
-            let bytes = self.transactions.bytes(&resend);
-            out.transmit(&egress, |writer| writer.put(bytes));
+        if self.send_kept(index, out) {
             return;
         }
-        self.with_kept_request(branch.transaction, |proxy, message| {
-            if let Some(pre) = preprocess(&proxy.settings, message) {
+        self.with_kept_request(transaction, |proxy, source, message| {
+            let mut text = UriText::default();
+            if let Some(pre) = proxy.preprocess(source, message, &mut text) {
                 proxy.send_branch(index, message, &pre, out);
             }
         });
+    }
+
+    /// Sends what a branch keeps to be sent again: its ACK, or a request of our own. False: nothing is kept.
+    pub(super) fn send_kept(&mut self, index: u32, out: &mut impl Outbox) -> bool {
+        let Some(branch) = self.transactions.branch(index) else {
+            return false;
+        };
+        let (Some(kept), Some(record)) = (branch.resend, self.transactions.record(branch.transaction)) else {
+            return false;
+        };
+        let egress = egress_of(&self.settings, &record.source, &branch.target);
+        let bytes = self.transactions.bytes(&kept);
+        if !out.transmit(&egress, |writer| writer.put(bytes)) {
+            self.counters.drop(super::Drop::NotSent);
+        }
+        true
     }
 }
 
@@ -220,24 +235,18 @@ pub(super) fn own_egress(target: &Target) -> Egress {
     Egress { listener: target.listener, local: None, peer: target.next_hop, flow: target.flow }
 }
 
-/// RFC 5393 §5.3.3.1: Max-Breadth is shared out among parallel branches.
+/// RFC 5393 §5.3.3: Max-Breadth is shared out among parallel branches.
 struct Shares {
-    /// Breadth of the request, if the rule applies to it.
-    total: Option<u32>,
-    /// Share of each branch; 0: the header stays as it is, or stays away.
+    /// Breadth of the request, or the one that it is given.
+    total: u32,
+    /// Share of each branch.
     each: u32,
 }
 
 impl Shares {
     fn of(message: &Message<'_>, branches: u32) -> Shares {
-        let given = breadth(message);
-        // WHY: a single branch takes the whole breadth, and a request without the header gets one only
-        // when it is forked: nothing is added to the ordinary call.
-        if branches <= 1 {
-            return Shares { total: given, each: 0 };
-        }
-        let total = given.unwrap_or(limits::MAX_BREADTH);
-        Shares { total: Some(total), each: (total / branches).max(1) }
+        let total = breadth(message).unwrap_or(limits::MAX_BREADTH);
+        Shares { total, each: (total / branches.max(1)).max(1) }
     }
 }
 

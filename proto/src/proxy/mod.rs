@@ -150,14 +150,22 @@ impl<P: Policy> Proxy<P> {
         z ^ (z >> 31)
     }
 
-    /// Reads a kept request again and hands it to `act` together with the proxy, which is free to change.
-    fn with_kept_request<R>(&mut self, transaction: u32, act: impl FnOnce(&mut Self, &Message<'_>) -> R) -> Option<R> {
+    /// Reads a kept request again and hands it to `act`, with where it came from and the proxy, which is free to
+    /// change. `None`: it is not kept.
+    ///
+    /// INVARIANT: `act` does not come here again: there is one arena to read into, and it is in use.
+    fn with_kept_request<R>(
+        &mut self,
+        transaction: u32,
+        act: impl FnOnce(&mut Self, &Endpoint, &Message<'_>) -> R,
+    ) -> Option<R> {
+        let source = self.transactions.record(transaction)?.source;
         let context = self.transactions.context(transaction)?;
         let mut bytes = core::mem::take(&mut self.scratch);
         let mut arena = core::mem::replace(&mut self.scratch_arena, Arena::empty());
         bytes.clear();
         bytes.extend_from_slice(self.transactions.bytes(&context.request));
-        let result = Message::parse(&bytes, &mut arena).ok().map(|message| act(self, &message));
+        let result = Message::parse(&bytes, &mut arena).ok().map(|message| act(self, &source, &message));
         self.scratch = bytes;
         self.scratch_arena = arena;
         result

@@ -2,9 +2,10 @@
 //! goes on. Retransmissions are absorbed meanwhile, a CANCEL is honoured, and at the deadline the question's
 //! default holds ([`Answer::Late`]).
 
-use super::counters::Drop;
-use super::preprocess::{Preprocessed, preprocess};
+use super::counters::{Drop, Refused};
+use super::preprocess::{Preprocessed, UriText};
 use super::{Outbox, Proxy};
+use crate::message::Method;
 use crate::policy::{Answer, Policy, Question, Verdict};
 use crate::time::{Micros, Now};
 use crate::transaction::{Branch, Parked, ServerMachine, Stage};
@@ -77,53 +78,52 @@ impl<P: Policy> Proxy<P> {
         let Some(parked) = context.parked.take() else {
             return;
         };
-        let mut note = context.note;
-        let rounds = context.rounds;
-        let resumed = self.with_kept_request(transaction, |proxy, message| {
-            let pre = preprocess(&proxy.settings, message)?;
-            let source = proxy.transactions.record(transaction)?.source;
-            let verdict = proxy.ask_policy(now, &source, message, &pre, &mut note, Some(answer));
+        let (mut note, rounds) = (context.note, context.rounds);
+        let next = self.with_kept_request(transaction, |proxy, source, message| {
+            let mut text = UriText::default();
+            let pre = proxy.preprocess(source, message, &mut text)?;
+            let verdict = proxy.ask_policy(now, source, message, &pre, &mut note, Some(answer));
             if let Some(context) = proxy.transactions.context_mut(transaction) {
                 context.note = note;
             }
-            match verdict {
-                Verdict::Forward if !proxy.wants_answer(message) => {
-                    proxy.forward_statelessly(&source, message, &pre, out);
-                    proxy.forget(now, transaction, out);
-                }
-                Verdict::Forward => proxy.open_branches(now, transaction, message, &pre, out),
+            Some(match verdict {
                 Verdict::ForwardStateless => {
-                    proxy.forward_statelessly(&source, message, &pre, out);
-                    proxy.forget(now, transaction, out);
+                    proxy.forward_statelessly(source, message, &pre, out);
+                    Next::Forget
                 }
+                Verdict::Forward if message.method() == Method::Ack => {
+                    proxy.forward_statelessly(source, message, &pre, out);
+                    Next::Forget
+                }
+                Verdict::Forward if proxy.open_branches(now, transaction, message, &pre, out) => Next::Wait,
+                Verdict::Forward => Next::Choose,
                 Verdict::Ask { question, deadline } if rounds < ROUNDS_MAX => {
                     proxy.park(now, transaction, parked.stage, question, deadline, &pre, out);
-                }
-                Verdict::Ask { .. } => proxy.send_own_final(now, transaction, 500, out),
-                Verdict::Reply { .. } | Verdict::Drop(_) if !proxy.wants_answer(message) => {
-                    proxy.forget(now, transaction, out);
-                }
-                Verdict::Reply { status, .. } => {
-                    proxy.counters.refuse(super::Refused::Policy);
-                    proxy.send_own_final(now, transaction, status, out);
+                    Next::Wait
                 }
                 Verdict::Drop(_) => {
                     proxy.counters.drop(Drop::Policy);
-                    proxy.forget(now, transaction, out);
+                    Next::Forget
                 }
-            }
-            Some(())
+                Verdict::Ask { .. } | Verdict::Reply { .. } if message.method() == Method::Ack => Next::Forget,
+                Verdict::Ask { .. } => Next::Reply(500),
+                Verdict::Reply { status, .. } => Next::Reply(status),
+            })
         });
-        if resumed.flatten().is_none() {
-            self.send_own_final(now, transaction, 500, out);
+        match next.flatten().unwrap_or(Next::Reply(500)) {
+            Next::Wait => {}
+            Next::Choose => self.choose(now, transaction, None, out),
+            Next::Forget => self.forget(now, transaction, out),
+            Next::Reply(status) => {
+                if status >= 300 {
+                    self.counters.refuse(Refused::Policy);
+                }
+                self.send_own_final(now, transaction, status, out);
+            }
         }
     }
 
-    fn wants_answer(&self, message: &crate::message::Message<'_>) -> bool {
-        message.method() != crate::message::Method::Ack
-    }
-
-    /// Nothing more is to be done for a parked request: it leaves no trace but its retransmissions' absorption.
+    /// Nothing more is to be done for a parked request, and nothing of it is kept.
     fn forget(&mut self, now: Now, transaction: u32, out: &mut impl Outbox) {
         let Some(record) = self.transactions.record(transaction) else {
             return;
@@ -137,4 +137,16 @@ impl<P: Policy> Proxy<P> {
         }
         self.transactions.release(transaction, out);
     }
+}
+
+/// What becomes of a parked request once the policy has its answer.
+enum Next {
+    /// Branches are open, or another question is.
+    Wait,
+    /// No branch could be opened.
+    Choose,
+    /// It was passed on statelessly or dropped.
+    Forget,
+    /// It is answered with this status.
+    Reply(u16),
 }

@@ -1,15 +1,16 @@
-//! RFC 3261 §16.4: route information preprocessing. A pure function of the request and the settings, so
-//! that a request that is read again from the store comes out the same.
+//! RFC 3261 §16.4: route information preprocessing. Depends on the request, where it came from, the settings
+//! and what the policy calls ours, so that a request that is read again from the store comes out the same.
 
-use super::Settings;
-use crate::message::{HeaderName, Message, NameAddr, Span, Uri};
-use crate::policy::Proof;
+use super::Proxy;
+use crate::message::{HeaderName, Host, Message, NameAddr, Span, Transport, Uri, Writer};
+use crate::policy::{Endpoint, Policy, Proof};
 use crate::steer::{ROUTE_PARAMETER, verify_route};
 
 /// A request with its own Route values recognised.
 #[derive(Clone, Copy, Debug)]
 pub struct Preprocessed<'m> {
-    /// The Request-URI that counts: a strict router's is restored from the last Route value.
+    /// The Request-URI that counts: a strict router's is restored from the last Route value, and a `maddr`
+    /// that names us is taken off.
     pub request_uri: &'m [u8],
     /// The same, parsed.
     pub uri: Uri<'m>,
@@ -23,70 +24,128 @@ pub struct Preprocessed<'m> {
     pub leaves_by: Option<u16>,
 }
 
+/// Room for a Request-URI that had to be written anew; none is taken before it is needed.
+#[derive(Debug, Default)]
+pub(super) struct UriText(Option<[u8; limits::URI_BYTES_MAX]>);
+
 /// Routes of ours that may stand on top: two, where interfaces or families differ (double Record-Route).
 const OWN_ROUTES_MAX: usize = 2;
 
-/// Recognises what is ours. `None`: the Request-URI or a Route that counts cannot be read.
-pub(super) fn preprocess<'m>(settings: &Settings, message: &Message<'m>) -> Option<Preprocessed<'m>> {
-    let request_uri = message.request_uri();
-    let mut done = Preprocessed {
-        request_uri,
-        uri: Uri::parse(request_uri).ok()?,
-        removals: [None; 3],
-        next_route: None,
-        proof: Proof::None,
-        leaves_by: None,
-    };
-    if message.field(HeaderName::Route).is_none() {
-        return Some(done);
-    }
-    restore_request_uri(settings, message, &mut done)?;
-    take_own_routes(settings, message, &mut done)?;
-    Some(done)
-}
-
-/// A strict router has put our Record-Route URI into the Request-URI and the target at the end of Route.
-fn restore_request_uri<'m>(settings: &Settings, message: &Message<'m>, done: &mut Preprocessed<'m>) -> Option<()> {
-    if done.uri.param(ROUTE_PARAMETER).is_none() || settings.listener_of(&done.uri).is_none() {
-        return Some(());
-    }
-    let last = message.name_addrs(HeaderName::Route).last()?.ok()?;
-    let own = done.uri;
-    believe(settings, message, &own, done);
-    done.leaves_by = settings.listener_of(&own);
-    done.request_uri = last.uri;
-    done.uri = Uri::parse(last.uri).ok()?;
-    done.removals = [None, None, Some(last.removal)];
-    Some(())
-}
-
-fn take_own_routes<'m>(settings: &Settings, message: &Message<'m>, done: &mut Preprocessed<'m>) -> Option<()> {
-    let restored = done.removals.last().copied().flatten();
-    let mut taken = 0;
-    for route in message.name_addrs(HeaderName::Route) {
-        let route = route.ok()?;
-        if Some(route.removal) == restored {
-            break;
-        }
-        let uri = Uri::parse(route.uri).ok()?;
-        let Some(listener) = settings.listener_of(&uri).filter(|_| taken < OWN_ROUTES_MAX) else {
-            done.next_route = Some(route);
-            break;
+impl<P: Policy> Proxy<P> {
+    /// Recognises what is ours. `None`: the Request-URI or a Route that counts cannot be read.
+    pub(super) fn preprocess<'m>(
+        &self,
+        source: &Endpoint,
+        message: &Message<'m>,
+        text: &'m mut UriText,
+    ) -> Option<Preprocessed<'m>> {
+        let request_uri = message.request_uri();
+        let mut done = Preprocessed {
+            request_uri,
+            uri: Uri::parse(request_uri).ok()?,
+            removals: [None; 3],
+            next_route: None,
+            proof: Proof::None,
+            leaves_by: None,
         };
-        believe(settings, message, &uri, done);
-        done.leaves_by = Some(listener);
-        if let Some(place) = done.removals.get_mut(taken) {
-            *place = Some(route.removal);
+        if message.field(HeaderName::Route).is_some() {
+            self.restore_request_uri(message, &mut done)?;
+            self.take_own_routes(message, &mut done)?;
         }
-        taken += 1;
+        if done.uri.params.len() > b"maddr".len() {
+            self.take_maddr(source, &mut done, text);
+        }
+        Some(done)
     }
-    Some(())
+
+    /// A strict router has put our Record-Route URI into the Request-URI and the target at the end of Route.
+    fn restore_request_uri<'m>(&self, message: &Message<'m>, done: &mut Preprocessed<'m>) -> Option<()> {
+        let own = done.uri;
+        if own.param(ROUTE_PARAMETER).is_none() || !self.takes_for_own(message, &own, done) {
+            return Some(());
+        }
+        let last = message.name_addrs(HeaderName::Route).last()?.ok()?;
+        done.leaves_by = self.settings.listener_of(&own);
+        done.request_uri = last.uri;
+        done.uri = Uri::parse(last.uri).ok()?;
+        done.removals = [None, None, Some(last.removal)];
+        Some(())
+    }
+
+    fn take_own_routes<'m>(&self, message: &Message<'m>, done: &mut Preprocessed<'m>) -> Option<()> {
+        let restored = done.removals.last().copied().flatten();
+        for (taken, route) in message.name_addrs(HeaderName::Route).enumerate() {
+            let route = route.ok()?;
+            if Some(route.removal) == restored {
+                break;
+            }
+            let uri = Uri::parse(route.uri).ok()?;
+            if taken == OWN_ROUTES_MAX || !self.takes_for_own(message, &uri, done) {
+                done.next_route = Some(route);
+                break;
+            }
+            done.leaves_by = self.settings.listener_of(&uri);
+            if let Some(place) = done.removals.get_mut(taken) {
+                *place = Some(route.removal);
+            }
+        }
+        Some(())
+    }
+
+    /// Whether a Route names this proxy: by its host and port, or since it carries a token that this node signed
+    /// for this dialog (a wildcard listener gives out whatever address it was asked at). Notes what it proves.
+    fn takes_for_own(&self, message: &Message<'_>, uri: &Uri<'_>, done: &mut Preprocessed<'_>) -> bool {
+        let verified = verify_route(&self.settings.keys, message, uri);
+        let own = verified.is_some_and(|(token, _)| token.owner.node == self.settings.node)
+            || self.policy.is_us(&uri.host, uri.port);
+        if own
+            && done.proof == Proof::None
+            && let Some((_, from_initiator)) = verified
+        {
+            done.proof = Proof::Token { from_initiator };
+        }
+        own
+    }
+
+    /// A `maddr` that names us goes, with the port and transport that came with it, if the request came in that
+    /// way. Any other stays: it is where the request is to go.
+    fn take_maddr<'m>(&self, source: &Endpoint, done: &mut Preprocessed<'m>, text: &'m mut UriText) {
+        let uri = done.uri;
+        let Some(maddr) = uri.param(b"maddr").and_then(Host::parse) else { return };
+        let (port, transport) = (uri.effective_port(), uri.transport().unwrap_or(Transport::Udp));
+        let came_that_way = self
+            .settings
+            .listener(source.listener)
+            .is_some_and(|listener| listener.address.port() == port && listener.transport == transport);
+        if !came_that_way || !self.policy.is_us(&maddr, Some(port)) {
+            return;
+        }
+        let room = text.0.insert([0; limits::URI_BYTES_MAX]);
+        let mut writer = Writer::new(room);
+        write_without_maddr(&uri, &mut writer);
+        let Ok(length) = writer.finish() else { return };
+        let written: &'m [u8] = room.get(..length).unwrap_or_default();
+        if let Ok(uri) = Uri::parse(written) {
+            done.request_uri = written;
+            done.uri = uri;
+        }
+    }
 }
 
-fn believe(settings: &Settings, message: &Message<'_>, uri: &Uri<'_>, done: &mut Preprocessed<'_>) {
-    if done.proof == Proof::None
-        && let Some((_, from_initiator)) = verify_route(&settings.keys, message, uri)
-    {
-        done.proof = Proof::Token { from_initiator };
+/// The URI without `maddr`, and without a port or transport other than the default.
+fn write_without_maddr(uri: &Uri<'_>, out: &mut Writer<'_>) {
+    let before_host = uri.bytes().get(..usize::from(uri.host_port_span.start)).unwrap_or_default();
+    out.put(before_host);
+    out.put(uri.host_bytes);
+    if uri.port == Some(Transport::Udp.default_port()) {
+        out.byte(b':');
+        out.decimal(u64::from(Transport::Udp.default_port()));
+    }
+    for parameter in uri.params.split(|&octet| octet == b';') {
+        let name = parameter.split(|&octet| octet == b'=').next().unwrap_or_default();
+        if !name.eq_ignore_ascii_case(b"maddr") && !name.eq_ignore_ascii_case(b"transport") {
+            out.byte(b';');
+            out.put(parameter);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The path of a request through the proxy, top down.
 
 use super::counters::{Drop, Refused};
-use super::preprocess::{Preprocessed, preprocess};
+use super::preprocess::{Preprocessed, UriText};
 use super::reply::{Arrival, Status, to_tag};
 use super::rewrite::reply_port;
 use super::validate::validate;
@@ -74,13 +74,18 @@ impl<P: Policy> Proxy<P> {
     /// §17.1.1.3, §17.2.1: an ACK ends the wait of its INVITE transaction, or belongs to a 2xx and is
     /// forwarded like any in-dialog request, statelessly.
     fn on_ack(&mut self, now: Now, arrival: &Arrival, message: &Message<'_>, out: &mut impl Outbox) {
-        if let Some(transaction) = self.transactions.find(arrival.key) {
-            self.on_hop_by_hop_ack(now, transaction, out);
-        } else if message.to_tag() == to_tag(&self.settings, arrival.key) {
-            self.counters.drop(Drop::AckAbsorbed);
-        } else {
-            self.on_new_request(now, arrival, message, out);
+        let Some(transaction) = self.transactions.find(arrival.key) else {
+            if message.to_tag() == to_tag(&self.settings, arrival.key) {
+                return self.counters.drop(Drop::AckAbsorbed);
+            }
+            return self.on_new_request(now, arrival, message, out);
+        };
+        let accepted = ServerMachine::Invite(server_invite::State::Accepted);
+        if self.transactions.record(transaction).is_some_and(|record| record.machine == accepted) {
+            // RFC 6026 §7.1: the ACK of a 2xx, by a sender that uses its INVITE's branch again.
+            return self.on_new_request(now, arrival, message, out);
         }
+        self.on_hop_by_hop_ack(now, transaction, out);
     }
 
     fn on_hop_by_hop_ack(&mut self, now: Now, transaction: u32, out: &mut impl Outbox) {
@@ -108,11 +113,13 @@ impl<P: Policy> Proxy<P> {
         if !in_dialog && let Some(refusal) = self.policy.admit(message, &arrival.source, now) {
             return self.turn_away(arrival, message, refusal, out);
         }
-        let Some(pre) = preprocess(&self.settings, message) else {
+        let mut text = UriText::default();
+        let Some(pre) = self.preprocess(&arrival.source, message, &mut text) else {
             self.counters.refuse(Refused::Invalid);
             return self.reply_if_known(now, arrival, message, in_dialog, Proof::None, 400, out);
         };
-        if let Err(why) = validate(&self.settings, message, &pre) {
+        let to_us = self.policy.is_us(&pre.uri.host, pre.uri.port);
+        if let Err(why) = validate(&self.settings, &arrival.source, message, &pre, to_us) {
             self.counters.refuse(why);
             let status = why.status().unwrap_or(400);
             return self.reply_if_known(now, arrival, message, in_dialog, pre.proof, status, out);

@@ -3,22 +3,27 @@
 
 use super::counters::Drop;
 use super::{Outbox, Proxy};
-use crate::message::{Message, Method, validate_response};
+use crate::message::{HeaderName, Message, Method, validate_response};
 use crate::policy::{Endpoint, Outcome, Policy, ResponseContext};
 use crate::time::{Micros, Now};
 use crate::token::{BranchKind, BranchToken};
 use crate::transaction::{
-    Actions, Branch, CancelState, ClientMachine, ServerMachine, client_invite, client_non_invite, server_invite,
+    Actions, Branch, CancelState, ClientMachine, ServerMachine, Transaction, client_invite, client_non_invite,
+    server_invite,
 };
+use core::net::IpAddr;
 
 impl<P: Policy> Proxy<P> {
     /// Steps 1 to 3: whose response is this?
     pub(super) fn on_response(&mut self, now: Now, source: &Endpoint, message: &Message<'_>, out: &mut impl Outbox) {
         self.counters.response_received(message.method(), message.status());
-        if validate_response(message).is_err() {
+        if let Err(why) = validate_response(message) {
+            super::counters::bump(&mut self.counters.malformed, why.index());
             return self.counters.drop(Drop::Malformed);
         }
-        let verified = message.top_via().ok().and_then(|via| {
+        // INVARIANT: a valid response has a readable top Via.
+        let Ok(top) = message.top_via() else { return };
+        let verified = Some(top).and_then(|via| {
             BranchToken::read(via.branch)?.verify(&self.settings.keys, message.call_id(), message.from_tag())
         });
         let Some(token) = verified else {
@@ -30,10 +35,21 @@ impl<P: Policy> Proxy<P> {
         let Some(transaction) = self.transactions.find_id(token.transaction) else {
             return self.counters.drop(Drop::ResponseLate);
         };
+        let has_second_via = !top.alone || message.is_repeated(HeaderName::Via);
+        if !has_second_via && !self.is_for_us(transaction, message) {
+            // Step 3: it would go to nobody.
+            return self.counters.drop(Drop::ResponseForNobody);
+        }
         match self.transactions.branch_by_number(transaction, token.branch) {
             Some(branch) => self.on_branch_response(now, transaction, branch, source, message, out),
             None => self.on_absorbed_response(transaction, token.branch, source, message, out),
         }
+    }
+
+    /// Whether it answers a request that we made: one of our own, or our CANCEL.
+    fn is_for_us(&self, transaction: u32, message: &Message<'_>) -> bool {
+        let is_own = |record: &Transaction| matches!(record.machine, ServerMachine::Own(_));
+        message.method() == Method::Cancel || self.transactions.record(transaction).is_some_and(is_own)
     }
 
     fn on_branch_response(
@@ -88,7 +104,11 @@ impl<P: Policy> Proxy<P> {
         let (next, actions) = client_invite::step(state, event);
         if actions.has(Actions::ACK) && state == client_invite::State::Completed {
             self.counters.drop(Drop::ResponseRepeated);
-            return self.resend_branch(index, out);
+            self.send_kept(index, out);
+            return;
+        }
+        if state == client_invite::State::Accepted && actions.has(Actions::PASS) {
+            return self.relay(transaction, message, out);
         }
         if !actions.has(Actions::PASS) {
             return self.counters.drop(Drop::ResponseRepeated);
@@ -103,7 +123,7 @@ impl<P: Policy> Proxy<P> {
         }
         self.transactions.unlink_silent(index);
         match event {
-            client_invite::Event::Provisional => self.on_provisional(now, transaction, index, message, out),
+            client_invite::Event::Provisional => self.on_provisional(now, transaction, index, state, message, out),
             client_invite::Event::Success => self.on_success(now, transaction, index, source, message, out),
             _ => self.on_failure(now, transaction, index, message, out),
         }
@@ -143,26 +163,36 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// Steps 2, 5: 101 to 199 goes upstream at once; Timer C starts again.
-    fn on_provisional(&mut self, now: Now, transaction: u32, index: u32, message: &Message<'_>, out: &mut impl Outbox) {
+    fn on_provisional(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        index: u32,
+        before: client_invite::State,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
         let timer_c = self.settings.timers.c;
         let Some(branch) = self.transactions.branch_mut(index) else {
             return;
         };
         match branch.cancel {
             CancelState::None if branch.given_up => branch.cancel = CancelState::Wanted,
-            CancelState::None => {
-                branch.expire_at = if message.status() > 100 { now.mono } else { branch.sent_at }.after(timer_c);
+            CancelState::None if message.status() > 100 => branch.expire_at = now.mono.after(timer_c),
+            // §16.7 step 2: a 100 starts Timer C in place of Timer B, and never again.
+            CancelState::None if before == client_invite::State::Calling => {
+                branch.expire_at = branch.sent_at.after(timer_c);
             }
-            CancelState::Wanted | CancelState::Sent | CancelState::Done => {}
+            CancelState::None | CancelState::Wanted | CancelState::Sent | CancelState::Done => {}
         }
-        let (cancel, given_up) = (branch.cancel, branch.given_up);
+        let (cancel, pending) = (branch.cancel, branch.pending());
         if cancel == CancelState::Wanted {
             self.send_cancel(now, index, out);
         }
         self.transactions.rearm_branch(index, out);
         let open =
             self.transactions.context(transaction).is_some_and(|context| !context.answered && !context.cancelled);
-        if message.status() > 100 && open && !given_up {
+        if message.status() > 100 && open && pending {
             self.relay_provisional(transaction, message, out);
         }
     }
@@ -180,22 +210,40 @@ impl<P: Policy> Proxy<P> {
         let Some(branch) = self.transactions.branch_mut(index) else {
             return;
         };
-        let number = branch.number;
         let was_pending = branch.pending();
         branch.outcome = Some(Outcome::Response(message.status()));
         if was_pending && let Some(context) = self.transactions.context_mut(transaction) {
             context.pending = context.pending.saturating_sub(1);
         }
-        // WHY the branch goes: in Accepted its only work is to pass retransmissions of the 2xx, and the
-        // transaction, which outlives it, does that by number and address.
-        self.transactions.remove_branch(index, out);
-        if let Some(record) = self.transactions.record_mut(transaction) {
-            record.accepted |= 1u16.checked_shl(u32::from(number)).unwrap_or(0);
-            record.accepted_from = Some(source.peer.ip());
-        }
         self.accept(now, transaction, message, out);
+        self.leave_to_transaction(now, transaction, index, source.peer.ip(), out);
         self.cancel_pending(now, transaction, out);
         self.transactions.settle(transaction, out);
+    }
+
+    /// In Accepted a branch only passes on its 2xx when it is repeated. The transaction does that by number and
+    /// address while it is in Accepted itself, which takes less room; else the branch stays until Timer M.
+    fn leave_to_transaction(&mut self, now: Now, transaction: u32, index: u32, source: IpAddr, out: &mut impl Outbox) {
+        let timer_m = self.settings.timers.m;
+        let Some(&Branch { number, target, .. }) = self.transactions.branch(index) else {
+            return;
+        };
+        let Some(record) = self.transactions.record_mut(transaction) else {
+            return;
+        };
+        let accepted = record.machine == ServerMachine::Invite(server_invite::State::Accepted);
+        let from = *record.accepted_from.get_or_insert(source);
+        if accepted && from == source && target.next_hop.ip() == source {
+            record.accepted |= 1u16.checked_shl(u32::from(number)).unwrap_or(0);
+            return self.transactions.remove_branch(index, out);
+        }
+        let Some(branch) = self.transactions.branch_mut(index) else {
+            return;
+        };
+        branch.retransmit_at = Branch::NEVER;
+        branch.give_up_at = Branch::NEVER;
+        branch.expire_at = now.mono.after(timer_m);
+        self.transactions.rearm_branch(index, out);
     }
 
     /// Steps 4, 6: 300 to 699 is acknowledged here and waits for the others.
@@ -257,20 +305,53 @@ impl<P: Policy> Proxy<P> {
         branch.answered = true;
         branch.give_up_at = Branch::NEVER;
         if provisional {
-            // §17.1.2.2: in Proceeding Timer E runs at T2.
+            // §17.1.2.2: in Proceeding Timer E runs at T2. RFC 4320 §4.1: nothing goes upstream; our own 100 will.
             branch.interval = t2;
-            self.transactions.rearm_branch(index, out);
-            if message.status() > 100 {
-                self.relay_provisional(transaction, message, out);
-            }
-            return;
+            return self.transactions.rearm_branch(index, out);
         }
+        branch.retransmit_at = Branch::NEVER;
+        self.on_non_invite_final(now, transaction, index, message, out);
+    }
+
+    /// Steps 5 and 6 for a method other than INVITE: a 2xx goes upstream at once, anything else waits.
+    fn on_non_invite_final(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        index: u32,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let timer_f = self.settings.timers.f;
+        let Some(branch) = self.transactions.branch_mut(index) else {
+            return;
+        };
         let (number, was_pending) = (branch.number, branch.pending());
         let outcome = Outcome::Response(message.status());
         branch.outcome = Some(outcome);
-        if was_pending {
+        let Some(context) = self.transactions.context_mut(transaction) else {
+            self.transactions.remove_branch(index, out);
+            return self.transactions.settle(transaction, out);
+        };
+        let success = (200..300).contains(&message.status());
+        let open = !context.answered;
+        if success {
+            context.pending = context.pending.saturating_sub(u8::from(was_pending));
+            if open && !self.send_relayed(now, transaction, number, message, None, out) {
+                self.send_own_final(now, transaction, message.status(), out);
+            }
+        } else if was_pending {
             self.keep_challenge(index, message);
             self.branch_ended(now, transaction, number, outcome, Some(message), out);
+        }
+        let has_challenge = self.transactions.branch(index).is_some_and(|branch| branch.challenges.is_some());
+        let still_open = self.transactions.context(transaction).is_some_and(|context| !context.answered);
+        if has_challenge && still_open {
+            // Step 7: its challenges may have to go upstream with those of the others.
+            if let Some(branch) = self.transactions.branch_mut(index) {
+                branch.expire_at = now.mono.after(timer_f);
+            }
+            return self.transactions.rearm_branch(index, out);
         }
         // WHY the branch goes: Timer K only absorbs repeated responses, and the transaction, which outlives
         // it by Timer J, does that. With it the transaction may go too (no answer was wanted any more).
@@ -298,9 +379,7 @@ impl<P: Policy> Proxy<P> {
         if record.accepted_from != Some(source.peer.ip()) {
             return self.counters.drop(Drop::ResponseFromElsewhere);
         }
-        if record.machine == ServerMachine::Invite(server_invite::State::Accepted) {
-            self.relay(transaction, message, out);
-        }
+        self.relay(transaction, message, out);
     }
 
     /// Time since a branch's request was first sent.

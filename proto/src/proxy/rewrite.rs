@@ -20,7 +20,7 @@ pub(super) struct Leaving<'p> {
     pub(super) branch: [u8; BRANCH_TOKEN_CHARS],
     /// Step 4: the token of our Record-Route; `None`: none is added.
     pub(super) record_route: Option<[u8; ROUTE_TOKEN_CHARS]>,
-    /// RFC 5393: share of Max-Breadth; 0: the header stays as it is.
+    /// RFC 5393: its share of Max-Breadth.
     pub(super) max_breadth: u32,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn write_request(
             out.decimal(u64::from(limits::MAX_FORWARDS_DEFAULT));
             out.put(b"\r\n");
         }
-        if leaving.max_breadth != 0 && message.field(HeaderName::MaxBreadth).is_none() {
+        if message.field(HeaderName::MaxBreadth).is_none() {
             write_number(out, b"Max-Breadth: ", leaving.max_breadth);
         }
     });
@@ -88,7 +88,7 @@ fn edit_fields(
                     splice.replace(field.value, |out| out.decimal(u64::from(left)));
                 }
             }
-            HeaderName::MaxBreadth if leaving.max_breadth != 0 => {
+            HeaderName::MaxBreadth => {
                 splice.replace(field.value, |out| out.decimal(u64::from(leaving.max_breadth)));
             }
             HeaderName::Route if removals.iter().any(Option::is_some) => {

@@ -7,7 +7,7 @@
 use super::counters::Drop;
 use super::preprocess::Preprocessed;
 use super::rewrite::{Leaving, reply_address, reply_port, write_request};
-use super::validate::loop_hash;
+use super::validate::{breadth, loop_hash};
 use super::{Egress, Outbox, Proxy, Settings, finish::write_relayed, forward};
 use crate::hash::{KeyedHash, Purpose};
 use crate::message::{Message, Method};
@@ -33,9 +33,10 @@ impl<P: Policy> Proxy<P> {
         let token = BranchToken {
             owner,
             kind: BranchKind::Stateless,
-            branch: 0,
+            // WHY: the response leaves by the listener that the request came in by, and nothing else knows it.
+            branch: u8::try_from(source.listener).unwrap_or(0),
             transaction: way_back(settings, top.branch, top.host_bytes, back),
-            loop_hash: loop_hash(settings, message, pre),
+            loop_hash: loop_hash(settings, source, message, pre),
         };
         let leaving = Leaving {
             listener: target.listener,
@@ -43,7 +44,7 @@ impl<P: Policy> Proxy<P> {
             branch: token.sign(&settings.keys, message.call_id(), message.from_tag()),
             record_route: forward::wants_record_route(message)
                 .then(|| RouteToken { owner, flags: 0 }.sign(&settings.keys, message.call_id(), message.from_tag())),
-            max_breadth: 0,
+            max_breadth: breadth(message).unwrap_or(limits::MAX_BREADTH),
         };
         let egress = forward::egress_of(settings, source, &target);
         if out.transmit(&egress, |writer| write_request(settings, message, pre, source, &leaving, writer)) {
@@ -73,7 +74,8 @@ impl<P: Policy> Proxy<P> {
         if message.method() == Method::Ack {
             return self.counters.drop(Drop::ResponseNotOurs);
         }
-        let egress = Egress { listener: source.listener, local: None, peer: back, flow: 0 };
+        let listener = u16::from(token.branch);
+        let egress = Egress { listener, local: self.settings.local(source, listener), peer: back, flow: 0 };
         if out.transmit(&egress, |writer| write_relayed(message, None, writer, |_| {})) {
             self.counters.response_sent(message.method(), message.status());
         } else {
@@ -84,14 +86,10 @@ impl<P: Policy> Proxy<P> {
 
 /// The second Via in one number: whose request it was, and where the response goes.
 fn way_back(settings: &Settings, branch: &[u8], sent_by_host: &[u8], back: SocketAddr) -> u64 {
-    let ip = match back.ip() {
-        core::net::IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-        core::net::IpAddr::V6(ip) => ip,
-    };
     let hash = KeyedHash::new(&settings.keys.slot_secret(), Purpose::Stateless)
         .part(branch)
         .part_lower(sent_by_host)
-        .part(&ip.octets())
+        .address(back.ip())
         .number(u64::from(back.port()))
         .finish();
     (hash & u128::from(u64::MAX)) as u64

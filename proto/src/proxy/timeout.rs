@@ -20,11 +20,9 @@ impl<P: Policy> Proxy<P> {
     }
 
     fn on_branch_timer(&mut self, now: Now, index: u32, out: &mut impl Outbox) {
-        let Some(branch) = self.transactions.branch_mut(index) else {
+        let Some(&due) = self.transactions.branch(index) else {
             return;
         };
-        branch.timer = crate::transaction::TimerHandle::default();
-        let due = *branch;
         if due.retransmit_at <= now.mono {
             self.retransmit_branch(now, index, out);
         }
@@ -150,7 +148,6 @@ impl<P: Policy> Proxy<P> {
         let Some(record) = self.transactions.record_mut(index) else {
             return;
         };
-        record.timer = crate::transaction::TimerHandle::default();
         let (retransmit, expire) = (record.retransmit_at <= now.mono, record.expire_at <= now.mono);
         if expire {
             return self.expire_transaction(now, index, out);
@@ -161,14 +158,14 @@ impl<P: Policy> Proxy<P> {
         self.transactions.rearm_record(index, out);
     }
 
-    /// Timer G.
+    /// Timer G; or the moment of a non-INVITE's 100.
     fn retransmit_response(&mut self, now: Now, index: u32, out: &mut impl Outbox) {
         let t2 = self.settings.timers.t2;
         let Some(record) = self.transactions.record_mut(index) else {
             return;
         };
         let ServerMachine::Invite(state) = record.machine else {
-            return;
+            return self.send_trying(index, out);
         };
         let (_, actions) = server_invite::step(state, server_invite::Event::TimerG);
         if !actions.has(Actions::RESEND) {

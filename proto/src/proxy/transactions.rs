@@ -263,6 +263,11 @@ impl<N: Copy> Transactions<N> {
 
     // Branches.
 
+    /// Whether one more branch fits.
+    pub(super) fn has_room_for_branch(&self) -> bool {
+        self.branches.len() < self.branches.capacity()
+    }
+
     /// Hangs a branch on its transaction. `None`: full.
     pub(super) fn add_branch(&mut self, mut branch: Branch) -> Option<u32> {
         let transaction = branch.transaction;

@@ -21,7 +21,10 @@ impl<P: Policy> Proxy<P> {
             *place = index;
         }
         for index in failed.into_iter().take_while(|&index| index != u32::MAX) {
-            self.fail_branch(now, index, out);
+            // WHY again: what became of the ones before may have changed this one.
+            if self.transactions.branch(index).is_some_and(|branch| branch.target.next_hop == peer && branch.silent()) {
+                self.fail_branch(now, index, out);
+            }
         }
     }
 

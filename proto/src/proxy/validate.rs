@@ -3,15 +3,22 @@
 use super::counters::Refused;
 use super::{Preprocessed, Settings};
 use crate::hash::{KeyedHash, Purpose};
-use crate::message::{HeaderName, Message, Scheme};
+use crate::message::{HeaderName, Message, Method, Scheme};
+use crate::policy::Endpoint;
 use crate::token::BranchToken;
 
 /// §16.3 items 2 to 5; item 1 (syntax) and 6 (authorization) are done elsewhere. RFC 5393 adds to item 4.
-pub(super) fn validate(settings: &Settings, message: &Message<'_>, pre: &Preprocessed<'_>) -> Result<(), Refused> {
+pub(super) fn validate(
+    settings: &Settings,
+    source: &Endpoint,
+    message: &Message<'_>,
+    pre: &Preprocessed<'_>,
+    to_us: bool,
+) -> Result<(), Refused> {
     scheme(pre)?;
-    max_forwards(message)?;
+    max_forwards(message, pre, to_us)?;
     max_breadth(message)?;
-    loop_detection(settings, message, pre)?;
+    loop_detection(settings, source, message, pre)?;
     proxy_require(message)
 }
 
@@ -23,12 +30,15 @@ fn scheme(pre: &Preprocessed<'_>) -> Result<(), Refused> {
     }
 }
 
-/// §16.3 item 3.
-fn max_forwards(message: &Message<'_>) -> Result<(), Refused> {
-    match message.max_forwards() {
-        Ok(Some(0)) => Err(Refused::MaxForwards),
-        Ok(_) | Err(_) => Ok(()),
-    }
+/// §16.3 item 3. An OPTIONS to us needs no hop: peers send it with zero so that nobody passes it on.
+fn max_forwards(message: &Message<'_>, pre: &Preprocessed<'_>, to_us: bool) -> Result<(), Refused> {
+    let is_ours = to_us && message.method() == Method::Options && pre.next_route.is_none();
+    if may_hop(message) || is_ours { Ok(()) } else { Err(Refused::MaxForwards) }
+}
+
+/// Whether Max-Forwards leaves room for one more hop.
+pub(super) fn may_hop(message: &Message<'_>) -> bool {
+    message.max_forwards() != Ok(Some(0))
 }
 
 /// RFC 5393 §5.3.3.1: a breadth of zero cannot be forwarded at all.
@@ -42,7 +52,12 @@ pub(super) fn breadth(message: &Message<'_>) -> Option<u32> {
 }
 
 /// §16.3 item 4, RFC 5393 §4.2.2: it has been here, and everything that decides its way is as it was.
-fn loop_detection(settings: &Settings, message: &Message<'_>, pre: &Preprocessed<'_>) -> Result<(), Refused> {
+fn loop_detection(
+    settings: &Settings,
+    source: &Endpoint,
+    message: &Message<'_>,
+    pre: &Preprocessed<'_>,
+) -> Result<(), Refused> {
     let mut hash = None;
     for via in message.vias().flatten() {
         let Some(unverified) = BranchToken::read(via.branch) else {
@@ -51,37 +66,40 @@ fn loop_detection(settings: &Settings, message: &Message<'_>, pre: &Preprocessed
         let Some(token) = unverified.verify(&settings.keys, message.call_id(), message.from_tag()) else {
             continue;
         };
-        if token.loop_hash == *hash.get_or_insert_with(|| loop_hash(settings, message, pre)) {
+        if token.loop_hash == *hash.get_or_insert_with(|| loop_hash(settings, source, message, pre)) {
             return Err(Refused::Loop);
         }
     }
     Ok(())
 }
 
-/// Hash of the fields that decide where a request goes (RFC 5393 §4.2.2): the Request-URI as received, the
-/// Route values, both tags, Call-ID, the CSeq number and the proxy's own requirements.
+/// Hash of what decides where a request goes (RFC 5393 §4.2.1): the Request-URI as received, the Route values
+/// and the address it came from, by which routes are chosen; Call-ID, From tag and CSeq number, so that two
+/// calls do not collide for long.
 ///
-/// WHY the signing key's secret: a request that loops through a cluster must be recognised by any node.
-pub(super) fn loop_hash(settings: &Settings, message: &Message<'_>, pre: &Preprocessed<'_>) -> u32 {
+/// INVARIANT: an INVITE, its CANCEL and its ACK have the same hash: forwarded statelessly they carry the same
+/// branch. WHY not the signing key: a request that loops through a cluster must be recognised by any node.
+pub(super) fn loop_hash(settings: &Settings, source: &Endpoint, message: &Message<'_>, pre: &Preprocessed<'_>) -> u32 {
     let number = message.cseq().map_or(0, |cseq| cseq.number);
     let mut hash = KeyedHash::new(&settings.keys.slot_secret(), Purpose::Loop)
         .part(pre.request_uri)
         .part(message.from_tag())
-        .part(message.to_tag())
         .part(message.call_id())
-        .number(u64::from(number));
-    for name in [HeaderName::Route, HeaderName::ProxyRequire, HeaderName::ProxyAuthorization] {
-        if message.field(name).is_some() {
-            for field in message.all(name) {
-                hash = hash.part(field.value.of(message.bytes()));
-            }
-        }
+        .number(u64::from(number))
+        .address(source.peer.ip());
+    for field in message.all(HeaderName::Route) {
+        hash = hash.part(field.value.of(message.bytes()));
     }
     (hash.finish() & 0xffff_ffff) as u32
 }
 
 /// §16.3 item 5: no extension of a proxy is supported that would have to be required.
+///
+/// §8.2.2.3: in a CANCEL or an ACK the header is ignored.
 fn proxy_require(message: &Message<'_>) -> Result<(), Refused> {
+    if matches!(message.method(), Method::Cancel | Method::Ack) {
+        return Ok(());
+    }
     if message.field(HeaderName::ProxyRequire).is_some() && message.tokens(HeaderName::ProxyRequire).next().is_some() {
         return Err(Refused::ProxyRequire);
     }

@@ -3,9 +3,10 @@
 use super::counters::{Drop, Refused};
 use super::preprocess::Preprocessed;
 use super::reply::Arrival;
+use super::validate::may_hop;
 use super::{Outbox, Proxy};
 use crate::message::{Message, Method};
-use crate::policy::{Policy, Verdict};
+use crate::policy::{End, Policy, Verdict};
 use crate::time::Now;
 use crate::transaction::{ServerMachine, Stage, server_invite, server_non_invite};
 
@@ -22,6 +23,9 @@ impl<P: Policy> Proxy<P> {
         out: &mut impl Outbox,
     ) {
         match verdict {
+            Verdict::Forward | Verdict::ForwardStateless | Verdict::Ask { .. } if !may_hop(message) => {
+                self.refuse_before_open(now, arrival, message, note, Refused::MaxForwards, out);
+            }
             // A CANCEL that cancels nothing kept here goes on only where its INVITE went statelessly.
             Verdict::Forward | Verdict::Ask { .. } if message.method() == Method::Cancel => {
                 self.refuse(arrival, message, Refused::CancelUnknown, out);
@@ -32,8 +36,10 @@ impl<P: Policy> Proxy<P> {
             }
             Verdict::ForwardStateless => self.forward_statelessly(&arrival.source, message, pre, out),
             Verdict::Forward => {
-                if let Some(transaction) = self.open(now, arrival, message, note, out) {
-                    self.open_branches(now, transaction, message, pre, out);
+                if let Some(transaction) = self.open(now, arrival, message, note, out)
+                    && !self.open_branches(now, transaction, message, pre, out)
+                {
+                    self.choose(now, transaction, None, out);
                 }
             }
             Verdict::Ask { question, deadline } => {
@@ -70,16 +76,35 @@ impl<P: Policy> Proxy<P> {
         let created =
             self.transactions.create(arrival.key, arrival.source, arrival.reply_port, machine, message.bytes(), note);
         let Some(transaction) = created else {
-            let mut note = note;
-            let end = crate::policy::End { status: 503, request: message.bytes(), caller: arrival.source };
-            self.policy.transaction_end(&end, &mut note, now);
-            self.refuse(arrival, message, Refused::NoRoom, out);
+            self.refuse_before_open(now, arrival, message, note, Refused::NoRoom, out);
             return None;
         };
         self.counters.transactions += 1;
         if invite {
             self.reply_statelessly(arrival, message, 100, out);
+        } else if message.method() != Method::Ack
+            && let Some(record) = self.transactions.record_mut(transaction)
+        {
+            // RFC 4320 §4.1: a 100 to a non-INVITE when, and not before, its Timer E has come to T2.
+            record.retransmit_at = now.mono.after(self.settings.timers.e_at_t2());
+            self.transactions.rearm_record(transaction, out);
         }
         Some(transaction)
+    }
+
+    /// Refused after the policy was asked, before anything was kept: the policy hears that it is over.
+    fn refuse_before_open(
+        &mut self,
+        now: Now,
+        arrival: &Arrival,
+        message: &Message<'_>,
+        mut note: P::Note,
+        why: Refused,
+        out: &mut impl Outbox,
+    ) {
+        let status = why.status().unwrap_or(0);
+        let end = End { status, request: message.bytes(), caller: arrival.source };
+        self.policy.transaction_end(&end, &mut note, now);
+        self.refuse(arrival, message, why, out);
     }
 }

@@ -30,7 +30,7 @@ pub struct Branch {
     pub target: Target,
     /// RFC 5393 hash that stands in its token.
     pub loop_hash: u32,
-    /// Share of Max-Breadth; 0: the request carries none (RFC 5393 §5.3.3).
+    /// Its share of Max-Breadth (RFC 5393 §5.3.3); 0 for a request of our own.
     pub max_breadth: u32,
     /// The Request-URI it goes with; `None`: as it came.
     pub request_uri: Option<Stored>,

@@ -49,6 +49,18 @@ impl Timers {
     }
 }
 
+impl Timers {
+    /// How long it takes Timer E to be reset to T2 (RFC 4320 §4.1): 3.5 s.
+    pub const fn e_at_t2(&self) -> Micros {
+        let (mut passed, mut interval) = (Micros(0), self.t1);
+        while interval.0 < self.t2.0 && interval.0 > 0 {
+            passed = Micros(passed.0.saturating_add(interval.0));
+            interval = interval.times(2);
+        }
+        passed
+    }
+}
+
 impl Default for Timers {
     fn default() -> Self {
         Timers::from_t1(Micros::from_millis(500), Micros::from_secs(4), Micros::from_secs(5), Micros::from_secs(185))

@@ -17,6 +17,8 @@ pub const PROXY: &str = "127.0.0.1:5060";
 #[derive(Clone, Debug)]
 pub enum Say {
     Forward(Vec<&'static str>),
+    /// To this target, with the Request-URI as preprocessed.
+    Keep(&'static str),
     Stateless(&'static str),
     Reply(u16),
     Ask(u64),
@@ -32,7 +34,8 @@ pub struct Script {
     pub last_503: Option<u16>,
     pub no_response_ms: u64,
     pub stranger: bool,
-    pub refuse_branch: bool,
+    /// Gateways that point 2 refuses.
+    pub refuse: Vec<u32>,
     pub proofs: Vec<Proof>,
     pub answers: Vec<Option<Answer>>,
     pub responses: Vec<(u32, u16)>,
@@ -50,7 +53,7 @@ impl Script {
     fn target(&self, address: &str) -> Target {
         Target {
             gateway: gateway_number(address),
-            listener: 0,
+            listener: u16::from(address.starts_with('[')),
             next_hop: address.parse().unwrap(),
             flow: 0,
             no_response: Micros::from_millis(self.no_response_ms),
@@ -72,6 +75,11 @@ impl Script {
         match self.verdicts.pop_front().expect("a verdict for every request") {
             Say::Forward(addresses) => {
                 self.fill(targets, &addresses);
+                Verdict::Forward
+            }
+            Say::Keep(address) => {
+                targets.clear();
+                assert!(targets.push(self.target(address)));
                 Verdict::Forward
             }
             Say::Stateless(address) => {
@@ -103,9 +111,9 @@ impl Policy for Script {
         self.answers.push(answer);
         self.say(targets)
     }
-    fn branch(&mut self, _: &[u8], _: &Target, note: &mut u32, _: Now) -> bool {
+    fn branch(&mut self, _: &[u8], target: &Target, note: &mut u32, _: Now) -> bool {
         *note += 1;
-        !self.refuse_branch
+        !self.refuse.contains(&target.gateway)
     }
     fn response(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, _: &mut u32, _: Now) {
         self.responses.push((context.target.gateway, response.status()));
@@ -153,14 +161,14 @@ impl Policy for Script {
         false
     }
     fn is_us(&self, host: &Host<'_>, port: Option<u16>) -> bool {
-        host.ip() == Some("127.0.0.1".parse().unwrap()) && port == Some(5060)
+        ["127.0.0.1", "::1"].iter().any(|ip| host.ip() == Some(ip.parse().unwrap())) && port == Some(5060)
     }
 }
 
 /// What was sent, what is armed, what was asked.
 #[derive(Default)]
 pub struct World {
-    pub sent: VecDeque<(SocketAddr, String)>,
+    pub sent: VecDeque<(Egress, String)>,
     pub timers: BTreeMap<(Mono, u64), TimerToken>,
     pub asked: Vec<Ticket>,
     next: u64,
@@ -172,7 +180,7 @@ impl Outbox for World {
         let mut writer = Writer::new(&mut buffer);
         write(&mut writer);
         let length = writer.finish().expect("a message that fits");
-        self.sent.push_back((to.peer, String::from_utf8_lossy(&buffer[..length]).into_owned()));
+        self.sent.push_back((*to, String::from_utf8_lossy(&buffer[..length]).into_owned()));
         true
     }
     fn arm(&mut self, at: Mono, token: TimerToken) -> TimerHandle {
@@ -188,6 +196,25 @@ impl Outbox for World {
     }
 }
 
+pub fn settings() -> Settings {
+    let listener = |address: &str| Listener {
+        address: address.parse().unwrap(),
+        advertised: Advertised::Bound(address.parse().unwrap()),
+        transport: Transport::Udp,
+    };
+    Settings {
+        listeners: vec![listener(PROXY), listener("[::1]:5060")],
+        keys: Keys::new(&[(1, Secret([9; 16]))]).unwrap(),
+        node: 0,
+        generation: 0,
+        own_slot: 0,
+        boot_secret: Secret([3; 16]),
+        timers: Timers::default(),
+        capacity: Capacity { transactions: 64, open: 32, branches: 64, bytes: 1 << 20 },
+        server: Vec::new(),
+    }
+}
+
 pub struct Rig {
     pub proxy: Proxy<Script>,
     pub world: World,
@@ -196,25 +223,9 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(verdicts: impl IntoIterator<Item = Say>) -> Rig {
-        let listener = |address: &str| Listener {
-            address: address.parse().unwrap(),
-            advertised: Advertised::Bound(address.parse().unwrap()),
-            transport: Transport::Udp,
-        };
-        let settings = Settings {
-            listeners: vec![listener(PROXY), listener("[::1]:5060")],
-            keys: Keys::new(&[(1, Secret([9; 16]))]).unwrap(),
-            node: 0,
-            generation: 0,
-        own_slot: 0,
-            boot_secret: Secret([3; 16]),
-            timers: Timers::default(),
-            capacity: Capacity { transactions: 64, open: 32, branches: 64, bytes: 1 << 20 },
-            server: Vec::new(),
-        };
         let script = Script { verdicts: verdicts.into_iter().collect(), ..Script::default() };
         Rig {
-            proxy: Proxy::new(settings, script, 42),
+            proxy: Proxy::new(settings(), script, 42),
             world: World::default(),
             now: Now { mono: Mono(1_000_000), wall: Wall(0) },
         }
@@ -235,6 +246,27 @@ impl Rig {
         }
     }
 
+    /// A call up to its INVITE to the one gateway: what left.
+    pub fn call(&mut self, gateway: &str) -> String {
+        self.receive(CALLER, &invite("z9hG4bKa"));
+        self.expect(CALLER, "SIP/2.0 100");
+        self.expect(gateway, "INVITE")
+    }
+
+    /// The answer to the question asked last.
+    pub fn answer(&mut self, answer: Answer) {
+        let ticket = *self.world.asked.last().expect("a question");
+        self.proxy.on_answer(self.now, ticket, answer, &mut self.world);
+    }
+
+    pub fn dropped(&self, why: Drop) -> u64 {
+        self.proxy.counters.dropped[why as usize]
+    }
+
+    pub fn refused(&self, why: Refused) -> u64 {
+        self.proxy.counters.refused[why as usize]
+    }
+
     /// Time passes; timers fire in their order.
     pub fn pass(&mut self, ms: u64) {
         let end = self.now.mono.after(Micros::from_millis(ms));
@@ -252,7 +284,7 @@ impl Rig {
     /// The next message sent.
     pub fn sent(&mut self) -> (String, String) {
         let (to, text) = self.world.sent.pop_front().expect("something was sent");
-        (to.to_string(), text)
+        (to.peer.to_string(), text)
     }
 
     /// The next message sent must start with `start` and go to `to`.
