@@ -45,11 +45,13 @@ impl Index {
     }
 
     /// Notes that field number `position` is a `name`.
+    ///
+    /// INVARIANT: `position` is below [`limits::HEADER_COUNT_MAX`], which is below [`Index::NONE`].
     #[inline]
-    pub(super) fn note(&mut self, name: HeaderName, position: u8) {
+    pub(super) fn note(&mut self, name: HeaderName, position: usize) {
         let first = &mut self.first[name as usize];
         if *first == Index::NONE {
-            *first = position;
+            *first = position as u8;
         } else {
             self.repeated |= 1 << (name as u8);
         }

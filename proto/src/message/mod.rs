@@ -9,7 +9,7 @@
 //!
 //! | File | Holds |
 //! |---|---|
-//! | `parse`, `start_line`, `scan`, `name`, `arena` | datagram to offsets: the one pass |
+//! | `parse`, `start_line`, `header_line`, `scan`, `name`, `arena` | datagram to offsets: the one pass |
 //! | `view`, `list` | [`Message`] and its headers of several values |
 //! | `via`, `name_addr`, `cseq`, `uri`, `host`, `transport`, `method` | values |
 //! | `lex`, `escape` | characters, quoted strings, parameters, `%HH` |
@@ -23,6 +23,7 @@ mod cseq;
 mod edit;
 mod error;
 mod escape;
+mod header_line;
 mod host;
 mod lex;
 mod list;

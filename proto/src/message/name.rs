@@ -71,7 +71,7 @@ impl HeaderName {
         if name.iter().any(|&octet| octet <= b' ') {
             return HeaderName::Other;
         }
-        lookup(folded_start(name), name)
+        lookup(start_of(name), name)
     }
 
     /// Its name as RFC 3261 writes it; `Other` for [`HeaderName::Other`], whose bytes only the message
@@ -140,39 +140,49 @@ const KNOWN: [(HeaderName, &str, u8); HeaderName::COUNT - 1] = [
 /// partners `` `{|}~ `` DEL fall together besides letters, and no known name has one of those.
 const FOLD: u64 = 0x2020_2020_2020_2020;
 
-/// The first eight octets of `name` folded, the first in the lowest byte; zero after its end.
-pub(super) const fn folded_start(name: &[u8]) -> u64 {
+/// The first eight octets of `name`, the first in the lowest byte; zeros after its end.
+pub(super) const fn start_of(name: &[u8]) -> u64 {
     let mut word = 0;
     let mut i = 0;
     while i < name.len() && i < 8 {
-        word |= ((name[i] | 0x20) as u64) << (8 * i);
+        word |= (name[i] as u64) << (8 * i);
         i += 1;
     }
     word
 }
 
-/// The same, from eight octets that begin with a name of `length` octets.
-#[inline]
-pub(super) fn folded_start_of_word(word: u64, length: usize) -> u64 {
-    let folded = word | FOLD;
-    if length >= 8 { folded } else { folded & ((1 << (8 * length)) - 1) }
-}
-
-/// The header whose name starts with `start` ([`folded_start`]) and is `name`.
+/// The header whose name starts with `start` ([`start_of`]) and is `name`.
 ///
 /// INVARIANT: `name` holds no octet below the space.
-#[inline]
+#[inline(always)]
 pub(super) fn lookup(start: u64, name: &[u8]) -> HeaderName {
-    let entry = &TABLE[slot(start, name.len())];
-    if entry.start == start
-        && usize::from(entry.length) == name.len()
-        && (name.len() <= 8 || entry.end == folded_end(name))
-        && (name.len() <= 16 || name.eq_ignore_ascii_case(entry.text))
-    {
+    let entry = entry(start, name.len());
+    if entry.is(start, name.len()) && (name.len() <= 8 || is_rest(name, entry)) {
         entry.name
     } else {
         HeaderName::Other
     }
+}
+
+/// The same for a name of at most eight octets, which is all in `start`.
+#[inline(always)]
+pub(super) fn lookup_short(start: u64, length: usize) -> HeaderName {
+    debug_assert!(length <= 8);
+    let entry = entry(start, length);
+    if entry.is(start, length) { entry.name } else { HeaderName::Other }
+}
+
+/// The only entry that a name could be.
+#[inline(always)]
+fn entry(start: u64, length: usize) -> &'static Entry {
+    // What the fold makes of the zeros after the end is the same here and in the table.
+    &TABLE[slot(start | FOLD, length)]
+}
+
+/// Whether a name longer than eight octets goes on as the entry does.
+#[inline(always)]
+fn is_rest(name: &[u8], entry: &Entry) -> bool {
+    entry.end == folded_end(name) && (name.len() <= 16 || name.eq_ignore_ascii_case(entry.text))
 }
 
 /// The last eight octets of a name that has as many, folded.
@@ -193,11 +203,19 @@ struct Entry {
     text: &'static [u8],
 }
 
+impl Entry {
+    /// Whether a name of that start and length can be this one.
+    #[inline(always)]
+    fn is(&self, start: u64, length: usize) -> bool {
+        self.start == start | FOLD && usize::from(self.length) == length
+    }
+}
+
 const SLOTS: usize = 256;
 
 /// Spreads the names above over the table without a collision; `table` proves it at compile time.
 /// When a name is added and the build fails here, try other odd numbers.
-const MULTIPLIER: u64 = 0x5e79_ca41_b022_cec7;
+const MULTIPLIER: u64 = 0x8436_2e5f_1726_76b3;
 
 static TABLE: [Entry; SLOTS] = table();
 
@@ -211,13 +229,14 @@ const fn table() -> [Entry; SLOTS] {
     while i < KNOWN.len() {
         let (name, long, compact) = KNOWN[i];
         let long = long.as_bytes();
-        let entry = &mut table[slot(folded_start(long), long.len())];
+        let entry = &mut table[slot(start_of(long) | FOLD, long.len())];
         assert!(entry.length == 0, "two header names in one slot: choose another MULTIPLIER");
-        *entry = Entry { start: folded_start(long), end: folded_end(long), length: long.len() as u8, name, text: long };
+        *entry =
+            Entry { start: (start_of(long) | FOLD), end: folded_end(long), length: long.len() as u8, name, text: long };
         if compact != 0 {
-            let entry = &mut table[slot(compact as u64, 1)];
+            let entry = &mut table[slot(compact as u64 | FOLD, 1)];
             assert!(entry.length == 0, "two header names in one slot: choose another MULTIPLIER");
-            *entry = Entry { start: compact as u64, end: 0, length: 1, name, text: b"" };
+            *entry = Entry { start: compact as u64 | FOLD, end: 0, length: 1, name, text: b"" };
         }
         i += 1;
     }

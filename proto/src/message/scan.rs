@@ -2,9 +2,8 @@
 //! time.
 //!
 //! WHY no intrinsics: header names and values are short (10 and 35 octets in the middle), so that a
-//! wider vector would mostly look at the next line. The compiler turns [`any_control`] into five
-//! vector instructions by itself, and the place is found by arithmetic on words; no `unsafe` is
-//! needed. Each search has a plain twin in the tests.
+//! wider vector would mostly look at the next line. The compiler turns the test of sixteen octets
+//! into five vector instructions by itself; no `unsafe` is needed. Each search has a plain twin in the tests.
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
@@ -36,46 +35,43 @@ pub(super) fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
-/// Whether one of the octets is a control character (below the space).
-#[inline]
-fn any_control(octets: &[u8; 16]) -> bool {
-    octets.iter().fold(false, |any, &octet| any | (octet < b' '))
-}
-
 /// Offset of the first control character (below the space, so CR, LF, HTAB and NUL too) at or after
 /// `from`; the length of `bytes` if there is none.
-#[inline]
+#[inline(always)]
 pub(super) fn next_control(bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(octets) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        if any_control(octets) {
-            break;
-        }
-        at += octets.len();
-    }
-    while let Some(word) = word_at(bytes, at) {
-        let marks = below(word, b' ');
-        if marks != 0 {
-            return at + lowest(marks);
-        }
-        at += 8;
-    }
-    rest(bytes, at, |octet| octet < b' ')
+    first_below(bytes, from, b' ')
 }
 
 /// Offset of the first space or control character at or after `from`: where a word of the start line
 /// ends.
 #[inline]
 pub(super) fn word_end(bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(word) = word_at(bytes, at) {
-        let marks = below(word, b' ' + 1);
-        if marks != 0 {
-            return at + lowest(marks);
+    first_below(bytes, from, b' ' + 1)
+}
+
+/// Offset of the first octet below `limit` at or after `from`.
+#[inline(always)]
+fn first_below(bytes: &[u8], from: usize, limit: u8) -> usize {
+    let Some(mut rest) = bytes.get(from..) else {
+        return bytes.len();
+    };
+    while let Some((octets, after)) = rest.split_first_chunk::<16>() {
+        if octets.iter().fold(false, |any, &octet| any | (octet < limit)) {
+            return (bytes.len() - rest.len()).wrapping_add(place_below(octets, limit));
         }
-        at += 8;
+        rest = after;
     }
-    rest(bytes, at, |octet| octet <= b' ')
+    last_octets(bytes, bytes.len() - rest.len(), |octet| octet < limit)
+}
+
+/// Index of the first octet below `limit`, of which there is one.
+#[inline(always)]
+fn place_below(octets: &[u8; 16], limit: u8) -> usize {
+    let half = |at| word_at(octets, at).map_or(0, |word| below(word, limit));
+    match half(0) {
+        0 => 8 + lowest(half(8)),
+        marks => lowest(marks),
+    }
 }
 
 /// Offset of the first colon, space or control character at or after `from`: where a header name ends.
@@ -83,18 +79,45 @@ pub(super) fn word_end(bytes: &[u8], from: usize) -> usize {
 pub(super) fn name_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(word) = word_at(bytes, at) {
-        let marks = below(word, b' ' + 1) | equal(word, b':');
+        let marks = name_end_marks(word);
         if marks != 0 {
             return at + lowest(marks);
         }
         at += 8;
     }
-    rest(bytes, at, |octet| octet <= b' ' || octet == b':')
+    last_octets(bytes, at, |octet| octet <= b' ' || octet == b':')
 }
 
-/// The last octets, fewer than eight, one by one.
+/// High bit of each byte of `word` that ends a header name; only the lowest may be believed.
+#[inline]
+const fn name_end_marks(word: u64) -> u64 {
+    below(word, b' ' + 1) | equal(word, b':')
+}
+
+/// The word that a line begins with: a header name, or a method.
+#[derive(Clone, Copy)]
+pub(super) struct FirstWord {
+    /// Its first octets, at most eight; zeros after its end.
+    pub(super) word: u64,
+    /// Its length, if it ends among the eight.
+    pub(super) length: Option<usize>,
+}
+
+/// Looks for the end of a word (colon, space or control character) in the first eight octets of a line.
+#[inline(always)]
+pub(super) fn first_word(octets: u64) -> FirstWord {
+    let marks = name_end_marks(octets);
+    if marks == 0 {
+        return FirstWord { word: octets, length: None };
+    }
+    // All bits up to the lowest mark, which is the highest bit of its byte, less that byte.
+    let before = (marks ^ marks.wrapping_sub(1)) >> 8;
+    FirstWord { word: octets & before, length: Some(lowest(marks)) }
+}
+
+/// The last octets, one by one.
 #[cold]
-fn rest(bytes: &[u8], at: usize, stop: impl Fn(u8) -> bool) -> usize {
+fn last_octets(bytes: &[u8], at: usize, stop: impl Fn(u8) -> bool) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     rest.iter().position(|&octet| stop(octet)).map_or(bytes.len(), |offset| at + offset)
 }
@@ -128,6 +151,15 @@ mod tests {
         assert_eq!(next_control(bytes, from), naive(bytes, from, control));
         assert_eq!(word_end(bytes, from), naive(bytes, from, space));
         assert_eq!(name_end(bytes, from), naive(bytes, from, colon));
+        if let Some(word) = word_at(bytes, from) {
+            let start = first_word(word);
+            let length = naive(bytes, from, colon) - from;
+            assert_eq!(start.length, Some(length).filter(|&length| length < 8));
+            let mut octets = [0; 8];
+            let known = length.min(8);
+            octets[..known].copy_from_slice(&bytes[from..from + known]);
+            assert_eq!(start.word, u64::from_le_bytes(octets));
+        }
     }
 
     proptest! {

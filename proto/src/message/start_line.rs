@@ -3,7 +3,7 @@
 use super::error::Malformation;
 use super::lex::{DIGIT, TOKEN, decimal};
 use super::method::Method;
-use super::scan::{next_control, word_end};
+use super::scan::{FirstWord, first_word, next_control, word_at, word_end};
 use super::span::Span;
 
 /// What the first line says.
@@ -42,11 +42,19 @@ const VERSION: &[u8] = b"SIP/2.0";
 
 /// Reads the line at the start of `bytes`. An error comes with an offset and leaves nothing to answer.
 pub(super) fn first_line(bytes: &[u8]) -> Result<FirstLine, (Malformation, usize)> {
-    let method = method_end(bytes);
-    match bytes.get(method) {
-        Some(b'/') if bytes.get(..method).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP")) => status_line(bytes),
-        Some(b' ') if method > 0 => request_line(bytes, method),
-        _ => Err((Malformation::NotSip, method)),
+    if let Some(FirstWord { word, length: Some(length) }) = word_at(bytes, 0).map(first_word)
+        && let method = Method::of_word(word)
+        && method != Method::Other
+        && bytes.get(length) == Some(&b' ')
+    {
+        return request_line(bytes, method, length);
+    }
+    let length = method_end(bytes);
+    let name = bytes.get(..length).unwrap_or_default();
+    match bytes.get(length) {
+        Some(b'/') if name.eq_ignore_ascii_case(b"SIP") => status_line(bytes),
+        Some(b' ') if length > 0 => request_line(bytes, Method::of(name), length),
+        _ => Err((Malformation::NotSip, length)),
     }
 }
 
@@ -68,15 +76,15 @@ fn line_end(bytes: &[u8]) -> Result<usize, (Malformation, usize)> {
     }
 }
 
-fn request_line(bytes: &[u8], method_len: usize) -> Result<FirstLine, (Malformation, usize)> {
+fn request_line(bytes: &[u8], method: Method, method_len: usize) -> Result<FirstLine, (Malformation, usize)> {
     let uri_start = method_len + 1;
     let uri_end = word_end(bytes, uri_start);
     if uri_end == uri_start || !is_version_and_end(bytes, uri_end) {
-        return odd_request_line(bytes, method_len);
+        return odd_request_line(bytes, method, method_len);
     }
     let end = uri_end + VERSION_AND_END.len();
     Ok(FirstLine {
-        line: request(bytes, method_len, uri_start, uri_end),
+        line: request(method, method_len, uri_start, uri_end),
         end,
         foreign_version: false,
         trouble: (end > limits::HEADER_LINE_BYTES_MAX).then_some(Malformation::RequestLine),
@@ -90,18 +98,14 @@ fn is_version_and_end(bytes: &[u8], at: usize) -> bool {
     bytes.get(at..).is_some_and(|rest| rest.starts_with(VERSION_AND_END))
 }
 
-fn request(bytes: &[u8], method_len: usize, uri_start: usize, uri_end: usize) -> StartLine {
-    StartLine::Request {
-        method: Method::of(bytes.get(..method_len).unwrap_or_default()),
-        method_span: Span::between(0, method_len),
-        uri: Span::between(uri_start, uri_end),
-    }
+fn request(method: Method, method_len: usize, uri_start: usize, uri_end: usize) -> StartLine {
+    StartLine::Request { method, method_span: Span::between(0, method_len), uri: Span::between(uri_start, uri_end) }
 }
 
 /// A request line of another version, or one that is wrong: the last space divides Request-URI and
 /// version.
 #[cold]
-fn odd_request_line(bytes: &[u8], method_len: usize) -> Result<FirstLine, (Malformation, usize)> {
+fn odd_request_line(bytes: &[u8], method: Method, method_len: usize) -> Result<FirstLine, (Malformation, usize)> {
     let line_end = line_end(bytes)?;
     let line = bytes.get(..line_end).unwrap_or_default();
     let uri_start = method_len + 1;
@@ -113,7 +117,7 @@ fn odd_request_line(bytes: &[u8], method_len: usize) -> Result<FirstLine, (Malfo
         && is_version(version)
         && line_end <= limits::HEADER_LINE_BYTES_MAX;
     Ok(FirstLine {
-        line: request(bytes, method_len, uri_start.min(uri_end), uri_end),
+        line: request(method, method_len, uri_start.min(uri_end), uri_end),
         end: line_end + 2,
         foreign_version: !version.eq_ignore_ascii_case(VERSION),
         trouble: (!well_formed).then_some(Malformation::RequestLine),
