@@ -328,5 +328,8 @@ const LISTS: u32 = CASCADE + 1;
 const HORIZON: u64 = (1 << (SLOT_BITS * LEVELS as u32)) - 1;
 const CAPACITY_MAX: u32 = u32::MAX - LISTS - 1;
 
+// WHY: a configuration is held against the host's memory by this.
+const _: () = assert!(size_of::<Node>() <= limits::pool::TIMER_BYTES as usize);
+
 #[cfg(test)]
 mod tests;

@@ -167,7 +167,7 @@ const REPORTS_MAX: usize = 256;
 /// Entries of an error queue that are read in one go.
 const DRAIN_MAX: usize = 4_096;
 /// Exchanges in which a send finds the socket's buffer full before it is given up.
-const FULL_TRIES_MAX: u8 = 8;
+const FULL_TRIES_MAX: u8 = 64;
 /// Failures after which an error that no report explains is the send's own.
 const OWN_AFTER_TRIES: u8 = 2;
 /// Pending errors of others that one send may meet before it is given up.
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_full_buffer_is_waited_for_and_is_nobodys_fault() {
         assert_eq!(Failure::judge(errno::EAGAIN, 0, 0), Failure::Later);
-        assert_eq!(Failure::judge(errno::ENOBUFS, 8, 0), Failure::GiveUp { own: false });
+        assert_eq!(Failure::judge(errno::ENOBUFS, 64, 0), Failure::GiveUp { own: false });
     }
 
     #[test]

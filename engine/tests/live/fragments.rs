@@ -4,12 +4,12 @@
 //! The test runs itself again inside each namespace, as server and as client.
 
 use crate::actor::{World, config, drivers};
+use crate::namespaces::{Namespaces, ROLE};
 use engine::Driver;
 use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
-const ROLE: &str = "ENGINE_FRAGMENTS_ROLE";
 const THIS: &str = "fragments::large_messages_cross_a_path_of_1500_bytes";
 
 #[test]
@@ -19,13 +19,24 @@ fn large_messages_cross_a_path_of_1500_bytes() {
         Ok(role) => return run_server(if role == "Uring" { Driver::Uring } else { Driver::Mmsg }),
         Err(_) => {}
     }
-    let Some(namespaces) = Namespaces::make() else {
+    let joined = |a: &str, b: &str| {
+        vec![
+            format!("ip link add name va netns {a} type veth peer name vb netns {b}"),
+            format!("ip -n {a} addr add 10.199.7.1/24 dev va"),
+            format!("ip -n {a} addr add fd07::1/64 dev va nodad"),
+            format!("ip -n {b} addr add 10.199.7.2/24 dev vb"),
+            format!("ip -n {b} addr add fd07::2/64 dev vb nodad"),
+            format!("ip -n {a} link set va mtu 1500 up"),
+            format!("ip -n {b} link set vb mtu 1500 up"),
+        ]
+    };
+    let Some(namespaces) = Namespaces::make("f", joined) else {
         eprintln!("SKIPPED: no right to make network namespaces, or no iproute2");
         return;
     };
     for driver in drivers() {
-        let mut server = namespaces.run(0, &format!("{driver:?}")).spawn().unwrap();
-        let outcome = namespaces.run(1, "client").status().unwrap();
+        let mut server = namespaces.run(0, THIS, &format!("{driver:?}")).spawn().unwrap();
+        let outcome = namespaces.run(1, THIS, "client").status().unwrap();
         stop(&mut server);
         assert!(outcome.success(), "{driver:?}");
     }
@@ -68,51 +79,4 @@ fn run_client() {
 fn stop(server: &mut Child) {
     let _ = server.kill();
     let _ = server.wait();
-}
-
-/// Two namespaces joined by a veth pair with an MTU of 1,500; removed when dropped.
-struct Namespaces([String; 2]);
-
-impl Namespaces {
-    fn make() -> Option<Self> {
-        let id = std::process::id();
-        let made = Namespaces([format!("engine-{id}-a"), format!("engine-{id}-b")]);
-        let [a, b] = &made.0;
-        let commands = [
-            format!("netns add {a}"),
-            format!("netns add {b}"),
-            format!("link add name va netns {a} type veth peer name vb netns {b}"),
-            format!("-n {a} addr add 10.199.7.1/24 dev va"),
-            format!("-n {a} addr add fd07::1/64 dev va nodad"),
-            format!("-n {b} addr add 10.199.7.2/24 dev vb"),
-            format!("-n {b} addr add fd07::2/64 dev vb nodad"),
-            format!("-n {a} link set va mtu 1500 up"),
-            format!("-n {b} link set vb mtu 1500 up"),
-        ];
-        let ok = commands.iter().all(|command| {
-            let mut ip = Command::new("ip");
-            ip.args(command.split(' ')).stderr(Stdio::null());
-            ip.status().is_ok_and(|status| status.success())
-        });
-        ok.then_some(made)
-    }
-
-    fn run(&self, which: usize, role: &str) -> Command {
-        let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", &self.0[which]])
-            .arg(std::env::current_exe().unwrap())
-            .args([THIS, "--exact"])
-            .env(ROLE, role)
-            .stdout(Stdio::null());
-        command
-    }
-}
-
-impl Drop for Namespaces {
-    fn drop(&mut self) {
-        for name in &self.0 {
-            let _ = Command::new("ip").args(["netns", "del", name]).stderr(Stdio::null()).status();
-        }
-    }
 }

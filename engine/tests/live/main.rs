@@ -6,6 +6,8 @@ mod actor;
 mod buffers;
 mod errors;
 mod fragments;
+mod namespaces;
 mod shards;
+mod slow_link;
 mod start_stop;
 mod traffic;
