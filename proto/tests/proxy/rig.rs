@@ -223,9 +223,13 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(verdicts: impl IntoIterator<Item = Say>) -> Rig {
+        Rig::with(settings(), verdicts)
+    }
+
+    pub fn with(settings: Settings, verdicts: impl IntoIterator<Item = Say>) -> Rig {
         let script = Script { verdicts: verdicts.into_iter().collect(), ..Script::default() };
         Rig {
-            proxy: Proxy::new(settings(), script, 42),
+            proxy: Proxy::new(settings, script, 42),
             world: World::default(),
             now: Now { mono: Mono(1_000_000), wall: Wall(0) },
         }
