@@ -31,6 +31,8 @@ pub mod routes;
 pub mod serving;
 pub mod sources;
 pub mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use dispatcher::event::GatewayEvent;
 pub use note::Note;

@@ -54,6 +54,12 @@ pub(crate) struct Attempts {
 
 const _: () = assert!(limits::BRANCHES_MAX <= u16::BITS as usize, "one bit a branch");
 
+// WHY: a configuration is held against the host's memory by this.
+const _: () = assert!(
+    size_of::<Option<proto::transaction::Context<Note>>>() <= limits::pool::OPEN_REQUEST_BYTES as usize,
+    "as checked against memory"
+);
+
 impl Attempts {
     /// Adds one. False: no branch is left.
     pub(crate) fn push(&mut self, gateway: Number) -> bool {

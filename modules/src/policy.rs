@@ -8,7 +8,7 @@ use crate::dispatcher::{self, Dispatcher};
 use crate::reason::ReasonCounts;
 use crate::serving::Serving;
 use crate::sources::UnknownSources;
-use crate::tables::{Number, Tables};
+use crate::tables::Tables;
 use proto::hash::Secret;
 use proto::time::{Mono, Now};
 use std::net::SocketAddr;
@@ -113,11 +113,6 @@ impl TandemPolicy {
     /// Another shard's event.
     pub fn apply_event(&mut self, event: GatewayEvent, now: Now) {
         self.dispatcher.apply(&self.tables, event, now);
-    }
-
-    /// A response was refused because of the address that it came from; counted under its gateway.
-    pub fn response_refused(&mut self, gateway: u32) {
-        self.dispatcher.response_refused(Number(gateway));
     }
 
     /// Every gateway as this shard sees it.

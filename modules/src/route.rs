@@ -17,7 +17,7 @@ use proto::policy::{
     Verdict,
 };
 use proto::time::{Micros, Now};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow::{Break, Continue};
 
 impl TandemPolicy {
@@ -146,6 +146,10 @@ impl Policy for TandemPolicy {
 
     fn own_response(&mut self, ticket: u64, outcome: Outcome, after: Micros, now: Now) {
         self.dispatcher.probe_ended(&self.tables, ticket, outcome, after, now);
+    }
+
+    fn response_refused(&mut self, target: &Target, source: SocketAddr) {
+        self.dispatcher.response_refused(Number(target.gateway), source);
     }
 
     fn answers_for(&self, target: &Target, source: IpAddr) -> bool {

@@ -40,9 +40,8 @@ impl Sources {
             // WHY: "any" and "all of loopback" say who may send, but name nobody. Taken as targets they
             // would make us relay to whatever a replayed Route asks for.
             let loopback_at_large = prefixes.iter().any(|prefix| prefix.is_loopback_network());
-            let names_peer =
-                |prefix: &&Prefix| !prefix.is_any() && !(loopback_at_large && prefix.address.is_loopback());
-            named.extend(prefixes.iter().filter(names_peer).map(|prefix| (*prefix, ())));
+            let names_nobody = |prefix: &Prefix| prefix.is_any() || loopback_at_large && prefix.address.is_loopback();
+            named.extend(prefixes.iter().filter(|prefix| !names_nobody(prefix)).map(|prefix| (*prefix, ())));
             all.extend(prefixes.iter().map(|prefix| (*prefix, index)));
         }
         Sources {

@@ -4,6 +4,7 @@ use super::Dispatcher;
 use super::health::{Health, State, Why};
 use crate::tables::{Number, Tables};
 use proto::time::{Micros, Wall};
+use std::net::SocketAddr;
 
 /// How an attempt at a gateway failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub struct Figures {
     pub late: u64,
     /// Responses that were refused because they came from an address that is not its own.
     pub refused_responses: u64,
+    /// Where the last of them came from: `reply_from` may be missing it.
+    pub refused_from: Option<SocketAddr>,
     /// Calls that are established now.
     pub active: u32,
     /// Requests under way to it now.
@@ -98,6 +101,7 @@ impl Figures {
         self.failed.iter_mut().zip(other.failed).for_each(|(sum, count)| *sum += count);
         self.late += other.late;
         self.refused_responses += other.refused_responses;
+        self.refused_from = other.refused_from.or(self.refused_from);
         self.active = self.active.saturating_add(other.active);
         self.pending = self.pending.saturating_add(other.pending);
     }

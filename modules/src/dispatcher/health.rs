@@ -290,7 +290,9 @@ mod tests {
     #[test]
     fn one_that_never_answered_a_probe_is_judged_by_calls_alone() {
         let mut health = Health::new(Wall(0));
-        (0..10).for_each(|n| drop(health.probe_missed(&probing(), at(n))));
+        for n in 0..10 {
+            health.probe_missed(&probing(), at(n));
+        }
         assert_eq!(health.state(), State::Up);
         health.unreachable(&rules(), at(20));
         assert_eq!((health.state(), health.why()), (State::Down, Why::Unreachable));
@@ -303,7 +305,9 @@ mod tests {
     fn a_503_to_a_probe_is_a_miss() {
         let mut health = Health::new(Wall(0));
         health.probe_answered(200, Micros(1), &probing(), at(0));
-        (1..=3).for_each(|n| _ = health.probe_answered(503, Micros(1), &probing(), at(n)));
+        for n in 1..=3 {
+            health.probe_answered(503, Micros(1), &probing(), at(n));
+        }
         assert_eq!(health.state(), State::Down);
     }
 

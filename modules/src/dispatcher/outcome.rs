@@ -109,8 +109,11 @@ impl Dispatcher {
     }
 
     /// A response that claimed to be from this gateway was refused for where it came from.
-    pub fn response_refused(&mut self, gateway: Number) {
-        self.count_by_number(gateway, |figures| figures.refused_responses += 1);
+    pub fn response_refused(&mut self, gateway: Number, source: SocketAddr) {
+        self.count_by_number(gateway, |figures| {
+            figures.refused_responses += 1;
+            figures.refused_from = Some(source);
+        });
     }
 
     /// A call was answered by this gateway; `kept`: it is in the table of calls.
