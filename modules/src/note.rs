@@ -23,9 +23,14 @@ pub struct Note {
     pub(crate) ringing: bool,
     /// A final response has come in this round that no other gateway shall be tried after.
     pub(crate) settled: bool,
+    /// Early dialogs of this INVITE.
+    pub(crate) early: [Option<CallId>; EARLY_MAX],
     /// Ends of the To tags for which a call was opened: a 2xx retransmitted after the BYE opens none.
     pub(crate) answered: [u32; ANSWERS_KEPT],
 }
+
+/// Early dialogs of one INVITE that are kept; further ones need a listed target for their PRACK.
+const EARLY_MAX: usize = 2;
 
 /// Forks that answer one INVITE: more than this many may open a call again.
 const ANSWERS_KEPT: usize = 4;

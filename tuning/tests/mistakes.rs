@@ -20,7 +20,7 @@ fn host() -> Environment {
     Environment {
         cores: Some(vec![0, 1]),
         memory_bytes: Some(2 << 30),
-        open_files: Some(256),
+        open_files: Some(150),
         lowest_port: Some(1024),
         addresses: vec!["127.0.0.1".parse().unwrap(), "192.0.2.10".parse().unwrap()],
         name_servers: Some(false),

@@ -16,6 +16,10 @@ use crate::transaction::{
 
 pub(super) const NONE: u32 = u32::MAX;
 
+// WHY: a configuration is held against the host's memory by these. 32 bytes: four places of the index.
+const _: () = assert!(size_of::<Option<Transaction>>() + 32 <= limits::pool::TRANSACTION_BYTES as usize);
+const _: () = assert!(size_of::<Option<Branch>>() <= limits::pool::BRANCH_BYTES as usize);
+
 #[derive(Debug)]
 pub(super) struct Transactions<N> {
     records: Slab<Transaction>,

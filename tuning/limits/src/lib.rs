@@ -58,14 +58,8 @@ pub const SHARDS_MAX: usize = 64;
 pub const REPLY_EXTRA_BYTES_MAX: usize = 1_024;
 
 const _: () = assert!(MESSAGE_BYTES_MAX <= u16::MAX as usize, "spans are u16");
-const _: () = assert!(
-    HEADER_COUNT_MAX <= u8::MAX as usize,
-    "header indices are u8"
-);
-const _: () = assert!(
-    BRANCHES_MAX <= u8::MAX as usize,
-    "the branch number is one byte"
-);
+const _: () = assert!(HEADER_COUNT_MAX <= u8::MAX as usize, "header indices are u8");
+const _: () = assert!(BRANCHES_MAX <= u8::MAX as usize, "the branch number is one byte");
 const _: () = assert!(SLOT_COUNT.is_power_of_two(), "a slot is a mask of a hash");
 
 /// Size of an ordinary send slot and of an ordinary receive buffer, in bytes.
@@ -98,10 +92,7 @@ pub const LISTENERS_MAX: usize = 64;
 /// WHY: after SIGKILL an io_uring socket stays bound for about 40 ms.
 pub const BIND_RETRY_MS: u64 = 500;
 
-const _: () = assert!(
-    LARGE_SLOT_BYTES > MESSAGE_BYTES_MAX,
-    "the second pool takes every message"
-);
+const _: () = assert!(LARGE_SLOT_BYTES > MESSAGE_BYTES_MAX, "the second pool takes every message");
 
 /// Most gateway addresses of all sets together. Every shard reserves state for so many at start.
 pub const GATEWAYS_MAX: usize = 4_096;

@@ -4,23 +4,20 @@
 //! Upper bounds, index entries included. The crates that own the entries assert that theirs fit.
 
 /// A server transaction, with its entry in the table of keys.
-pub const TRANSACTION_BYTES: u64 = 192;
+pub const TRANSACTION_BYTES: u64 = 256;
 
 /// What a request without a final response keeps beside its transaction: the response context of
 /// RFC 3261 §16.2 with the policy's note.
-pub const OPEN_REQUEST_BYTES: u64 = 1_024;
+pub const OPEN_REQUEST_BYTES: u64 = 256;
 
 /// A client transaction: a branch.
-pub const BRANCH_BYTES: u64 = 256;
+pub const BRANCH_BYTES: u64 = 192;
 
 /// An established call, with its entries in the call table.
 pub const CALL_BYTES: u64 = 512;
 
 /// A timer in the wheel.
 pub const TIMER_BYTES: u64 = 48;
-
-/// A request that waits for an answer from elsewhere.
-pub const PARKED_BYTES: u64 = 128;
 
 /// A refused address with its last From and To.
 pub const UNKNOWN_SOURCE_BYTES: u64 = 512;

@@ -42,28 +42,17 @@ pub(super) fn cores(checker: &mut Checker<'_>) {
 
 pub(super) fn shard_count(checker: &mut Checker<'_>) {
     let shards = &checker.config.shards;
-    let Some(given) = shards.count else { return };
+    let Some(count) = shards.count.map(|count| count as usize) else { return };
     let listed = shards.cores.as_ref().map(|list| list.cores().len());
-    let available = checker.environment.cores.as_ref().map(Vec::len);
-    if listed.is_some_and(|listed| given as usize != listed) {
-        let finding = checker
-            .error(
-                "shards-and-cores",
-                "shards.count",
-                format!("{given} shards do not fit the list of cores: each has one"),
-            )
-            .label("not the number of `cores`")
-            .related(checker.given_place("shards.cores"), "the cores")
-            .remedy("remove `count`");
-        checker.note(finding);
-    } else if let Some(available) = available
-        && listed.is_none()
-        && shards.pin
-        && given as usize > available
-    {
-        let message = format!("{given} shards need {given} cores; this process may use {available}");
-        let finding = checker.error("no-such-core", "shards.count", message).label("more than there are");
-        checker.note(finding.remedy(format!("write count = {available}, or pin = false for a test")));
+    let Some(cores) = listed.or(checker.environment.cores.as_ref().map(Vec::len)) else { return };
+    if listed.is_some_and(|listed| count < listed) {
+        let message = format!("`count` is {count} and {cores} cores are listed: some would have no shard");
+        let finding = checker.error("shards-and-cores", "shards.count", message).label("less than the cores");
+        checker.note(finding.related(checker.given_place("shards.cores"), "the cores").remedy("remove `count`"));
+    } else if count > cores {
+        let message = format!("`count` is {count} and the number of cores {cores}: shards would wait for one another");
+        let finding = checker.warning("shared-cores", "shards.count", message).label("more than the cores");
+        checker.note(finding.remedy(format!("write count = {cores}, or leave it so for a test")));
     }
 }
 
@@ -77,19 +66,21 @@ pub(super) fn memory(checker: &mut Checker<'_>) {
     };
     let each = checker.bytes_per_shard();
     let needed = shards.saturating_mul(each);
-    if needed <= there / 100 * MEMORY_PERCENT {
+    let allowed = there / 100 * MEMORY_PERCENT;
+    if needed <= allowed {
         return;
     }
     let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
     let pools = checker.config.limits.pools();
     let largest = pools.iter().max_by_key(|(_, bytes)| *bytes).map_or("store_mebibytes_per_shard", |(key, _)| key);
     let given = pools.iter().filter(|(key, _)| checker.given(&format!("limits.{key}"))).max_by_key(|(_, bytes)| *bytes);
-    let at = given.map_or("shards".to_owned(), |(key, _)| format!("limits.{key}"));
+    let at = given.map_or("shards.count".to_owned(), |(key, _)| format!("limits.{key}"));
     let message = format!(
-        "the pools need {} MiB ({shards} shards of {} MiB), and there are {} MiB",
+        "the pools need {} MiB ({shards} shards of {} MiB); of {} MiB of memory they may take {}",
         mebibytes(needed),
         mebibytes(each),
-        there >> 20
+        there >> 20,
+        allowed >> 20
     );
     let finding = checker
         .error("not-enough-memory", &at, message)
@@ -104,7 +95,7 @@ pub(super) fn open_files(checker: &mut Checker<'_>) {
     };
     let listeners = checker.config.listen.udp.len() as u64;
     let needed = shards.saturating_mul(listeners + FILES_PER_SHARD) + FILES_OF_PROCESS;
-    if needed > most {
+    if needed > most && checker.config.listen.udp.len() <= limits::LISTENERS_MAX {
         let message = format!("{needed} open files are needed, and this process may have {most}");
         let finding = checker.error("not-enough-files", "listen.udp", message).label("each shard opens each listener");
         checker.note(
@@ -169,8 +160,8 @@ impl Checker<'_> {
         if self.findings.iter().any(|finding| SHARDS_UNCLEAR.contains(&finding.rule)) {
             return None;
         }
-        let available = self.environment.cores.clone().unwrap_or_default();
-        Some(self.config.shards.placement(&available).len() as u64)
+        let available = self.environment.cores.as_ref().map_or(1, Vec::len);
+        Some(self.config.shards.count_on(available) as u64)
     }
 
     fn bytes_per_shard(&self) -> u64 {

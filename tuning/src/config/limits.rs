@@ -17,9 +17,7 @@ section! {
         restart store_mebibytes_per_shard: u32 = 128, within 1 => 65_536;
         /// Running timers.
         restart timers_per_shard: u32 = 393_216, derived "three for each of transactions_per_shard", within 256 => 67_108_864;
-        /// Requests that wait for an answer from elsewhere (DNS).
-        restart parked_per_shard: u32 = 4_096, within 16 => 1_048_576;
-        /// Buffers of 64 KiB for messages that exceed a driver's slot.
+        /// Buffers of 64 KiB for messages that exceed a driver's slot, so many to receive and so many to send.
         restart large_messages_per_shard: u32 = 64, within 4 => 65_536;
         /// Refused addresses that are remembered, for `tandem sources --unknown`.
         restart unknown_sources_per_shard: u32 = 1_024, within 16 => 1_048_576;
@@ -33,7 +31,7 @@ impl Limits {
     }
 
     /// Each pool's key with its bytes.
-    pub(crate) fn pools(&self) -> [(&'static str, u64); 9] {
+    pub(crate) fn pools(&self) -> [(&'static str, u64); 8] {
         use ::limits::pool::*;
         let part = |count: u32, bytes: u64| u64::from(count).saturating_mul(bytes);
         [
@@ -43,8 +41,7 @@ impl Limits {
             ("calls_per_shard", part(self.calls_per_shard, CALL_BYTES)),
             ("store_mebibytes_per_shard", part(self.store_mebibytes_per_shard, 1 << 20)),
             ("timers_per_shard", part(self.timers_per_shard, TIMER_BYTES)),
-            ("parked_per_shard", part(self.parked_per_shard, PARKED_BYTES)),
-            ("large_messages_per_shard", part(self.large_messages_per_shard, 1 << 16)),
+            ("large_messages_per_shard", part(self.large_messages_per_shard, 2 << 16)),
             ("unknown_sources_per_shard", part(self.unknown_sources_per_shard, UNKNOWN_SOURCE_BYTES)),
         ]
     }

@@ -34,10 +34,8 @@ section! {
     Shards {
         /// Cores to run on: `"0-3,8"` or a list of numbers.
         restart cores: Option<CoreList> = None, derived "the cores that the process may use";
-        /// How many; more than one a core only for tests.
+        /// How many; more than there are cores share them in turn, which is good for tests only.
         restart count: Option<u32> = None, derived "one a core", within 1 => 64;
-        /// Pin each to its core.
-        restart pin: bool = true;
         /// How datagrams find a shard.
         restart steering: Steering = Steering::Auto;
     }
@@ -59,12 +57,10 @@ section! {
 }
 
 impl Shards {
-    /// The core of each shard, given the cores that the process may use; `None`: not pinned.
-    pub fn placement(&self, available: &[u32]) -> Vec<Option<u32>> {
-        let cores = self.cores.as_ref().map_or(available, CoreList::cores);
-        let count = self.count.map_or(cores.len(), |count| count as usize).clamp(1, limits::SHARDS_MAX);
-        let core = |shard: usize| cores.get(shard).copied().filter(|_| self.pin);
-        (0..count).map(core).collect()
+    /// How many there will be when the process may use so many cores.
+    pub fn count_on(&self, available: usize) -> usize {
+        let cores = self.cores.as_ref().map_or(available, |list| list.cores().len());
+        self.count.map_or(cores, |count| count as usize).clamp(1, limits::SHARDS_MAX)
     }
 }
 
@@ -144,16 +140,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_are_placed_on_cores() {
+    fn a_shard_a_core_unless_said_otherwise() {
         let mut shards: Shards = crate::schema::defaults();
-        assert_eq!(shards.placement(&[2, 5]), [Some(2), Some(5)]);
-        assert_eq!(shards.placement(&[]), [None]);
-        let many: Vec<u32> = (0..128).collect();
-        assert_eq!(shards.placement(&many).len(), limits::SHARDS_MAX);
+        assert_eq!((shards.count_on(2), shards.count_on(0), shards.count_on(128)), (2, 1, limits::SHARDS_MAX));
         shards.cores = CoreList::parse("5");
-        assert_eq!(shards.placement(&[2, 5]), [Some(5)]);
-        (shards.pin, shards.count) = (false, Some(3));
-        assert_eq!(shards.placement(&[2, 5]), [None, None, None]);
+        assert_eq!(shards.count_on(2), 1);
+        shards.count = Some(3);
+        assert_eq!(shards.count_on(2), 3);
     }
 
     #[test]
