@@ -1,5 +1,6 @@
 //! The calls of a shard: opened when a 2xx to INVITE passes, closed by the final answer to a BYE or
-//! after the longest life of a call.
+//! after the longest life of a call. A reliable provisional response opens an early one, because PRACK
+//! and UPDATE (RFC 3262, RFC 3311) need the Contacts too; it ends with its INVITE if no 2xx comes.
 //!
 //! `active` and `least-calls` count them, and [`dialog`] routes by them what peers send without our
 //! Route. Memory is reserved once: a full table means that no new call is let in (point 1), while
@@ -31,6 +32,7 @@ pub struct Calls {
     contacts_lost: u64,
     expired: u64,
     opened: u64,
+    early: u32,
 }
 
 /// A call's place, and its serial number, so that a place that was given anew is not mistaken for it.
@@ -57,6 +59,8 @@ pub struct Call {
     serial: u32,
     older: u32,
     newer: u32,
+    /// Not answered yet: an early dialog with reliable provisional responses (RFC 3262). Not counted.
+    pub early: bool,
     /// When it was opened.
     pub opened: Mono,
     /// The gateway that answered it; `None`: none of a table.
@@ -85,6 +89,8 @@ pub struct Side {
 pub struct Opening<'m> {
     /// Its key, as of a message from the initiator, or as of a response to it.
     pub key: Key,
+    /// It is an early dialog; [`Calls::confirm`] makes it a call.
+    pub early: bool,
     /// The gateway that answered.
     pub gateway: Option<Number>,
     /// Where the initiator is.
@@ -125,6 +131,7 @@ impl Calls {
             contacts_lost: 0,
             expired: 0,
             opened: 0,
+            early: 0,
         }
     }
 
@@ -182,6 +189,7 @@ impl Calls {
             serial: self.serial,
             older: self.newest,
             newer: NONE,
+            early: opening.early,
             opened: now,
             gateway: opening.gateway,
             initiator,
@@ -195,8 +203,22 @@ impl Calls {
             None => self.oldest = place,
         }
         self.newest = place;
-        self.opened += 1;
+        if opening.early {
+            self.early += 1;
+        } else {
+            self.opened += 1;
+        }
         Some(CallId { place, serial: self.serial })
+    }
+
+    /// The early dialog is answered: from now on it is a call. False: it was one, or is gone.
+    pub fn confirm(&mut self, id: CallId) -> bool {
+        let call = self.slab.get_mut(id.place).filter(|call| call.serial == id.serial && call.early);
+        let Some(call) = call else { return false };
+        call.early = false;
+        self.early -= 1;
+        self.opened += 1;
+        true
     }
 
     /// A side gave a new Contact (target refresh, RFC 3261 §12.2). An empty one changes nothing.
@@ -221,6 +243,7 @@ impl Calls {
         let call = *self.get(id)?;
         self.index.remove(spread(call.hash), id.place);
         self.slab.remove(id.place);
+        self.early -= u32::from(call.early);
         match self.slab.get_mut(call.older) {
             Some(older) => older.newer = call.newer,
             None => self.oldest = call.newer,
@@ -261,7 +284,8 @@ impl Calls {
     /// Numbers for the statistics.
     pub fn figures(&self) -> CallFigures {
         CallFigures {
-            active: self.slab.len(),
+            active: self.slab.len() - self.early,
+            early: self.early,
             capacity: self.slab.capacity(),
             opened: self.opened,
             expired: self.expired,
@@ -285,7 +309,9 @@ impl Calls {
 pub struct CallFigures {
     /// Calls established now.
     pub active: u32,
-    /// Most calls.
+    /// Early dialogs beside them.
+    pub early: u32,
+    /// Most of both.
     pub capacity: u32,
     /// Calls opened since the start.
     pub opened: u64,

@@ -1,6 +1,6 @@
 //! How responses open and refresh calls (point 3), and how BYE closes them (point 6).
 
-use super::{Call, CallId, Calls, Opening};
+use super::{Call, CallId, Calls, Key, Opening};
 use crate::dispatcher::Dispatcher;
 use crate::note::{Kind, Note};
 use crate::tables::Number;
@@ -32,20 +32,18 @@ pub fn answered(
     note: &mut Note,
     now: Mono,
 ) {
-    if !(200..300).contains(&response.status()) {
-        return;
-    }
-    let theirs = contact(response).of(response.bytes());
-    let ours = note.contact.of(context.request);
+    let reliable = (101..200).contains(&response.status()) && response.field(HeaderName::RSeq).is_some();
+    let success = (200..300).contains(&response.status());
     match note.kind {
-        Kind::Opens => open(calls, dispatcher, response, context, (ours, theirs), note, now),
-        Kind::Refreshes => {
+        Kind::Opens if success => open(calls, dispatcher, response, context, note, now),
+        Kind::Opens if reliable => open_early(calls, response, context, note, now),
+        Kind::Refreshes if success => {
             if let Some(call) = note.call {
-                calls.refresh(call, note.from_initiator, ours);
-                calls.refresh(call, !note.from_initiator, theirs);
+                calls.refresh(call, note.from_initiator, note.contact.of(context.request));
+                calls.refresh(call, !note.from_initiator, contact(response).of(response.bytes()));
             }
         }
-        Kind::Closes | Kind::Other => {}
+        _ => {}
     }
 }
 
@@ -54,7 +52,6 @@ fn open(
     dispatcher: &mut Dispatcher,
     response: &Message<'_>,
     context: &ResponseContext<'_>,
-    (initiator_contact, responder_contact): (&[u8], &[u8]),
     note: &mut Note,
     now: Mono,
 ) {
@@ -62,26 +59,62 @@ fn open(
     if !note.answer((key.hash & 0xffff_ffff) as u32) {
         return;
     }
-    let gateway = (context.target.gateway != Target::NO_GATEWAY).then_some(Number(context.target.gateway));
-    let opening = Opening {
+    let early = calls.find(&key).map(|(id, _)| id);
+    let kept = match early {
+        Some(id) => {
+            calls.refresh(id, false, contact(response).of(response.bytes()));
+            calls.confirm(id)
+        }
+        None => calls.open(&opening(key, false, response, context, note), now).is_some(),
+    };
+    if let Some(gateway) = gateway(context) {
+        dispatcher.call_answered(gateway, kept);
+    }
+}
+
+/// An early dialog, if the INVITE has room to remember it.
+fn open_early(calls: &mut Calls, response: &Message<'_>, context: &ResponseContext<'_>, note: &mut Note, now: Mono) {
+    let Some(key) = calls.key(response) else { return };
+    let Some(place) = note.early.iter().position(Option::is_none) else { return };
+    if let Some(id) = calls.open(&opening(key, true, response, context, note), now)
+        && let Some(place) = note.early.get_mut(place)
+    {
+        *place = Some(id);
+    }
+}
+
+fn opening<'m>(
+    key: Key,
+    early: bool,
+    response: &Message<'m>,
+    context: &ResponseContext<'m>,
+    note: &Note,
+) -> Opening<'m> {
+    Opening {
         key,
-        gateway,
+        early,
+        gateway: gateway(context),
         initiator: context.caller,
-        initiator_contact,
+        initiator_contact: note.contact.of(context.request),
         responder: context.target.next_hop,
         responder_listener: context.target.listener,
         responder_flow: context.target.flow,
-        responder_contact,
-    };
-    let opened = calls.open(&opening, now);
-    if let Some(gateway) = gateway {
-        dispatcher.call_answered(gateway, opened.is_some());
+        responder_contact: contact(response).of(response.bytes()),
     }
+}
+
+fn gateway(context: &ResponseContext<'_>) -> Option<Number> {
+    (context.target.gateway != Target::NO_GATEWAY).then_some(Number(context.target.gateway))
 }
 
 /// The transaction of a request is over; `status` was sent to its sender. The final answer to a BYE closes
 /// the call, a 408 of our own included; a challenge does not, for the BYE comes again.
+/// Early dialogs of an INVITE end with it, unless they have become calls.
 pub fn ended(calls: &mut Calls, dispatcher: &mut Dispatcher, status: u16, note: &mut Note) {
+    for place in &mut note.early {
+        let id = place.take().filter(|id| calls.get(*id).is_some_and(|call| call.early));
+        id.map(|id| calls.close(id));
+    }
     if note.kind != Kind::Closes || matches!(status, 401 | 407) {
         return;
     }
@@ -102,7 +135,7 @@ pub fn expire(calls: &mut Calls, dispatcher: &mut Dispatcher, longest: Micros, b
 }
 
 fn closed(dispatcher: &mut Dispatcher, call: &Call) {
-    if let Some(gateway) = call.gateway {
+    if let Some(gateway) = call.gateway.filter(|_| !call.early) {
         dispatcher.call_closed(gateway);
     }
 }

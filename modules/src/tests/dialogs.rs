@@ -234,3 +234,38 @@ fn a_gateway_may_speak_from_its_reply_from_addresses() {
     let from_gateway = message("BYE", "sip:x@198.51.100.1", "1", "uas", "uac");
     assert_eq!(bench.in_dialog(&from_gateway, "203.0.113.200:5060", Proof::None, None).0, Verdict::Forward);
 }
+
+#[test]
+fn a_reliable_provisional_response_lets_prack_and_update_pass() {
+    let mut bench = Bench::new(TWO);
+    let (_, mut invite) = bench.call("1");
+    let target = invite.targets[0].0;
+    let prack = message("PRACK", "sip:uas@203.0.113.50:5099", "1", "uac", "uas");
+    bench.respond_from(&mut invite, target, 183, "uas", "Contact: <sip:uas@203.0.113.50:5099>\r\n");
+    assert_eq!(bench.in_dialog(&prack, CALLER, TOKEN, None).0, refused(Reason::DialogTarget));
+    let reliable = "Contact: <sip:uas@203.0.113.50:5099>\r\nRequire: 100rel\r\nRSeq: 1\r\n";
+    bench.respond_from(&mut invite, target, 183, "uas", reliable);
+    assert_eq!(bench.in_dialog(&prack, CALLER, TOKEN, None).0, Verdict::Forward);
+    assert_eq!((bench.policy.calls().active, bench.policy.calls().early, bench.figures("a").active), (0, 1, 0));
+    bench.respond_from(&mut invite, target, 200, "uas", "Contact: <sip:uas@203.0.113.60>\r\n");
+    assert_eq!((bench.policy.calls().active, bench.policy.calls().early, bench.figures("a").active), (1, 0, 1));
+    bench.end(invite, 200);
+    let (_, bye) = bench.in_dialog(&bye("sip:x@198.51.100.1"), CALLER, Proof::None, None);
+    assert_eq!(bye.targets[0].1, "sip:uas@203.0.113.60");
+    bench.end(bye, 200);
+    assert_eq!((bench.policy.calls().active, bench.figures("a").active), (0, 0));
+}
+
+#[test]
+fn early_dialogs_end_with_their_invite() {
+    let mut bench = Bench::new(TWO);
+    let (_, mut invite) = bench.call("1");
+    let target = invite.targets[0].0;
+    for fork in ["one", "two", "three"] {
+        bench.respond_from(&mut invite, target, 180, fork, "RSeq: 1\r\n");
+    }
+    assert_eq!(bench.policy.calls().early, 2);
+    bench.respond(&mut invite, 486, "one");
+    bench.end(invite, 486);
+    assert_eq!((bench.policy.calls().early, bench.policy.calls().active), (0, 0));
+}
