@@ -62,10 +62,18 @@ impl Stage {
         CONFIGURATION
     }
 
-    /// What Tandem said at its start.
+    /// What Tandem said at its start; it says it after its control socket answers.
     pub(crate) fn banner(&self) -> String {
-        let log = fs::read_to_string(self.folder.join("tandem.log")).unwrap_or_default();
-        log.lines().take_while(|line| !line.starts_with("up in")).map(|line| format!("    {line}\n")).collect()
+        let start = Instant::now();
+        loop {
+            let log = fs::read_to_string(self.folder.join("tandem.log")).unwrap_or_default();
+            let up = log.lines().position(|line| line.starts_with("up in"));
+            if up.is_some() || start.elapsed() > Duration::from_secs(2) {
+                let last = up.map_or(0, |up| up + 1);
+                return log.lines().take(last).map(|line| format!("    {line}\n")).collect();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// A gateway begins to play at `address`.
