@@ -1,5 +1,6 @@
 //! Where the offsets of one message's headers lie: allocated once a shard, reused for each message.
 
+use super::memo::Memo;
 use super::name::HeaderName;
 use super::span::Span;
 use alloc::boxed::Box;
@@ -33,15 +34,21 @@ pub(super) struct Index {
     pub(super) first: [u8; HeaderName::COUNT],
     /// Bit n: the header of number n stands there more than once.
     pub(super) repeated: u64,
+    /// What has been read already.
+    pub(super) memo: Memo,
 }
 
 impl Index {
     pub(super) const NONE: u8 = u8::MAX;
 
-    const EMPTY: Index = Index { first: [Index::NONE; HeaderName::COUNT], repeated: 0 };
+    fn new() -> Index {
+        Index { first: [Index::NONE; HeaderName::COUNT], repeated: 0, memo: Memo::default() }
+    }
 
     pub(super) fn clear(&mut self) {
-        *self = Index::EMPTY;
+        self.first = [Index::NONE; HeaderName::COUNT];
+        self.repeated = 0;
+        self.memo.clear();
     }
 
     /// Notes that field number `position` is a `name`.
@@ -67,13 +74,13 @@ const NO_FIELD: Field =
 impl Arena {
     /// Room for [`limits::HEADER_COUNT_MAX`] header fields: the one allocation.
     pub fn new() -> Arena {
-        Arena { fields: vec![NO_FIELD; limits::HEADER_COUNT_MAX].into_boxed_slice(), index: Index::EMPTY }
+        Arena { fields: vec![NO_FIELD; limits::HEADER_COUNT_MAX].into_boxed_slice(), index: Index::new() }
     }
 
     /// No room at all, and no allocation: what stands in for an arena that was taken out
     /// (`mem::replace`). A message with headers does not fit in it.
     pub fn empty() -> Arena {
-        Arena { fields: Box::default(), index: Index::EMPTY }
+        Arena { fields: Box::default(), index: Index::new() }
     }
 }
 

@@ -16,14 +16,27 @@ pub struct CSeq<'m> {
     pub method_bytes: &'m [u8],
 }
 
-impl<'m> CSeq<'m> {
+/// The same as offsets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CSeqParts {
+    number: u32,
+    method: Method,
+    method_span: Span,
+}
+
+impl CSeqParts {
+    pub(super) fn of(self, bytes: &[u8]) -> CSeq<'_> {
+        CSeq { number: self.number, method: self.method, method_bytes: self.method_span.of(bytes) }
+    }
+
     /// Reads `1*DIGIT LWS Method`.
-    pub(super) fn read(bytes: &'m [u8], value: Span) -> Result<CSeq<'m>, Fault> {
+    pub(super) fn read(bytes: &[u8], value: Span) -> Result<CSeqParts, Fault> {
         let mut cursor = Cursor::new(bytes, value);
         let number = cursor.number(u32::MAX)?;
         if cursor.run(LWS).is_empty() {
             return Err(Fault::Number);
         }
+        let method_start = cursor.pos();
         let method_bytes = cursor.run(TOKEN);
         if method_bytes.is_empty() {
             return Err(Fault::Token);
@@ -31,6 +44,7 @@ impl<'m> CSeq<'m> {
         if !cursor.at_end() {
             return Err(Fault::Trailing);
         }
-        Ok(CSeq { number, method: Method::of(method_bytes), method_bytes })
+        let method_span = Span::between(method_start, cursor.pos());
+        Ok(CSeqParts { number, method: Method::of(method_bytes), method_span })
     }
 }

@@ -1,6 +1,7 @@
 //! Hosts: names, IPv4 addresses and IPv6 references (RFC 3261 §25.1, RFC 5118, RFC 5954).
 
 use super::lex::{Cursor, HOST};
+use super::span::Span;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The host of a URI or of a sent-by.
@@ -47,6 +48,33 @@ impl<'m> Host<'m> {
     }
 }
 
+/// A host as offsets.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum HostPart {
+    Name(Span),
+    V4(Ipv4Addr),
+    V6(Ipv6Addr),
+}
+
+impl HostPart {
+    /// A host that was read at `span`.
+    pub(super) fn new(host: Host<'_>, span: Span) -> HostPart {
+        match host {
+            Host::Name(_) => HostPart::Name(span),
+            Host::V4(address) => HostPart::V4(address),
+            Host::V6(address) => HostPart::V6(address),
+        }
+    }
+
+    pub(super) fn of(self, bytes: &[u8]) -> Host<'_> {
+        match self {
+            HostPart::Name(span) => Host::Name(span.of(bytes)),
+            HostPart::V4(address) => Host::V4(address),
+            HostPart::V6(address) => Host::V6(address),
+        }
+    }
+}
+
 /// Takes the octets of a host: an IPv6 reference with its brackets, or name characters. Possibly none.
 pub(super) fn take_host<'m>(cursor: &mut Cursor<'m>) -> &'m [u8] {
     let start = cursor.pos();
@@ -61,15 +89,34 @@ pub(super) fn take_host<'m>(cursor: &mut Cursor<'m>) -> &'m [u8] {
 }
 
 fn name_or_ipv4(bytes: &[u8]) -> Option<Host<'_>> {
-    if bytes.is_empty() || !HOST.has_all(bytes) {
-        return None;
+    if let Some(address) = ipv4(bytes) {
+        return Some(Host::V4(address));
     }
-    // RFC 3261's toplabel starts with a letter: what ends in a digit and has only digits and dots is
-    // an address or nothing.
-    if bytes.iter().all(|&octet| octet.is_ascii_digit() || octet == b'.') {
-        return core::str::from_utf8(bytes).ok()?.parse().ok().map(Host::V4);
+    // RFC 3261's toplabel starts with a letter: what has only digits and dots is an address or nothing.
+    let is_number = |&octet: &u8| octet.is_ascii_digit() || octet == b'.';
+    (HOST.has_all(bytes) && !bytes.iter().all(is_number)).then_some(Host::Name(bytes))
+}
+
+/// Reads a dotted quad: four numbers up to 255 without leading zeros, which some read as octal.
+fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
+    let mut parts = [0u8; 4];
+    let mut rest = bytes;
+    for (index, part) in parts.iter_mut().enumerate() {
+        if index > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        (*part, rest) = match rest {
+            [b'0', after @ ..] => (0, after),
+            [a, b, c, after @ ..] if [a, b, c].iter().all(|octet| octet.is_ascii_digit()) => {
+                let number = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
+                (u8::try_from(number).ok()?, after)
+            }
+            [a, b, after @ ..] if a.is_ascii_digit() && b.is_ascii_digit() => ((a - b'0') * 10 + (b - b'0'), after),
+            [a, after @ ..] if a.is_ascii_digit() => (a - b'0', after),
+            _ => return None,
+        };
     }
-    Some(Host::Name(bytes))
+    rest.is_empty().then(|| Ipv4Addr::from(parts))
 }
 
 /// Longest text of an IPv6 address, `0000:...:255.255.255.255`, and one colon too many.
@@ -105,9 +152,26 @@ mod tests {
         assert_eq!(Host::parse(b"[2001:db8::1]"), v6("2001:db8::1"));
         assert_eq!(Host::parse(b"[2001:db8:::192.0.2.1]"), v6("2001:db8::192.0.2.1"));
         assert_eq!(Host::parse_loosely(b"2001:db8::1"), v6("2001:db8::1"));
-        for refused in
-            ["", "[", "[]", "[1.2.3.4]", "[::1", "::1", "192.0.2.256", "192.0.2", "1", "a b", "[::::1]", "[fe80::1%1]"]
-        {
+        for refused in [
+            "",
+            "[",
+            "[]",
+            "[1.2.3.4]",
+            "[::1",
+            "::1",
+            "192.0.2.256",
+            "192.0.2",
+            "1",
+            "192.0.2.01",
+            "192.0.2.1.",
+            "1.2.3.4.5",
+            "1..2.3",
+            ".",
+            "999.0.0.1",
+            "a b",
+            "[::::1]",
+            "[fe80::1%1]",
+        ] {
             assert_eq!(Host::parse(refused.as_bytes()), None, "{refused}");
         }
     }

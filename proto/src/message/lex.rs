@@ -8,6 +8,8 @@ use super::error::Fault;
 use super::span::Span;
 
 /// A set of octets: one bit of [`CLASSES`].
+///
+/// INVARIANT: exactly one bit is set, see [`Class::run_length`].
 #[derive(Clone, Copy)]
 pub(super) struct Class(u16);
 
@@ -40,7 +42,9 @@ pub(super) const SCHEME: Class = Class(1 << 11);
 pub(super) const PHONE: Class = Class(1 << 12);
 
 /// A display name without quotation marks: tokens and the white space between them.
-pub(super) const DISPLAY_NAME: Class = Class(TOKEN.0 | LWS.0);
+pub(super) const DISPLAY_NAME: Class = Class(1 << 14);
+/// What stands in a quoted string without a backslash: no control characters but white space.
+const QUOTED_TEXT: Class = Class(1 << 15);
 /// [`URI`] without what would belong to the header round it.
 pub(super) const ADDR_SPEC: Class = Class(1 << 13);
 
@@ -54,7 +58,22 @@ impl Class {
     /// Whether all of `octets` are.
     #[inline]
     pub(super) fn has_all(self, octets: &[u8]) -> bool {
-        octets.iter().all(|&octet| self.has(octet))
+        self.run_length(octets) == octets.len()
+    }
+
+    /// How many octets at the start of `octets` are in the set.
+    #[inline]
+    pub(super) fn run_length(self, octets: &[u8]) -> usize {
+        let mut rest = octets;
+        while let Some((eight, after)) = rest.split_first_chunk::<8>() {
+            let common = eight.iter().fold(self.0, |bits, &octet| bits & CLASSES[usize::from(octet)]);
+            if common == 0 {
+                break;
+            }
+            rest = after;
+        }
+        let last = rest.iter().position(|&octet| !self.has(octet));
+        last.map_or(octets.len(), |last| octets.len() - rest.len() + last)
     }
 }
 
@@ -74,6 +93,12 @@ const fn classes() -> [u16; 256] {
         }
         if one_of(o, b" \t\r\n") {
             bits |= LWS.0;
+        }
+        if alphanumeric || one_of(o, b"-.!%*_+`'~ \t\r\n") {
+            bits |= DISPLAY_NAME.0;
+        }
+        if (o >= b' ' && !one_of(o, b"\"\\\x7f")) || one_of(o, b"\t\r\n") {
+            bits |= QUOTED_TEXT.0;
         }
         if alphanumeric || one_of(o, b"-._") {
             bits |= HOST.0;
@@ -142,6 +167,8 @@ pub(super) struct Parameter<'m> {
     pub(super) name: &'m [u8],
     /// With its quotation marks if it has any; `None` without `=`.
     pub(super) value: Option<&'m [u8]>,
+    /// Where the value stands.
+    pub(super) value_span: Span,
     /// From the semicolon to the last octet.
     pub(super) span: Span,
 }
@@ -214,7 +241,7 @@ impl<'m> Cursor<'m> {
     #[inline]
     pub(super) fn run(&mut self, class: Class) -> &'m [u8] {
         let rest = self.bytes.get(self.pos..).unwrap_or_default();
-        let length = rest.iter().position(|&octet| !class.has(octet)).unwrap_or(rest.len());
+        let length = class.run_length(rest);
         self.pos += length;
         rest.get(..length).unwrap_or_default()
     }
@@ -226,16 +253,13 @@ impl<'m> Cursor<'m> {
             return Err(Fault::QuotedString);
         }
         loop {
+            self.run(QUOTED_TEXT);
             match self.peek() {
                 Some(b'"') => {
                     self.pos += 1;
                     return Ok(self.since(start));
                 }
-                Some(b'\\') => match self.bytes.get(self.pos + 1) {
-                    None | Some(b'\r' | b'\n') => return Err(Fault::QuotedString),
-                    Some(_) => self.pos += 2,
-                },
-                Some(octet) if octet >= b' ' && octet != 0x7f || LWS.has(octet) => self.pos += 1,
+                Some(b'\\') if !matches!(self.bytes.get(self.pos + 1), None | Some(b'\r' | b'\n')) => self.pos += 2,
                 _ => return Err(Fault::QuotedString),
             }
         }
@@ -257,18 +281,19 @@ impl<'m> Cursor<'m> {
         }
         let after_name = self.pos;
         self.skip_lws();
-        let value = if self.eat(b'=') {
-            self.skip_lws();
-            let value = if self.peek() == Some(b'"') { self.quoted_string()? } else { self.run(PARAMETER_VALUE) };
-            if value.is_empty() {
-                return Err(Fault::Parameter);
-            }
-            Some(value)
-        } else {
+        if !self.eat(b'=') {
             self.pos = after_name;
-            None
-        };
-        Ok(Some(Parameter { name, value, span: Span::between(start, self.pos) }))
+            let span = Span::between(start, after_name);
+            return Ok(Some(Parameter { name, value: None, value_span: Span::between(after_name, after_name), span }));
+        }
+        self.skip_lws();
+        let value_start = self.pos;
+        let value = if self.peek() == Some(b'"') { self.quoted_string()? } else { self.run(PARAMETER_VALUE) };
+        if value.is_empty() {
+            return Err(Fault::Parameter);
+        }
+        let value_span = Span::between(value_start, self.pos);
+        Ok(Some(Parameter { name, value: Some(value), value_span, span: Span::between(start, self.pos) }))
     }
 
     /// Takes `1*DIGIT`, at most `max`.

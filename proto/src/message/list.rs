@@ -9,7 +9,7 @@ use super::span::{Span, narrow};
 use super::view::Message;
 
 /// Where a value stands among others.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
     pub(super) value: Span,
     pub(super) field: u8,

@@ -10,7 +10,7 @@
 //! | File | Holds |
 //! |---|---|
 //! | `parse`, `start_line`, `header_line`, `scan`, `name`, `arena` | datagram to offsets: the one pass |
-//! | `view`, `list` | [`Message`] and its headers of several values |
+//! | `view`, `list`, `memo` | [`Message`], headers of several values, what was read already |
 //! | `via`, `name_addr`, `cseq`, `uri`, `host`, `transport`, `method` | values |
 //! | `lex`, `escape` | characters, quoted strings, parameters, `%HH` |
 //! | `uri_equivalence` | RFC 3261 §19.1.4 |
@@ -27,6 +27,7 @@ mod header_line;
 mod host;
 mod lex;
 mod list;
+mod memo;
 mod method;
 mod name;
 mod name_addr;

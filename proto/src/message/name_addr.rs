@@ -6,7 +6,7 @@ use super::error::{Fault, HeaderError};
 use super::lex::{ADDR_SPEC, Cursor, DISPLAY_NAME, SCHEME, URI};
 use super::list::{Place, Values};
 use super::name::HeaderName;
-use super::span::Span;
+use super::span::{Span, narrow};
 use super::view::Message;
 use core::iter::Peekable;
 
@@ -24,6 +24,8 @@ pub struct NameAddr<'m> {
     pub params: &'m [u8],
     /// The `tag` parameter; empty if there is none.
     tag: &'m [u8],
+    /// Where it stands.
+    pub(super) tag_span: Span,
     /// This one value, without commas.
     pub value: Span,
     /// Index of its line in [`Message::fields`].
@@ -74,6 +76,25 @@ impl<'m> Iterator for NameAddrs<'m> {
             address.alone = place.alone;
             address.removal = place.removal;
         })
+    }
+}
+
+/// Reads a header that has one value.
+pub(super) fn only_name_addr<'m>(bytes: &'m [u8], field: &Field, position: usize) -> Result<NameAddr<'m>, HeaderError> {
+    let mut cursor = Cursor::new(bytes, field.value);
+    let read = read(&mut cursor, field).and_then(|address| match cursor.at_end() {
+        true => Ok(address),
+        false => Err(Fault::Trailing),
+    });
+    match read {
+        Ok(mut address) => {
+            address.value = field.value;
+            address.field = u8::try_from(position).unwrap_or(u8::MAX);
+            address.alone = true;
+            address.removal = field.line;
+            Ok(address)
+        }
+        Err(fault) => Err(HeaderError { header: field.name, fault, offset: narrow(cursor.pos()) }),
     }
 }
 
@@ -174,21 +195,23 @@ fn finish<'m>(
     bracketed: bool,
 ) -> Result<NameAddr<'m>, Fault> {
     let after_uri = cursor.pos();
-    let mut tag: Option<&[u8]> = None;
+    let mut tag: Option<(&[u8], Span)> = None;
     while let Some(parameter) = cursor.parameter()? {
         if parameter.name.eq_ignore_ascii_case(b"tag") {
             let value = parameter.value.ok_or(Fault::Parameter)?;
-            if tag.replace(value).is_some() {
+            if tag.replace((value, parameter.value_span)).is_some() {
                 return Err(Fault::RepeatedParameter);
             }
         }
     }
+    let (tag, tag_span) = tag.unwrap_or_default();
     Ok(NameAddr {
         display,
         uri,
         uri_span,
         params: cursor.since(after_uri).trim_ascii_start(),
-        tag: tag.unwrap_or_default(),
+        tag,
+        tag_span,
         value: Span::at(0),
         field: 0,
         alone: false,

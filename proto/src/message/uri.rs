@@ -3,7 +3,7 @@
 use super::error::UriError;
 use super::escape::{has_sound_escapes, unescaped_eq_ignore_case};
 use super::host::Host;
-use super::lex::{HOST, PASSWORD, PHONE, SCHEME, URI, URI_HEADER, URI_PARAMETER, USER};
+use super::lex::{DIGIT, HOST, PASSWORD, PHONE, SCHEME, URI, URI_HEADER, URI_PARAMETER, USER};
 use super::span::Span;
 use super::transport::Transport;
 use super::via::port_number;
@@ -152,8 +152,13 @@ impl<'m> Uri<'m> {
 /// `[user[:password]@]host[:port][;parameters][?headers]`; `rest` stands at `offset` of the URI.
 fn sip<'m>(mut uri: Uri<'m>, rest: &'m [u8], offset: usize) -> Result<Uri<'m>, UriError> {
     // The user part may hold `;` and `?`, the other parts no `@`: so `@` is looked for first.
+    let plain_user = USER.run_length(rest);
     let mut after_user = 0;
-    if let Some(at) = rest.iter().position(|&octet| octet == b'@') {
+    if rest.get(plain_user) == Some(&b'@') && plain_user > 0 {
+        uri.user = rest.get(..plain_user);
+        uri.user_span = Span::between(offset, offset + plain_user);
+        after_user = plain_user + 1;
+    } else if let Some(at) = rest.iter().position(|&octet| octet == b'@') {
         userinfo(&mut uri, rest.get(..at).unwrap_or_default(), offset)?;
         after_user = at + 1;
     }
@@ -161,14 +166,14 @@ fn sip<'m>(mut uri: Uri<'m>, rest: &'m [u8], offset: usize) -> Result<Uri<'m>, U
     let offset = offset + after_user;
     let host_len = match rest.first() {
         Some(b'[') => rest.iter().position(|&octet| octet == b']').ok_or(UriError::Host)? + 1,
-        _ => rest.iter().position(|&octet| !HOST.has(octet)).unwrap_or(rest.len()),
+        _ => HOST.run_length(rest),
     };
     let (host, mut rest) = rest.split_at_checked(host_len).unwrap_or_default();
     uri.host_bytes = host;
     uri.host = Host::parse(host).ok_or(UriError::Host)?;
     let mut host_port_len = host_len;
     if let Some(after_colon) = rest.strip_prefix(b":") {
-        let digits = after_colon.iter().position(|octet| !octet.is_ascii_digit()).unwrap_or(after_colon.len());
+        let digits = DIGIT.run_length(after_colon);
         let (port, after_port) = after_colon.split_at_checked(digits).unwrap_or_default();
         uri.port = Some(port_number(port).ok_or(UriError::Port)?);
         host_port_len += 1 + digits;
@@ -178,7 +183,10 @@ fn sip<'m>(mut uri: Uri<'m>, rest: &'m [u8], offset: usize) -> Result<Uri<'m>, U
     if rest.is_empty() {
         return Ok(uri);
     }
-    params_and_headers(uri, rest)
+    params_and_headers(uri, rest).map_err(|error| match error {
+        _ if rest.contains(&b'@') && uri.user.is_some() => UriError::TwoAts,
+        error => error,
+    })
 }
 
 /// `user[:password]`.
@@ -201,9 +209,6 @@ fn userinfo<'m>(uri: &mut Uri<'m>, userinfo: &'m [u8], offset: usize) -> Result<
 
 /// What follows host and port.
 fn params_and_headers<'m>(mut uri: Uri<'m>, rest: &'m [u8]) -> Result<Uri<'m>, UriError> {
-    if rest.contains(&b'@') {
-        return Err(if uri.user.is_some() { UriError::TwoAts } else { UriError::User });
-    }
     let question = rest.iter().position(|&octet| octet == b'?').unwrap_or(rest.len());
     let (params, headers) = rest.split_at_checked(question).unwrap_or_default();
     if !params.is_empty() {
@@ -221,15 +226,31 @@ fn params_and_headers<'m>(mut uri: Uri<'m>, rest: &'m [u8]) -> Result<Uri<'m>, U
 
 /// `pname [= pvalue] *(; pname [= pvalue])`.
 fn check_parameters(params: &[u8]) -> Result<(), UriError> {
-    for parameter in params.split(|&octet| octet == b';') {
-        let equals = parameter.iter().position(|&octet| octet == b'=').unwrap_or(parameter.len());
-        let (name, value) = parameter.split_at_checked(equals).unwrap_or_default();
-        let value = value.get(1..).unwrap_or_default();
-        if name.is_empty() || !has_sound_escapes(name, URI_PARAMETER) || !has_sound_escapes(value, URI_PARAMETER) {
-            return Err(UriError::Parameter);
+    let mut rest = params;
+    loop {
+        rest = paramchars(rest).filter(|after| after.len() < rest.len()).ok_or(UriError::Parameter)?;
+        if let Some(value) = rest.strip_prefix(b"=") {
+            rest = paramchars(value).ok_or(UriError::Parameter)?;
+        }
+        match rest {
+            [] => return Ok(()),
+            [b';', next @ ..] => rest = next,
+            _ => return Err(UriError::Parameter),
         }
     }
-    Ok(())
+}
+
+/// What follows `*paramchar`; `None` if one of its escapes is broken.
+fn paramchars(octets: &[u8]) -> Option<&[u8]> {
+    let mut rest = octets;
+    loop {
+        rest = rest.get(URI_PARAMETER.run_length(rest)..)?;
+        rest = match rest {
+            [b'%', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
+            [b'%', ..] => return None,
+            _ => return Some(rest),
+        };
+    }
 }
 
 /// `tel:+1-201-555-0123;phone-context=x` (RFC 3966 §3).

@@ -178,13 +178,17 @@ fn check_request_uri(message: &Message<'_>) -> Result<(), RejectReason> {
 }
 
 fn check_vias(message: &Message<'_>) -> Result<(), RejectReason> {
+    let top = message.top_via().map_err(|_| RejectReason::Via)?;
+    if top.branch.len() == BRANCH_COOKIE.len() && top.has_cookie() {
+        return Err(RejectReason::BranchEmpty);
+    }
+    if top.alone && !message.is_repeated(HeaderName::Via) {
+        return Ok(());
+    }
     for (index, via) in message.vias().enumerate() {
-        let via = via.map_err(|_| RejectReason::Via)?;
+        via.map_err(|_| RejectReason::Via)?;
         if index >= limits::VIA_COUNT_MAX {
             return Err(RejectReason::ViaCount);
-        }
-        if index == 0 && via.branch.len() == BRANCH_COOKIE.len() && via.has_cookie() {
-            return Err(RejectReason::BranchEmpty);
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::arena::Field;
 use super::error::{Fault, HeaderError};
-use super::host::{Host, take_host};
+use super::host::{Host, HostPart, take_host};
 use super::lex::{Cursor, DIGIT, LWS, Parameter, TOKEN, decimal};
 use super::list::{Place, Values};
 use super::name::HeaderName;
@@ -69,6 +69,43 @@ impl Via<'_> {
 /// What RFC 3261's branches start with.
 pub const BRANCH_COOKIE: &[u8] = b"z9hG4bK";
 
+/// A Via value as offsets; the fields are [`Via`]'s.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ViaParts {
+    transport: Transport,
+    host: HostPart,
+    host_span: Span,
+    port: Option<u16>,
+    branch: Span,
+    received: Option<HostPart>,
+    rport: Rport,
+    maddr: Option<HostPart>,
+    rport_span: Span,
+    received_span: Span,
+    place: Place,
+}
+
+impl ViaParts {
+    pub(super) fn of(self, bytes: &[u8]) -> Via<'_> {
+        Via {
+            transport: self.transport,
+            host: self.host.of(bytes),
+            host_bytes: self.host_span.of(bytes),
+            port: self.port,
+            branch: self.branch.of(bytes),
+            received: self.received.map(|host| host.of(bytes)),
+            rport: self.rport,
+            maddr: self.maddr.map(|host| host.of(bytes)),
+            value: self.place.value,
+            field: self.place.field,
+            alone: self.place.alone,
+            rport_span: self.rport_span,
+            received_span: self.received_span,
+            removal: self.place.removal,
+        }
+    }
+}
+
 /// All Via values of a message.
 pub(super) struct Vias<'m>(Values<'m>);
 
@@ -78,40 +115,32 @@ impl<'m> Vias<'m> {
     }
 }
 
-impl<'m> Iterator for Vias<'m> {
-    type Item = Result<Via<'m>, HeaderError>;
+impl Iterator for Vias<'_> {
+    type Item = Result<ViaParts, HeaderError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next(read, |via, place: Place| {
-            via.value = place.value;
-            via.field = place.field;
-            via.alone = place.alone;
-            via.removal = place.removal;
-        })
+        self.0.next(read, |via, place| via.place = place)
     }
 }
 
 /// Reads one value; the cursor stops after its last octet.
-fn read<'m>(cursor: &mut Cursor<'m>, _: &Field) -> Result<Via<'m>, Fault> {
+fn read(cursor: &mut Cursor<'_>, _: &Field) -> Result<ViaParts, Fault> {
     let transport = sent_protocol(cursor)?;
-    let host_bytes = take_host(cursor);
-    let host = Host::parse(host_bytes).ok_or(Fault::Host)?;
-    let port = port(cursor)?;
-    let mut via = Via {
+    let host_start = cursor.pos();
+    let host = Host::parse(take_host(cursor)).ok_or(Fault::Host)?;
+    let host_span = Span::between(host_start, cursor.pos());
+    let mut via = ViaParts {
         transport,
-        host,
-        host_bytes,
-        port,
-        branch: &[],
+        host: HostPart::new(host, host_span),
+        host_span,
+        port: port(cursor)?,
+        branch: Span::at(0),
         received: None,
         rport: Rport::Absent,
         maddr: None,
-        value: Span::at(0),
-        field: 0,
-        alone: false,
         rport_span: Span::at(0),
         received_span: Span::at(0),
-        removal: Span::at(0),
+        place: Place::default(),
     };
     let mut seen = 0u8;
     while let Some(parameter) = cursor.parameter()? {
@@ -168,7 +197,7 @@ pub(super) fn port_number(digits: &[u8]) -> Option<u16> {
     decimal(digits).and_then(|port| u16::try_from(port).ok()).filter(|&port| port != 0)
 }
 
-fn take_parameter<'m>(via: &mut Via<'m>, parameter: &Parameter<'m>, seen: &mut u8) -> Result<(), Fault> {
+fn take_parameter(via: &mut ViaParts, parameter: &Parameter<'_>, seen: &mut u8) -> Result<(), Fault> {
     const BRANCH: u8 = 1;
     const RECEIVED: u8 = 2;
     const RPORT: u8 = 4;
@@ -185,9 +214,10 @@ fn take_parameter<'m>(via: &mut Via<'m>, parameter: &Parameter<'m>, seen: &mut u
     }
     *seen |= bit;
     match bit {
-        BRANCH => via.branch = parameter.value.ok_or(Fault::Parameter)?,
+        BRANCH if parameter.value.is_none() => return Err(Fault::Parameter),
+        BRANCH => via.branch = parameter.value_span,
         RECEIVED => {
-            via.received = parameter.value.and_then(Host::parse_loosely);
+            via.received = host_value(parameter);
             via.received_span = parameter.span;
         }
         RPORT => {
@@ -197,9 +227,15 @@ fn take_parameter<'m>(via: &mut Via<'m>, parameter: &Parameter<'m>, seen: &mut u
             };
             via.rport_span = parameter.span;
         }
-        _ => via.maddr = parameter.value.and_then(Host::parse_loosely),
+        _ => via.maddr = host_value(parameter),
     }
     Ok(())
+}
+
+/// A parameter's value as a host, if it is one.
+fn host_value(parameter: &Parameter<'_>) -> Option<HostPart> {
+    let host = Host::parse_loosely(parameter.value?)?;
+    Some(HostPart::new(host, parameter.value_span))
 }
 
 #[cfg(test)]

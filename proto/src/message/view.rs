@@ -1,12 +1,12 @@
 //! [`Message`]: what one can ask of a parsed message. Values are read when they are asked for.
 
 use super::arena::{Arena, Field, Index};
-use super::cseq::CSeq;
+use super::cseq::{CSeq, CSeqParts};
 use super::error::{Fault, HeaderError, ParseError};
 use super::lex::{decimal, trim};
 use super::method::Method;
 use super::name::HeaderName;
-use super::name_addr::{NameAddr, NameAddrs, Removals};
+use super::name_addr::{NameAddr, NameAddrs, Removals, only_name_addr};
 use super::span::Span;
 use super::start_line::StartLine;
 use super::via::{Via, Vias};
@@ -172,7 +172,8 @@ impl<'m> Message<'m> {
 
     /// Every Via value of every Via field, topmost first. Ends after the first error.
     pub fn vias(&self) -> impl Iterator<Item = Result<Via<'m>, HeaderError>> + use<'m> {
-        Vias::new(self)
+        let bytes = self.bytes;
+        Vias::new(self).map(move |via| via.map(|parts| parts.of(bytes)))
     }
 
     /// The topmost Via value.
@@ -180,7 +181,13 @@ impl<'m> Message<'m> {
     /// # Errors
     /// There is none, or it cannot be read.
     pub fn top_via(&self) -> Result<Via<'m>, HeaderError> {
-        Vias::new(self).next().unwrap_or(Err(absent(HeaderName::Via)))
+        let memo = &self.index.memo.top_via;
+        if let Some(parts) = memo.get() {
+            return Ok(parts.of(self.bytes));
+        }
+        let parts = Vias::new(self).next().unwrap_or(Err(absent(HeaderName::Via)))?;
+        memo.set(Some(parts));
+        Ok(parts.of(self.bytes))
     }
 
     /// The From header.
@@ -201,12 +208,12 @@ impl<'m> Message<'m> {
 
     /// The From tag; empty if there is none or From is unreadable.
     pub fn from_tag(&self) -> &'m [u8] {
-        self.from().map_or(&[], |from| from.tag())
+        self.tag(HeaderName::From)
     }
 
     /// The To tag; empty if there is none or To is unreadable.
     pub fn to_tag(&self) -> &'m [u8] {
-        self.to().map_or(&[], |to| to.tag())
+        self.tag(HeaderName::To)
     }
 
     /// The Call-ID; empty if there is none.
@@ -219,12 +226,18 @@ impl<'m> Message<'m> {
     /// # Errors
     /// There is none, its number is not below 2^32, or its method is no token.
     pub fn cseq(&self) -> Result<CSeq<'m>, HeaderError> {
+        let memo = &self.index.memo.cseq;
+        if let Some(parts) = memo.get() {
+            return Ok(parts.of(self.bytes));
+        }
         let field = self.field(HeaderName::CSeq).ok_or(absent(HeaderName::CSeq))?;
-        CSeq::read(self.bytes, field.value).map_err(|fault| HeaderError {
+        let parts = CSeqParts::read(self.bytes, field.value).map_err(|fault| HeaderError {
             header: HeaderName::CSeq,
             fault,
             offset: field.value.start,
-        })
+        })?;
+        memo.set(Some(parts));
+        Ok(parts.of(self.bytes))
     }
 
     /// Max-Forwards; `None` if there is none. More than 255 counts as 255 (RFC 4475 §3.1.2.4).
@@ -310,12 +323,21 @@ impl<'m> Message<'m> {
     }
 
     fn single_name_addr(&self, name: HeaderName) -> Result<NameAddr<'m>, HeaderError> {
-        let value = NameAddrs::new(self, name).next().unwrap_or(Err(absent(name)))?;
-        if value.alone {
-            Ok(value)
-        } else {
-            Err(HeaderError { header: name, fault: Fault::Trailing, offset: value.value.end })
-        }
+        let position = self.first(name).ok_or(absent(name))?;
+        let field = self.fields.get(position).ok_or(absent(name))?;
+        let address = only_name_addr(self.bytes, field, position)?;
+        self.index.memo.tag(name).set(Some(address.tag_span));
+        Ok(address)
+    }
+
+    fn tag(&self, name: HeaderName) -> &'m [u8] {
+        let memo = self.index.memo.tag(name);
+        let tag = memo.get().unwrap_or_else(|| {
+            let tag = self.single_name_addr(name).map_or(Span::at(0), |address| address.tag_span);
+            memo.set(Some(tag));
+            tag
+        });
+        tag.of(self.bytes)
     }
 }
 

@@ -43,33 +43,26 @@ impl<'o> Writer<'o> {
     /// Writes a number in decimal.
     pub fn decimal(&mut self, number: u64) {
         const DIGITS_MAX: usize = 20;
-        let mut digits = [b'0'; DIGITS_MAX];
+        let mut text = [0; DIGITS_MAX];
         let mut rest = number;
-        let mut length = 0;
-        for digit in digits.iter_mut().rev() {
+        let mut start = DIGITS_MAX;
+        for digit in text.iter_mut().rev() {
             // The remainder is below 10.
             *digit = b'0' + (rest % 10) as u8;
             rest /= 10;
-            length += 1;
+            start -= 1;
             if rest == 0 {
                 break;
             }
         }
-        self.put(digits.get(DIGITS_MAX - length..).unwrap_or_default());
+        self.put(text.get(start..).unwrap_or_default());
     }
 
     /// Writes the lowest `width` (at most 16) hexadecimal digits of a number, in lower case.
     pub fn hex(&mut self, number: u64, width: usize) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let width = width.min(16);
-        let mut text = [b'0'; 16];
-        let mut rest = number;
-        for digit in text.iter_mut().rev() {
-            // The mask keeps the index below 16.
-            *digit = DIGITS[(rest & 15) as usize];
-            rest >>= 4;
-        }
-        self.put(text.get(16 - width..).unwrap_or_default());
+        let [high, low] = [number >> 32, number & 0xffff_ffff].map(hex_digits);
+        let text = u128::from(high) << 64 | u128::from(low);
+        self.put(text.to_be_bytes().get(16 - width.min(16)..).unwrap_or_default());
     }
 
     /// Writes an address, an IPv6 one in brackets: a host of a URI or of a sent-by.
@@ -87,12 +80,17 @@ impl<'o> Writer<'o> {
     pub fn ip_bare(&mut self, address: IpAddr) {
         match address {
             IpAddr::V4(address) => {
-                for (index, part) in address.octets().into_iter().enumerate() {
-                    if index > 0 {
-                        self.byte(b'.');
+                let mut text = [0; 16];
+                let mut len = 0;
+                for part in address.octets() {
+                    let (part, part_len) = DOTTED[usize::from(part)];
+                    if let Some(room) = text.get_mut(len..len + part.len()) {
+                        room.copy_from_slice(&part);
                     }
-                    self.decimal(u64::from(part));
+                    len += usize::from(part_len);
                 }
+                // Without the last dot.
+                self.put(text.get(..len - 1).unwrap_or_default());
             }
             IpAddr::V6(address) => {
                 use core::fmt::Write as _;
@@ -138,6 +136,35 @@ impl<'o> Writer<'o> {
     }
 }
 
+/// Each part of a dotted quad with a dot behind it, and the length of both.
+static DOTTED: [([u8; 4], u8); 256] = {
+    let mut table = [([0; 4], 0); 256];
+    let mut part = 0;
+    while part < table.len() {
+        let hundreds = b'0' + (part / 100) as u8;
+        let tens = b'0' + (part / 10 % 10) as u8;
+        let ones = b'0' + (part % 10) as u8;
+        table[part] = match part {
+            0..10 => ([ones, b'.', 0, 0], 2),
+            10..100 => ([tens, ones, b'.', 0], 3),
+            _ => ([hundreds, tens, ones, b'.'], 4),
+        };
+        part += 1;
+    }
+    table
+};
+
+/// The eight hexadecimal digits of a number below 2^32, the first in the highest byte: one nibble to a
+/// byte, and what lies between `9` and `a` added where the nibble is above nine.
+const fn hex_digits(number: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let pairs = (number << 16 | number) & 0x0000_ffff_0000_ffff;
+    let bytes = (pairs << 8 | pairs) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (bytes << 4 | bytes) & (ONES * 0x0f);
+    let letters = ((nibbles + ONES * 6) >> 4) & ONES;
+    nibbles + ONES * b'0' as u64 + letters * (b'a' - b'9' - 1) as u64
+}
+
 impl core::fmt::Write for Writer<'_> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.put(text.as_bytes());
@@ -164,6 +191,12 @@ mod tests {
 
     #[test]
     fn numbers_and_addresses() {
+        for part in 0..=255u8 {
+            let text = format!("{part}.{}.0.{part}", 255 - part);
+            assert_eq!(written(|out| out.ip([part, 255 - part, 0, part].into())), text);
+            let number = u64::from(part).wrapping_mul(0x0123_4567_89ab_cdef);
+            assert_eq!(written(|out| out.hex(number, 16)), format!("{number:016x}"));
+        }
         for number in [0, 9, 10, 4_294_967_296, u64::MAX] {
             assert_eq!(written(|out| out.decimal(number)), format!("{number}"));
         }
