@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn lanes_take_the_cores_that_shards_leave() {
         let mut mask = CpuSet::new();
-        [0, 1, 5].map(|core| mask.set(core).unwrap());
+        [0, 1, 5].iter().for_each(|core| mask.set(*core).unwrap());
         let left = others(&mask, &[0, 1]).unwrap();
         let cores: Vec<_> = (0..CpuSet::count()).filter(|core| left.is_set(*core).unwrap()).collect();
         assert_eq!(cores, [5]);

@@ -20,8 +20,8 @@
 use crate::log::ShardEvent;
 use crate::snapshot::ShardSnapshot;
 use engine::{Address, LaneId, ShardId};
-use modules::{GatewayEvent, Tables};
 pub use modules::Serving;
+use modules::{GatewayEvent, Tables};
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ pub(crate) const UNDER_WAY_MAX: usize = 256;
 /// The boxes of one shard. INVARIANT: each box is either here or under way, never dropped on the shard.
 #[derive(Debug)]
 pub(crate) struct Questions {
+    #[expect(clippy::vec_box, reason = "the boxes travel in letters and must not be made on the shard")]
     idle: Vec<Box<Question>>,
     /// By the question's token: who waits, and a count that tells an old answer from a new one.
     waiting: Vec<Option<Ticket>>,

@@ -185,14 +185,14 @@ mod tests {
             totals.add(ShardId(shard), &sample(Metric::Busy, [""; LABELS_MAX], value));
         }
         totals.add(ShardId(0), &sample(Metric::Requests, ["BYE", "in", ""], 1));
-        assert_eq!(totals.of(Metric::Requests).map(|(labels, _, value)| (labels[0], value)).collect::<Vec<_>>(), [
-            ("BYE", 1),
-            ("INVITE", 12)
-        ]);
-        assert_eq!(totals.of(Metric::Busy).map(|(_, shard, value)| (shard, value)).collect::<Vec<_>>(), [
-            (Some(0), 5),
-            (Some(1), 7)
-        ]);
+        assert_eq!(
+            totals.of(Metric::Requests).map(|(labels, _, value)| (labels[0], value)).collect::<Vec<_>>(),
+            [("BYE", 1), ("INVITE", 12)]
+        );
+        assert_eq!(
+            totals.of(Metric::Busy).map(|(_, shard, value)| (shard, value)).collect::<Vec<_>>(),
+            [(Some(0), 5), (Some(1), 7)]
+        );
         assert_eq!(totals.sum(Metric::Busy), 12);
     }
 }

@@ -30,7 +30,7 @@ impl std::fmt::Display for CallError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             CallError::Unreachable(path, error) => {
-                write!(f, "no tandem answers at {}: {error}\n", path.display())?;
+                writeln!(f, "no tandem answers at {}: {error}", path.display())?;
                 match error.kind() {
                     io::ErrorKind::PermissionDenied => {
                         write!(f, "  become its user or root, or let your group in: `group` in [control]")
@@ -72,7 +72,11 @@ pub(super) fn show<T: DeserializeOwned>(
 }
 
 /// Shows a reply.
-pub(super) fn print_reply<T: DeserializeOwned>(format: Format, reply: Value, render: impl FnOnce(&T) -> String) -> Exit {
+pub(super) fn print_reply<T: DeserializeOwned>(
+    format: Format,
+    reply: Value,
+    render: impl FnOnce(&T) -> String,
+) -> Exit {
     let text = match format {
         Format::Json => format!("{reply:#}\n"),
         Format::Text => match serde_json::from_value(reply) {

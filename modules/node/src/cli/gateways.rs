@@ -9,7 +9,6 @@ use serde_json::json;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
     #[command(flatten)]
     connection: Connection,
@@ -55,6 +54,13 @@ const COLUMNS: &[Column] = &[
     ("since", Align::Right),
     ("why", Align::Left),
 ];
+
+impl Arguments {
+    /// What clap cannot check: a look and a change at once.
+    pub(super) fn contradiction(&self) -> Option<&'static str> {
+        (self.watch && self.change.is_some()).then_some("--watch shows; disable, enable and drain change: use one")
+    }
+}
 
 pub(super) fn gateways(arguments: &Arguments) -> Exit {
     let connection = &arguments.connection;

@@ -16,7 +16,7 @@ mod table;
 pub use exit::Exit;
 pub(crate) use table::colour_on_stderr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// SIP signalling proxy for carriers.
@@ -101,7 +101,7 @@ struct ReloadArguments {
 
 /// Runs the command line of this process.
 pub fn main() -> Exit {
-    match Cli::try_parse() {
+    match Cli::try_parse().and_then(Cli::consistent) {
         Ok(cli) => cli.run(),
         Err(error) => {
             // WHY: --help and --version come this way too, and are no mistake.
@@ -112,6 +112,17 @@ pub fn main() -> Exit {
 }
 
 impl Cli {
+    fn consistent(self) -> Result<Self, clap::Error> {
+        let contradiction = match &self.command {
+            Command::Gateways(arguments) => arguments.contradiction(),
+            _ => None,
+        };
+        match contradiction {
+            Some(why) => Err(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, why)),
+            None => Ok(self),
+        }
+    }
+
     fn run(self) -> Exit {
         match self.command {
             Command::Run { config } => crate::run::run(&config),

@@ -58,11 +58,8 @@ fn group(name: &str, figures: &[&Figure], colour: bool) -> String {
         let value = figures.first().map(|figure| value(figure)).unwrap_or_default();
         return format!("{title}: {value}\n");
     }
-    let titles: Vec<(String, Align)> = labels
-        .iter()
-        .map(|label| ((*label).clone(), Align::Left))
-        .chain([(String::new(), Align::Right)])
-        .collect();
+    let titles: Vec<(String, Align)> =
+        labels.iter().map(|label| ((*label).clone(), Align::Left)).chain([(String::new(), Align::Right)]).collect();
     let rows: Vec<_> = figures
         .iter()
         .map(|figure| {

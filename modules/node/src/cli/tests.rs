@@ -1,9 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 use super::*;
-use clap::CommandFactory;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(line.split_whitespace())
+    Cli::try_parse_from(line.split_whitespace()).and_then(Cli::consistent)
 }
 
 #[test]

@@ -92,10 +92,9 @@ impl Gatherer {
         for shard in shards.ids() {
             let Some(place) = self.boxes.get_mut(shard.index()) else { continue };
             // A box that a silent shard still has stays with it until it comes back; the shard gets another.
-            let fits = |snapshot: &Box<ShardSnapshot>| snapshot.has_room(room.gateways, room.unknown);
             let mut snapshot = place
                 .take()
-                .filter(fits)
+                .filter(|snapshot| snapshot.has_room(room.gateways, room.unknown))
                 .unwrap_or_else(|| Box::new(ShardSnapshot::with_room(room.gateways, room.unknown)));
             snapshot.round = self.number;
             snapshot.wants_unknown = self.wants_unknown;
@@ -126,9 +125,8 @@ impl Gatherer {
 
     /// The result of the round if it is complete or over, and who waited for it.
     pub(super) fn finish(&mut self, now: Instant) -> Option<(Gathered, Vec<Waiter>)> {
-        let round = self.round.take_if(|round| {
-            round.answered.len() >= round.asked.len() || now >= round.started + DEADLINE
-        })?;
+        let round =
+            self.round.take_if(|round| round.answered.len() >= round.asked.len() || now >= round.started + DEADLINE)?;
         let mut gathered = Gathered::default();
         let mut unknown: HashMap<IpAddr, UnknownSource> = HashMap::new();
         for shard in &round.asked {

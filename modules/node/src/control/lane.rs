@@ -298,7 +298,9 @@ impl Control {
 
     fn watch_names(&self) {
         if !self.dns.watch(Names::wanted(&self.config)) {
-            self.log.send(Record::new(Level::Error, "dns-busy").with("what", "names of gateways are not looked up").always());
+            self.log.send(
+                Record::new(Level::Error, "dns-busy").with("what", "names of gateways are not looked up").always(),
+            );
         }
     }
 
@@ -360,8 +362,7 @@ impl Control {
             let hint = if matches!(refusal, tuning::Refusal::Unsafe(_)) { " (--force)" } else { "" };
             RpcError::new(code::REFUSED, format!("{refusal}{hint}; what was in service still is"))
         })?;
-        let (live, restart): (Vec<_>, Vec<_>) =
-            reload.changes.iter().partition(|change| change.effect == Effect::Live);
+        let (live, restart): (Vec<_>, Vec<_>) = reload.changes.iter().partition(|change| change.effect == Effect::Live);
         if !live.is_empty() {
             let wanted = Names::wanted(&reload.config);
             let admin = Arc::clone(&self.admin);
@@ -409,10 +410,7 @@ impl Control {
             self.drain.end();
         }
         self.announce_serving(who);
-        reply::Drain {
-            serving: word(self.drain.serving()).into(),
-            refusing_in_seconds: self.drain.refusing_in(now),
-        }
+        reply::Drain { serving: word(self.drain.serving()).into(), refusing_in_seconds: self.drain.refusing_in(now) }
     }
 
     /// SIGTERM or SIGINT.

@@ -145,7 +145,10 @@ fn decide(methods: &Methods, peer: &Peer, given: Value, state: Option<AdminState
         Ok(Ok(())) => Ok(to_value(&changed)),
         Ok(Err(error)) => Err(RpcError::new(
             code::INTERNAL,
-            format!("{} is {} now, but that is not saved and ends with this process: {error}", changed.name, changed.now),
+            format!(
+                "{} is {} now, but that is not saved and ends with this process: {error}",
+                changed.name, changed.now
+            ),
         )),
         Err(_) => Err(RpcError::new(
             code::INTERNAL,

@@ -35,5 +35,3 @@ pub use gather::Gathered;
 pub use inbox::{Ask, Inbox, Signal};
 pub use lane::{Control, End, Parts};
 pub use view::metrics_page;
-
-

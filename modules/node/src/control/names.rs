@@ -61,7 +61,8 @@ mod tests {
     #[test]
     fn only_a_change_of_addresses_asks_for_new_tables() {
         let service = Service { host: "gw.example".into(), port: None };
-        let targets = |last| vec![Target { priority: 0, weight: 0, address: SocketAddr::from(([192, 0, 2, last], 5060)) }];
+        let targets =
+            |last| vec![Target { priority: 0, weight: 0, address: SocketAddr::from(([192, 0, 2, last], 5060)) }];
         let mut names = Names::default();
         assert!(!names.learn(service.clone(), Watched::Unresolved("x".into())));
         assert!(names.learn(service.clone(), Watched::Fresh(targets(1))));

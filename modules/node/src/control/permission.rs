@@ -106,7 +106,11 @@ mod tests {
         assert_eq!(rules(Access::Read).access(&peer(0, &[])), Some(Access::Write));
         assert_eq!(rules(Access::Read).access(&peer(7, &[1, 5])), Some(Access::Read));
         assert_eq!(rules(Access::Write).access(&peer(7, &[5])), Some(Access::Write));
-        assert_eq!(rules(Access::Write).access(&peer(7, &[0, 7, 100])), None, "a group with the owner's number is nothing");
+        assert_eq!(
+            rules(Access::Write).access(&peer(7, &[0, 7, 100])),
+            None,
+            "a group with the owner's number is nothing"
+        );
     }
 
     #[test]

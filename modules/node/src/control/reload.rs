@@ -63,8 +63,7 @@ fn read_previous(sources: &Sources) -> Result<(Loaded, String), RpcError> {
         return Err(RpcError::new(code::NOT_FOUND, "there is no configuration before the one in service"));
     };
     let name = "previous configuration";
-    let loaded =
-        tuning::parse(&text, name, &Environment::of_this_host()).map_err(|diagnostics| bad(&diagnostics))?;
+    let loaded = tuning::parse(&text, name, &Environment::of_this_host()).map_err(|diagnostics| bad(&diagnostics))?;
     Ok((loaded, name.into()))
 }
 

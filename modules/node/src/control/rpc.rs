@@ -81,7 +81,9 @@ impl std::fmt::Display for RpcError {
 pub fn answer(line: &[u8], mut serve: impl FnMut(Call) -> Outcome) -> Option<String> {
     let value: Value = match serde_json::from_slice(line) {
         Ok(value) => value,
-        Err(error) => return Some(reply(&Value::Null, Err(RpcError::new(code::PARSE, format!("not JSON: {error}")))).to_string()),
+        Err(error) => {
+            return Some(reply(&Value::Null, Err(RpcError::new(code::PARSE, format!("not JSON: {error}")))).to_string());
+        }
     };
     let requests = match value {
         Value::Array(requests) if requests.is_empty() => {
@@ -105,18 +107,23 @@ fn answer_one(request: Value, serve: &mut impl FnMut(Call) -> Outcome) -> Option
             let outcome = serve(call);
             id.map(|id| reply(&id, outcome))
         }
-        Err((id, error)) => Some(reply(&id, Err(error))),
+        Err(refused) => {
+            let (id, error) = *refused;
+            Some(reply(&id, Err(error)))
+        }
     }
 }
 
-fn read_call(request: Value) -> Result<Call, (Value, RpcError)> {
+/// The call, or the id and error of the reply.
+fn read_call(request: Value) -> Result<Call, Box<(Value, RpcError)>> {
     let Value::Object(mut fields) = request else {
-        return Err((Value::Null, RpcError::new(code::INVALID_REQUEST, "a request is an object")));
+        return Err(Box::new((Value::Null, RpcError::new(code::INVALID_REQUEST, "a request is an object"))));
     };
     let id = fields.remove("id");
-    let invalid = |why: &str| (id.clone().unwrap_or(Value::Null), RpcError::new(code::INVALID_REQUEST, why));
+    let invalid = |why: &str| Box::new((id.clone().unwrap_or(Value::Null), RpcError::new(code::INVALID_REQUEST, why)));
     if matches!(id, Some(Value::Object(_) | Value::Array(_) | Value::Bool(_))) {
-        return Err((Value::Null, RpcError::new(code::INVALID_REQUEST, "`id` is a string or a number")));
+        let error = RpcError::new(code::INVALID_REQUEST, "`id` is a string or a number");
+        return Err(Box::new((Value::Null, error)));
     }
     if fields.get("jsonrpc") != Some(&Value::from("2.0")) {
         return Err(invalid("`jsonrpc` must be \"2.0\""));
@@ -127,7 +134,10 @@ fn read_call(request: Value) -> Result<Call, (Value, RpcError)> {
     match fields.remove("params").unwrap_or_else(|| json!({})) {
         params @ Value::Object(_) => Ok(Call { id, method, params }),
         Value::Array(list) if list.is_empty() => Ok(Call { id, method, params: json!({}) }),
-        _ => Err((id.unwrap_or(Value::Null), RpcError::new(code::INVALID_PARAMS, "`params` must be an object: arguments go by name"))),
+        _ => {
+            let error = RpcError::new(code::INVALID_PARAMS, "`params` must be an object: arguments go by name");
+            Err(Box::new((id.unwrap_or(Value::Null), error)))
+        }
     }
 }
 

@@ -148,7 +148,7 @@ impl Drop for Slot {
 fn converse(
     stream: &UnixStream,
     permissions: &Permissions,
-    serve: &dyn Fn(&Peer, &Permissions, &[u8]) -> Option<String>,
+    serve: &impl Fn(&Peer, &Permissions, &[u8]) -> Option<String>,
 ) -> io::Result<()> {
     let peer = Peer::of(stream)?;
     let mut lines = Lines::new(stream);

@@ -91,7 +91,8 @@ mod tests {
     use crate::admin::AdminState;
 
     fn some() -> AdminStates {
-        let entry = |state| AdminEntry { state, who: "ann".into(), why: "ticket \"7\"\n".into(), since: 1_700_000_000_000_000 };
+        let entry =
+            |state| AdminEntry { state, who: "ann".into(), why: "ticket \"7\"\n".into(), since: 1_700_000_000_000_000 };
         [("a".to_owned(), entry(AdminState::Disabled)), ("b:5060".to_owned(), entry(AdminState::Draining))].into()
     }
 

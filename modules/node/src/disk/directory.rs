@@ -17,9 +17,7 @@ pub struct Directory {
 impl Directory {
     /// Opens `path`, making it (owner only) if it does not exist.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        let unusable = |error| {
-            StateError::new(path, error, "name a folder that this user may write: `dir` in [state]")
-        };
+        let unusable = |error| StateError::new(path, error, "name a folder that this user may write: `dir` in [state]");
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         let lock = File::create(path.join("lock")).map_err(unusable)?;
         lock_within(&lock, Duration::from_millis(BIND_RETRY_MS)).map_err(|error| match error {

@@ -10,7 +10,7 @@ mod directory;
 pub mod keys;
 mod last_good;
 
-pub use admin::{AdminEntry, AdminFile, AdminStates, ADMIN_ENTRIES_MAX};
+pub use admin::{ADMIN_ENTRIES_MAX, AdminEntry, AdminFile, AdminStates};
 pub use directory::Directory;
 pub use last_good::LastGood;
 

@@ -27,6 +27,7 @@ pub(super) struct Desk {
 #[derive(Default)]
 struct State {
     answers: HashMap<Service, (AnswerKind, Vec<Target>, Instant)>,
+    #[expect(clippy::vec_box, reason = "the boxes are the shards' and go back to them")]
     waiting: HashMap<Service, Vec<Box<Question>>>,
 }
 

@@ -101,7 +101,11 @@ impl Lookup {
     }
 
     /// The addresses of hosts, in their order.
-    async fn hosts(&self, hosts: impl IntoIterator<Item = (Name, u16, u16, u16)>, mut until: Option<Instant>) -> Located {
+    async fn hosts(
+        &self,
+        hosts: impl IntoIterator<Item = (Name, u16, u16, u16)>,
+        mut until: Option<Instant>,
+    ) -> Located {
         let mut targets = Vec::new();
         let mut failure = None;
         for (host, port, priority, weight) in hosts {

@@ -117,7 +117,10 @@ mod tests {
 
     #[test]
     fn reads_well() {
-        assert_eq!(line("sip:a@b", Format::Text), "2023-11-14T22:13:20.123456Z warn unknown-source from=sip:a@b count=7\n");
+        assert_eq!(
+            line("sip:a@b", Format::Text),
+            "2023-11-14T22:13:20.123456Z warn unknown-source from=sip:a@b count=7\n"
+        );
         assert_eq!(
             line("a b\"", Format::Text),
             "2023-11-14T22:13:20.123456Z warn unknown-source from=\"a b\\\"\" count=7\n"

@@ -4,8 +4,8 @@ mod http;
 mod text;
 
 pub use http::MetricsLane;
-pub(crate) use text::{labels_of, shown};
 pub use text::{Process, page};
+pub(crate) use text::{labels_of, shown};
 
 #[cfg(test)]
 mod tests;

@@ -91,7 +91,12 @@ fn shards_are_added_up_or_kept_apart_as_their_kind_says() {
 #[test]
 fn promtool_finds_nothing() {
     use std::process::{Command, Stdio};
-    let tool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let tool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
     let Ok(mut tool) = tool else {
         eprintln!("promtool is not installed: its own check is left out");
         return;
@@ -115,7 +120,10 @@ fn metrics_are_served_and_nothing_else() {
     let lane = MetricsLane::start("127.0.0.1:0".parse().unwrap(), Arc::new(|| Some("x 1\n".into()))).unwrap();
     let get = |path| fetch(&lane, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     let reply = get("/metrics");
-    assert!(reply.starts_with("HTTP/1.1 200") && reply.contains("version=0.0.4") && reply.ends_with("x 1\n"), "{reply}");
+    assert!(
+        reply.starts_with("HTTP/1.1 200") && reply.contains("version=0.0.4") && reply.ends_with("x 1\n"),
+        "{reply}"
+    );
     assert!(get("/").starts_with("HTTP/1.1 404"));
     let post = fetch(&lane, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     assert!(post.starts_with("HTTP/1.1 405"), "{post}");

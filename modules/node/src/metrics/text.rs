@@ -59,9 +59,19 @@ fn process_families(process: &Process) -> Vec<MetricFamily> {
         family("tandem_build_info", "Version of the program.", Kind::Gauge, version),
         family("tandem_start_time_seconds", "When the process started, since 1970.", Kind::Gauge, one(process.started)),
         family("tandem_serving", "How new requests are served: 1 for the state that holds.", Kind::Gauge, serving),
-        family("tandem_tables_generation", "Number of the tables in force.", Kind::Gauge, one(float(process.generation))),
+        family(
+            "tandem_tables_generation",
+            "Number of the tables in force.",
+            Kind::Gauge,
+            one(float(process.generation)),
+        ),
         family("tandem_reloads_total", "Reloads, by outcome.", Kind::Counter, reloads),
-        family("tandem_silent_shards", "Shards that did not answer in time.", Kind::Gauge, one(float(process.silent_shards))),
+        family(
+            "tandem_silent_shards",
+            "Shards that did not answer in time.",
+            Kind::Gauge,
+            one(float(process.silent_shards)),
+        ),
         family("tandem_log_lines_total", "Lines of the log, by outcome.", Kind::Counter, lines),
     ]
 }

@@ -194,7 +194,7 @@ mod tests {
     fn what_is_advertised_has_a_port() {
         let listener = |line: &str| {
             let text = format!(
-                "sources = [\"any\"]\n[listen]\nudp = [{line}]\n[[set]]\nname = \"a\"\ngateways = [\"sip:192.0.2.1:5071\"]\n"
+                "sources = [\"any\"]\n[listen]\nudp = [{line}]\n[[set]]\nname = \"a\"\ngateways = [\"sip:gw.example.com\"]\n"
             );
             let config = tuning::parse(&text, "test.toml", &Environment::unknown()).unwrap().config;
             super::listener(&config.listen.udp[0]).advertised

@@ -112,8 +112,19 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let local_addresses = environment.addresses;
     let kept = disk.submit(Job::Good(loaded.source.to_string()));
     let (config_in_force, log_of_lane) = (config.clone(), log.clone());
-    let parts =
-        Parts { lane, queue, config: config_in_force, tables, admin, local_addresses, stats, driver, disk, dns, log: log_of_lane };
+    let parts = Parts {
+        lane,
+        queue,
+        config: config_in_force,
+        tables,
+        admin,
+        local_addresses,
+        stats,
+        driver,
+        disk,
+        dns,
+        log: log_of_lane,
+    };
     let mut control = Control::new(parts);
     let unresolved = control.settle(NAMES_DEADLINE);
 

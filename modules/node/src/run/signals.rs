@@ -14,7 +14,9 @@ pub(super) fn start(inbox: &Inbox, sources: Sources, log: Log) -> io::Result<()>
     // WHY one place: many SIGHUP while a reload runs are one more reload.
     let (hang_ups, queue) = sync_channel(1);
     let reloader = inbox.clone();
-    std::thread::Builder::new().name("tandem-reload".into()).spawn(move || reload_each(&queue, &reloader, &sources, &log))?;
+    std::thread::Builder::new()
+        .name("tandem-reload".into())
+        .spawn(move || reload_each(&queue, &reloader, &sources, &log))?;
     let inbox = inbox.clone();
     std::thread::Builder::new().name("tandem-signals".into()).spawn(move || {
         for signal in &mut signals {
