@@ -4,6 +4,7 @@
 
 use engine::{App, Config, Driver, Frame, Listener, NetworkError, Now, Outbox, Pools, ShardId, Steering};
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
 struct Echo;
 
@@ -18,7 +19,17 @@ impl App for Echo {
     fn on_letter(&mut self, _: Now, (): (), _: &mut Outbox<'_, ()>) {}
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match echo() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn echo() -> Result<(), Box<dyn std::error::Error>> {
     let mut listeners = Vec::new();
     let mut cores = Vec::new();
     let mut driver = Driver::Auto;
