@@ -78,6 +78,8 @@ impl KeyedHash {
 pub enum Purpose {
     /// Server transaction key, RFC 3261 §17.2.3.
     Transaction = 1,
+    /// Checksum of a transaction on its way to another process.
+    HandOver = 10,
     /// Call-ID to slot.
     Slot = 2,
     /// Signature of a token.

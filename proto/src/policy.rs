@@ -7,6 +7,7 @@
 
 use crate::message::{Message, Uri, Writer};
 use crate::time::{Micros, Now};
+use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 /// Where a message came from, or goes to.
@@ -265,6 +266,29 @@ pub struct End<'m> {
     pub caller: Endpoint,
 }
 
+/// How a note travels when its transaction is handed over. By default it does not, and starts anew.
+pub trait NoteEncoding: Copy + Default {
+    /// Appends the note to `out`.
+    fn encode(&self, _out: &mut Vec<u8>) {}
+
+    /// Reads back what [`NoteEncoding::encode`] wrote. `None`: it did not write that.
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        bytes.is_empty().then(Self::default)
+    }
+}
+
+impl NoteEncoding for () {}
+
+impl NoteEncoding for u32 {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_le_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    }
+}
+
 /// The policy of a proxy. One value a shard; all its state is its own.
 pub trait Policy {
     /// What the policy keeps with each transaction: plain data, no pointers.
@@ -322,6 +346,10 @@ pub trait Policy {
 
     /// Point 6: the transaction is over for the caller (final response sent, or none can be).
     fn transaction_end(&mut self, end: &End<'_>, note: &mut Self::Note, now: Now);
+
+    /// An open transaction of another process or shard goes on here, with the note that came with it (hand-over).
+    /// Numbers in it that mean something else here are the policy's to put right.
+    fn taken_over(&mut self, _request: &[u8], _note: &mut Self::Note, _now: Now) {}
 
     /// A request that the policy itself sent (a probe) was answered, timed out or could not be sent.
     /// `after`: since it was first sent.

@@ -39,6 +39,13 @@ impl Micros {
     }
 }
 
+impl Wall {
+    /// Time since `earlier`; zero if that lies in the future.
+    pub const fn since(self, earlier: Wall) -> Micros {
+        Micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
 impl Mono {
     /// The moment `d` later, saturating.
     pub const fn after(self, d: Micros) -> Self {

@@ -145,15 +145,11 @@ impl<P: Policy> Proxy<P> {
         };
         let settings = &self.settings;
         let request_uri = branch.request_uri.as_ref().map_or(&[][..], |stored| self.transactions.bytes(stored));
-        let owner = settings.owner(message.call_id());
+        let owner = record.owner;
         let leaving = Leaving {
             listener: branch.target.listener,
             request_uri,
-            branch: branch_token(settings, message, branch, record).sign(
-                &settings.keys,
-                message.call_id(),
-                message.from_tag(),
-            ),
+            branch: branch_token(branch, record).sign(&settings.keys, message.call_id(), message.from_tag()),
             record_route: wants_record_route(message)
                 .then(|| RouteToken { owner, flags: 0 }.sign(&settings.keys, message.call_id(), message.from_tag())),
             max_breadth: branch.max_breadth,
@@ -205,14 +201,9 @@ impl<P: Policy> Proxy<P> {
 }
 
 /// §16.6 step 8: what our Via branch says.
-pub(super) fn branch_token(
-    settings: &settings::Settings,
-    message: &Message<'_>,
-    branch: &Branch,
-    record: &Transaction,
-) -> BranchToken {
+pub(super) fn branch_token(branch: &Branch, record: &Transaction) -> BranchToken {
     BranchToken {
-        owner: settings.owner(message.call_id()),
+        owner: record.owner,
         kind: BranchKind::Stateful,
         branch: branch.number,
         transaction: record.key.id(),

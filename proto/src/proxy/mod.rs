@@ -21,11 +21,14 @@
 //! | `reply.rs` | §8.2.6, §8.2.7: responses of our own |
 //! | `park.rs` | a request that waits for an answer |
 //! | `own.rs` | requests of our own |
+//! | `hand_over.rs`, `image.rs` | open transactions move to another process or shard |
 
 mod cancel;
 mod counters;
 mod finish;
 mod forward;
+mod hand_over;
+mod image;
 mod own;
 mod park;
 mod preprocess;

@@ -38,13 +38,8 @@ impl<P: Policy> Proxy<P> {
         let Some(listener) = self.settings.listener(request.target.listener) else {
             return false;
         };
-        let token = BranchToken {
-            owner: Owner { slot: self.settings.own_slot, ..self.settings.owner(request.call_id) },
-            kind: BranchKind::Stateful,
-            branch: 0,
-            transaction: key.id(),
-            loop_hash: 0,
-        };
+        let owner = Owner { slot: self.settings.own_slot, ..self.settings.owner(request.call_id) };
+        let token = BranchToken { owner, kind: BranchKind::Stateful, branch: 0, transaction: key.id(), loop_hash: 0 };
         let signed = token.sign(&self.settings.keys, request.call_id, request.from_tag);
         let mut line = [0u8; 512];
         let mut via = Writer::new(&mut line);
@@ -62,7 +57,7 @@ impl<P: Policy> Proxy<P> {
         let mut writer = Writer::new(&mut buffer);
         write(&mut writer, line.get(..via_len).unwrap_or_default());
         let length = writer.finish().unwrap_or(0);
-        let sent = self.open_own(now, request, key, source, buffer.get(..length).unwrap_or_default(), out);
+        let sent = self.open_own(now, request, (key, owner), source, buffer.get(..length).unwrap_or_default(), out);
         self.outgoing = buffer;
         sent
     }
@@ -71,7 +66,7 @@ impl<P: Policy> Proxy<P> {
         &mut self,
         now: Now,
         request: &OwnRequest<'_>,
-        key: Key,
+        (key, owner): (Key, Owner),
         source: Endpoint,
         bytes: &[u8],
         out: &mut impl Outbox,
@@ -83,7 +78,7 @@ impl<P: Policy> Proxy<P> {
             return false;
         };
         let machine = ServerMachine::Own(request.ticket);
-        let Some(transaction) = self.transactions.create_record(key, source, 0, machine) else {
+        let Some(transaction) = self.transactions.create_record(key, owner, source, 0, machine) else {
             self.transactions.free(Some(resend));
             return false;
         };

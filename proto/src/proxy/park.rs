@@ -46,8 +46,23 @@ impl<P: Policy> Proxy<P> {
         context.rounds = context.rounds.saturating_add(1);
         context.parked = Some(Parked { stage, question, round });
         self.transactions.rearm_record(transaction, out);
-        let about = pre.next_route.map_or(pre.request_uri, |route| route.uri);
-        out.ask(question, Ticket { transaction: id, round }, about);
+        put(question, Ticket { transaction: id, round }, pre, out);
+    }
+
+    /// The question of a transaction that was taken over, put again: its answer would find nobody elsewhere.
+    pub(super) fn ask_again(&mut self, transaction: u32, out: &mut impl Outbox) {
+        let Some(parked) = self.transactions.context(transaction).and_then(|context| context.parked) else {
+            return;
+        };
+        let Some(id) = self.transactions.record(transaction).map(|record| record.key.id()) else {
+            return;
+        };
+        self.with_kept_request(transaction, |proxy, source, message| {
+            let mut text = UriText::default();
+            if let Some(pre) = proxy.preprocess(source, message, &mut text) {
+                put(parked.question, Ticket { transaction: id, round: parked.round }, &pre, out);
+            }
+        });
     }
 
     /// The answer to a question. One that comes late or twice finds nobody and is counted.
@@ -137,6 +152,11 @@ impl<P: Policy> Proxy<P> {
         }
         self.transactions.release(transaction, out);
     }
+}
+
+fn put(question: Question, ticket: Ticket, pre: &Preprocessed<'_>, out: &mut impl Outbox) {
+    let about = pre.next_route.map_or(pre.request_uri, |route| route.uri);
+    out.ask(question, ticket, about);
 }
 
 /// What becomes of a parked request once the policy has its answer.

@@ -9,6 +9,7 @@ use super::{Occupancy, Outbox};
 use crate::policy::Endpoint;
 use crate::pool::{ByteStore, Index, Slab, Stored};
 use crate::time::Mono;
+use crate::token::Owner;
 use crate::transaction::{
     Branch, ClientMachine, Context, Key, ServerMachine, TimerHandle, TimerToken, Transaction, client_invite,
     client_non_invite,
@@ -146,12 +147,14 @@ impl<N: Copy> Transactions<N> {
     pub(super) fn create_record(
         &mut self,
         key: Key,
+        owner: Owner,
         source: Endpoint,
         reply_port: u16,
         machine: ServerMachine,
     ) -> Option<u32> {
-        let record = Transaction {
+        self.insert_record(Transaction {
             key,
+            owner,
             machine,
             source,
             reply_port,
@@ -164,7 +167,12 @@ impl<N: Copy> Transactions<N> {
             interval: crate::time::Micros(0),
             expire_at: Branch::NEVER,
             timer: TimerHandle::default(),
-        };
+        })
+    }
+
+    /// Takes in a record on which nothing hangs yet.
+    pub(super) fn insert_record(&mut self, record: Transaction) -> Option<u32> {
+        let key = record.key;
         let index = self.records.insert(record).ok()?;
         if !self.index.insert(key.id(), index) {
             self.records.remove(index);
@@ -173,10 +181,21 @@ impl<N: Copy> Transactions<N> {
         Some(index)
     }
 
+    /// Hangs a context on a record that has none.
+    pub(super) fn insert_context(&mut self, transaction: u32, context: Context<N>) -> Option<()> {
+        let record = self.records.get_mut(transaction)?;
+        let answered = context.answered;
+        record.context = self.contexts.insert(context).ok()?;
+        self.open += u32::from(!answered);
+        Some(())
+    }
+
     /// A record with its context. `None`: one of the pools is full, and nothing has changed.
+    #[allow(clippy::too_many_arguments, reason = "what a transaction begins with")]
     pub(super) fn create(
         &mut self,
         key: Key,
+        owner: Owner,
         source: Endpoint,
         reply_port: u16,
         machine: ServerMachine,
@@ -196,19 +215,16 @@ impl<N: Copy> Transactions<N> {
             rounds: 0,
             parked: None,
         };
-        let Ok(context) = self.contexts.insert(context) else {
+        let Some(index) = self.create_record(key, owner, source, reply_port, machine) else {
             self.store.free(request);
             return None;
         };
-        let Some(index) = self.create_record(key, source, reply_port, machine) else {
-            self.contexts.remove(context);
+        if self.insert_context(index, context).is_none() {
+            self.index.remove(key.id(), index);
+            self.records.remove(index);
             self.store.free(request);
             return None;
-        };
-        if let Some(record) = self.records.get_mut(index) {
-            record.context = context;
         }
-        self.open += 1;
         Some(index)
     }
 
@@ -277,7 +293,7 @@ impl<N: Copy> Transactions<N> {
         let transaction = branch.transaction;
         let record = self.records.get_mut(transaction)?;
         branch.next = record.branches;
-        let silent = branch.silent();
+        let silent = branch.silent() && branch.pending();
         branch.silent_previous = NONE;
         branch.silent_next = NONE;
         let index = self.branches.insert(branch).ok()?;

@@ -73,8 +73,15 @@ impl<P: Policy> Proxy<P> {
         } else {
             ServerMachine::NonInvite(server_non_invite::State::Trying)
         };
-        let created =
-            self.transactions.create(arrival.key, arrival.source, arrival.reply_port, machine, message.bytes(), note);
+        let created = self.transactions.create(
+            arrival.key,
+            self.settings.owner(message.call_id()),
+            arrival.source,
+            arrival.reply_port,
+            machine,
+            message.bytes(),
+            note,
+        );
         let Some(transaction) = created else {
             self.refuse_before_open(now, arrival, message, note, Refused::NoRoom, out);
             return None;

@@ -12,11 +12,13 @@ pub mod server_invite;
 pub mod server_non_invite;
 
 mod branch;
+pub(crate) mod encode;
 mod key;
 mod record;
 mod timer;
 
 pub use branch::{Branch, CancelState, ClientMachine};
+pub use encode::DecodeError;
 pub use key::Key;
 pub use record::{Best, Context, Parked, ServerMachine, Stage, Transaction};
 pub use timer::{TimerHandle, TimerToken, Timers};

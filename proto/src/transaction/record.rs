@@ -4,6 +4,7 @@ use super::{Key, TimerHandle, server_invite, server_non_invite};
 use crate::policy::{Endpoint, Outcome, Question};
 use crate::pool::Stored;
 use crate::time::{Micros, Mono};
+use crate::token::Owner;
 use core::net::IpAddr;
 
 /// A server transaction; small, since it stays for half a minute after its call was answered.
@@ -14,6 +15,8 @@ use core::net::IpAddr;
 pub struct Transaction {
     /// What requests are matched by.
     pub key: Key,
+    /// The owner that stands in the tokens of its branches; stays when it is handed over.
+    pub owner: Owner,
     /// The server machine.
     pub machine: ServerMachine,
     /// From where the request came, and where responses go (their port is `reply_port`).

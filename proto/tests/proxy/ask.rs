@@ -16,7 +16,7 @@ fn parked(after: impl IntoIterator<Item = Say>) -> Rig {
 }
 
 #[test]
-fn the_answer_carries_the_call_on() {
+pub fn the_answer_carries_the_call_on() {
     let mut rig = parked([Say::Forward(vec![GATEWAY])]);
     rig.pass(999);
     rig.answer(Answer::Module(5));
@@ -30,7 +30,7 @@ fn the_answer_carries_the_call_on() {
 }
 
 #[test]
-fn without_an_answer_the_default_holds_at_the_deadline() {
+pub fn without_an_answer_the_default_holds_at_the_deadline() {
     let mut rig = parked([Say::Forward(vec![GATEWAY])]);
     rig.pass(1_000);
     rig.expect(GATEWAY, "INVITE");
@@ -41,7 +41,7 @@ fn without_an_answer_the_default_holds_at_the_deadline() {
 }
 
 #[test]
-fn a_second_answer_is_not_taken_for_the_next_question() {
+pub fn a_second_answer_is_not_taken_for_the_next_question() {
     let mut rig = parked([Say::Ask(1_000), Say::Forward(vec![GATEWAY])]);
     rig.answer(Answer::Module(1));
     let first = rig.world.asked[0];
@@ -54,7 +54,7 @@ fn a_second_answer_is_not_taken_for_the_next_question() {
 }
 
 #[test]
-fn a_retransmission_meanwhile_draws_the_100_and_no_question() {
+pub fn a_retransmission_meanwhile_draws_the_100_and_no_question() {
     let mut rig = parked([]);
     rig.receive(CALLER, &invite("z9hG4bKa"));
     rig.expect(CALLER, "SIP/2.0 100");
@@ -63,7 +63,7 @@ fn a_retransmission_meanwhile_draws_the_100_and_no_question() {
 }
 
 #[test]
-fn a_cancel_meanwhile_ends_it_and_the_answer_comes_too_late() {
+pub fn a_cancel_meanwhile_ends_it_and_the_answer_comes_too_late() {
     let mut rig = parked([]);
     rig.receive(CALLER, &request("CANCEL", "z9hG4bKa", "", ""));
     rig.expect(CALLER, "SIP/2.0 200 OK");
@@ -79,7 +79,7 @@ fn a_cancel_meanwhile_ends_it_and_the_answer_comes_too_late() {
 }
 
 #[test]
-fn an_error_after_the_answer_is_sent_again_until_its_ack() {
+pub fn an_error_after_the_answer_is_sent_again_until_its_ack() {
     let mut rig = parked([Say::Reply(404)]);
     rig.answer(Answer::Nothing);
     rig.expect(CALLER, "SIP/2.0 404");
@@ -92,7 +92,7 @@ fn an_error_after_the_answer_is_sent_again_until_its_ack() {
 }
 
 #[test]
-fn dropped_or_passed_on_statelessly_nothing_is_kept() {
+pub fn dropped_or_passed_on_statelessly_nothing_is_kept() {
     for (verdict, status) in [(Say::Drop, 0), (Say::Stateless(GATEWAY), 0)] {
         let mut rig = parked([verdict]);
         rig.answer(Answer::Nothing);
@@ -102,7 +102,7 @@ fn dropped_or_passed_on_statelessly_nothing_is_kept() {
 }
 
 #[test]
-fn targets_that_cannot_be_tried_move_on_to_the_next() {
+pub fn targets_that_cannot_be_tried_move_on_to_the_next() {
     let mut rig = parked([Say::Forward(vec![GATEWAY])]);
     rig.proxy.policy.refuse = vec![gateway_number(GATEWAY)];
     rig.proxy.policy.advances.push_back(vec![OTHER]);
@@ -113,7 +113,7 @@ fn targets_that_cannot_be_tried_move_on_to_the_next() {
 }
 
 #[test]
-fn whoever_asks_for_ever_gets_500() {
+pub fn whoever_asks_for_ever_gets_500() {
     let mut rig = Rig::new((0..20).map(|_| Say::Ask(1_000)));
     rig.receive(CALLER, &invite("z9hG4bKa"));
     rig.expect(CALLER, "SIP/2.0 100");
@@ -123,7 +123,7 @@ fn whoever_asks_for_ever_gets_500() {
 }
 
 #[test]
-fn an_ack_may_wait_too_and_is_never_answered() {
+pub fn an_ack_may_wait_too_and_is_never_answered() {
     let ack = request("ACK", "z9hG4bKb", ";tag=to1", "");
     let mut rig = Rig::new([Say::Ask(1_000), Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &ack);
@@ -139,7 +139,7 @@ fn an_ack_may_wait_too_and_is_never_answered() {
 }
 
 #[test]
-fn a_non_invite_waits_in_silence_and_gets_its_100_when_timer_e_has_come_to_t2() {
+pub fn a_non_invite_waits_in_silence_and_gets_its_100_when_timer_e_has_come_to_t2() {
     let mut rig = Rig::new([Say::Ask(5_000), Say::Forward(vec![GATEWAY])]);
     let message = request("MESSAGE", "z9hG4bKa", "", "");
     rig.receive(CALLER, &message);

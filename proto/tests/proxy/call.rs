@@ -5,7 +5,7 @@ use crate::rig::*;
 const GATEWAY: &str = "127.0.0.1:5071";
 
 #[test]
-fn a_call_is_carried_and_leaves_nothing() {
+pub fn a_call_is_carried_and_leaves_nothing() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &invite("z9hG4bKa"));
     let trying = rig.expect(CALLER, "SIP/2.0 100 Trying\r\n");
@@ -30,7 +30,7 @@ fn a_call_is_carried_and_leaves_nothing() {
 }
 
 #[test]
-fn invite_is_sent_again_by_timer_a_until_an_answer_comes() {
+pub fn invite_is_sent_again_by_timer_a_until_an_answer_comes() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &invite("z9hG4bKa"));
     rig.expect(CALLER, "SIP/2.0 100");
@@ -47,7 +47,7 @@ fn invite_is_sent_again_by_timer_a_until_an_answer_comes() {
 }
 
 #[test]
-fn nobody_answers_timer_b() {
+pub fn nobody_answers_timer_b() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &invite("z9hG4bKa"));
     rig.expect(CALLER, "SIP/2.0 100");
@@ -66,7 +66,7 @@ fn nobody_answers_timer_b() {
 }
 
 #[test]
-fn a_failure_is_acknowledged_kept_and_sent_again_until_the_ack() {
+pub fn a_failure_is_acknowledged_kept_and_sent_again_until_the_ack() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &invite("z9hG4bKa"));
     rig.expect(CALLER, "SIP/2.0 100");
@@ -90,7 +90,7 @@ fn a_failure_is_acknowledged_kept_and_sent_again_until_the_ack() {
 }
 
 #[test]
-fn timer_h_ends_the_wait_for_an_ack() {
+pub fn timer_h_ends_the_wait_for_an_ack() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &invite("z9hG4bKa"));
     rig.expect(CALLER, "SIP/2.0 100");
@@ -104,7 +104,7 @@ fn timer_h_ends_the_wait_for_an_ack() {
 }
 
 #[test]
-fn a_repeated_invite_is_answered_with_the_last_response_and_not_forwarded() {
+pub fn a_repeated_invite_is_answered_with_the_last_response_and_not_forwarded() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &invite("z9hG4bKa"));
     let trying = rig.expect(CALLER, "SIP/2.0 100");
@@ -119,7 +119,7 @@ fn a_repeated_invite_is_answered_with_the_last_response_and_not_forwarded() {
 }
 
 #[test]
-fn every_2xx_goes_upstream_and_a_repeated_invite_draws_nothing() {
+pub fn every_2xx_goes_upstream_and_a_repeated_invite_draws_nothing() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &invite("z9hG4bKa"));
     rig.expect(CALLER, "SIP/2.0 100");
@@ -138,7 +138,7 @@ fn every_2xx_goes_upstream_and_a_repeated_invite_draws_nothing() {
 }
 
 #[test]
-fn timer_c_cancels_a_call_that_rings_for_ever() {
+pub fn timer_c_cancels_a_call_that_rings_for_ever() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &invite("z9hG4bKa"));
     rig.expect(CALLER, "SIP/2.0 100");
@@ -163,7 +163,7 @@ fn timer_c_cancels_a_call_that_rings_for_ever() {
 }
 
 #[test]
-fn received_and_rport_are_filled_in() {
+pub fn received_and_rport_are_filled_in() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     let text = invite("z9hG4bKa").replace("127.0.0.1:5090;branch=z9hG4bKa", "10.0.0.1:7000;rport;branch=z9hG4bKa");
     rig.receive("127.0.0.1:6000", &text);
@@ -177,14 +177,14 @@ fn received_and_rport_are_filled_in() {
 }
 
 #[test]
-fn without_rport_the_answer_goes_to_the_port_of_sent_by() {
+pub fn without_rport_the_answer_goes_to_the_port_of_sent_by() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive("127.0.0.1:6000", &invite("z9hG4bKa"));
     rig.expect("127.0.0.1:5090", "SIP/2.0 100");
 }
 
 #[test]
-fn an_rfc_2543_call_without_branches() {
+pub fn an_rfc_2543_call_without_branches() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     let old = invite("z9hG4bKa").replace(";branch=z9hG4bKa", "");
     rig.receive(CALLER, &old);
@@ -202,7 +202,7 @@ fn an_rfc_2543_call_without_branches() {
 }
 
 #[test]
-fn two_interfaces_two_record_routes() {
+pub fn two_interfaces_two_record_routes() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive_at(1, "[::1]:5060", "[::1]:5090".parse().unwrap(), &invite("z9hG4bKa"));
     rig.expect("[::1]:5090", "SIP/2.0 100");

@@ -34,7 +34,7 @@ fn end(mut rig: Rig) {
 }
 
 #[test]
-fn while_ringing_it_goes_on_at_once() {
+pub fn while_ringing_it_goes_on_at_once() {
     let (mut rig, sent) = ringing();
     cancel(&mut rig);
     let ours = rig.expect(GATEWAY, "CANCEL sip:called@127.0.0.1:5071 SIP/2.0\r\n");
@@ -51,7 +51,7 @@ fn while_ringing_it_goes_on_at_once() {
 }
 
 #[test]
-fn it_is_sent_again_until_it_is_answered() {
+pub fn it_is_sent_again_until_it_is_answered() {
     let (mut rig, sent) = ringing();
     cancel(&mut rig);
     let ours = rig.expect(GATEWAY, "CANCEL");
@@ -67,7 +67,7 @@ fn it_is_sent_again_until_it_is_answered() {
 }
 
 #[test]
-fn before_any_1xx_it_waits_for_one() {
+pub fn before_any_1xx_it_waits_for_one() {
     let (mut rig, sent) = call();
     cancel(&mut rig);
     rig.expect_nothing();
@@ -83,7 +83,7 @@ fn before_any_1xx_it_waits_for_one() {
 }
 
 #[test]
-fn before_any_1xx_a_final_response_is_passed_on() {
+pub fn before_any_1xx_a_final_response_is_passed_on() {
     for status in [200, 486] {
         let (mut rig, sent) = call();
         cancel(&mut rig);
@@ -98,7 +98,7 @@ fn before_any_1xx_a_final_response_is_passed_on() {
 }
 
 #[test]
-fn a_gateway_that_never_answers_is_487_by_timer_b() {
+pub fn a_gateway_that_never_answers_is_487_by_timer_b() {
     let (mut rig, _) = call();
     cancel(&mut rig);
     rig.pass(31_999);
@@ -109,7 +109,7 @@ fn a_gateway_that_never_answers_is_487_by_timer_b() {
 }
 
 #[test]
-fn a_gateway_that_answers_the_cancel_alone_is_487_after_64_t1() {
+pub fn a_gateway_that_answers_the_cancel_alone_is_487_after_64_t1() {
     let (mut rig, _) = ringing();
     cancel(&mut rig);
     let ours = rig.expect(GATEWAY, "CANCEL");
@@ -122,7 +122,7 @@ fn a_gateway_that_answers_the_cancel_alone_is_487_after_64_t1() {
 }
 
 #[test]
-fn crossing_the_200_it_changes_nothing() {
+pub fn crossing_the_200_it_changes_nothing() {
     let (mut rig, sent) = ringing();
     rig.receive(GATEWAY, &respond(&sent, 200, "a", ""));
     rig.expect(CALLER, "SIP/2.0 200 Because");
@@ -139,7 +139,7 @@ fn crossing_the_200_it_changes_nothing() {
 }
 
 #[test]
-fn crossing_the_486_it_changes_nothing() {
+pub fn crossing_the_486_it_changes_nothing() {
     let (mut rig, sent) = ringing();
     rig.receive(GATEWAY, &respond(&sent, 486, "a", ""));
     rig.expect(GATEWAY, "ACK");
@@ -150,7 +150,7 @@ fn crossing_the_486_it_changes_nothing() {
 }
 
 #[test]
-fn once_is_enough() {
+pub fn once_is_enough() {
     let (mut rig, _) = ringing();
     cancel(&mut rig);
     rig.expect(GATEWAY, "CANCEL");
@@ -160,7 +160,7 @@ fn once_is_enough() {
 }
 
 #[test]
-fn no_further_gateway_is_tried_after_it() {
+pub fn no_further_gateway_is_tried_after_it() {
     let (mut rig, sent) = call();
     rig.proxy.policy.advances.push_back(vec![OTHER]);
     cancel(&mut rig);
@@ -178,7 +178,7 @@ fn no_further_gateway_is_tried_after_it() {
 }
 
 #[test]
-fn a_gateway_given_up_before_is_cancelled_when_it_speaks() {
+pub fn a_gateway_given_up_before_is_cancelled_when_it_speaks() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.proxy.policy.no_response_ms = 2_000;
     let sent = rig.call(GATEWAY);
@@ -194,7 +194,7 @@ fn a_gateway_given_up_before_is_cancelled_when_it_speaks() {
 }
 
 #[test]
-fn both_answers_carry_the_same_to_tag() {
+pub fn both_answers_carry_the_same_to_tag() {
     let (mut rig, _) = call();
     let ok = cancel(&mut rig);
     rig.pass(32_000);
@@ -203,7 +203,7 @@ fn both_answers_carry_the_same_to_tag() {
 }
 
 #[test]
-fn from_elsewhere_it_is_dropped_from_another_port_it_counts() {
+pub fn from_elsewhere_it_is_dropped_from_another_port_it_counts() {
     let (mut rig, _) = ringing();
     rig.receive("127.0.0.9:5090", &request("CANCEL", "z9hG4bKa", "", ""));
     rig.expect_nothing();
@@ -214,7 +214,7 @@ fn from_elsewhere_it_is_dropped_from_another_port_it_counts() {
 }
 
 #[test]
-fn of_nothing_it_is_481() {
+pub fn of_nothing_it_is_481() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &request("CANCEL", "z9hG4bKzz", "", ""));
     rig.expect(CALLER, "SIP/2.0 481");
@@ -223,14 +223,14 @@ fn of_nothing_it_is_481() {
 }
 
 #[test]
-fn proxy_require_in_it_is_ignored() {
+pub fn proxy_require_in_it_is_ignored() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &request("CANCEL", "z9hG4bKzz", "", "Proxy-Require: foo\r\n"));
     rig.expect(CALLER, "SIP/2.0 481");
 }
 
 #[test]
-fn it_follows_the_route_of_its_invite() {
+pub fn it_follows_the_route_of_its_invite() {
     let mut rig = Rig::new([Say::Keep(GATEWAY)]);
     let route = "Route: <sip:127.0.0.1:5060;lr>, \"next\" <sip:127.0.0.1:5071;lr>;x=y, <sip:last.example;lr>\r\n";
     rig.receive(CALLER, &request("INVITE", "z9hG4bKa", "", route));

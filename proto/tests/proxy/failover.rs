@@ -36,7 +36,7 @@ fn end(mut rig: Rig) {
 }
 
 #[test]
-fn a_silent_gateway_gets_three_invites_and_no_more() {
+pub fn a_silent_gateway_gets_three_invites_and_no_more() {
     let (mut rig, _, second) = moved();
     assert_eq!(rig.proxy.policy.silences, [(5071, Outcome::GivenUp)]);
     assert_eq!(rig.proxy.counters.given_up, 1);
@@ -50,7 +50,7 @@ fn a_silent_gateway_gets_three_invites_and_no_more() {
 }
 
 #[test]
-fn any_response_keeps_a_gateway() {
+pub fn any_response_keeps_a_gateway() {
     let (mut rig, first) = call();
     rig.receive(A, &respond(&first, 100, "a", ""));
     rig.pass(100_000);
@@ -58,7 +58,7 @@ fn any_response_keeps_a_gateway() {
 }
 
 #[test]
-fn a_late_1xx_draws_its_cancel_at_once_and_stays_here() {
+pub fn a_late_1xx_draws_its_cancel_at_once_and_stays_here() {
     for status in [100, 180] {
         let (mut rig, first, second) = moved();
         rig.receive(A, &respond(&first, status, "a", ""));
@@ -75,7 +75,7 @@ fn a_late_1xx_draws_its_cancel_at_once_and_stays_here() {
 }
 
 #[test]
-fn a_late_2xx_is_the_answer_if_there_is_none_yet() {
+pub fn a_late_2xx_is_the_answer_if_there_is_none_yet() {
     let (mut rig, first, second) = moved();
     rig.receive(B, &respond(&second, 180, "b", ""));
     rig.expect(CALLER, "SIP/2.0 180");
@@ -87,7 +87,7 @@ fn a_late_2xx_is_the_answer_if_there_is_none_yet() {
 }
 
 #[test]
-fn a_late_2xx_goes_upstream_as_a_second_answer() {
+pub fn a_late_2xx_goes_upstream_as_a_second_answer() {
     let (mut rig, first, second) = moved();
     rig.receive(B, &respond(&second, 200, "b", ""));
     rig.expect(CALLER, "SIP/2.0 200");
@@ -99,7 +99,7 @@ fn a_late_2xx_goes_upstream_as_a_second_answer() {
 }
 
 #[test]
-fn a_late_2xx_goes_upstream_after_an_error_and_its_ack_too() {
+pub fn a_late_2xx_goes_upstream_after_an_error_and_its_ack_too() {
     let (mut rig, first, second) = moved();
     rig.receive(B, &respond(&second, 486, "b", ""));
     rig.expect(B, "ACK");
@@ -117,7 +117,7 @@ fn a_late_2xx_goes_upstream_after_an_error_and_its_ack_too() {
 }
 
 #[test]
-fn a_late_failure_is_acknowledged_and_changes_nothing() {
+pub fn a_late_failure_is_acknowledged_and_changes_nothing() {
     let (mut rig, first, second) = moved();
     rig.receive(A, &respond(&first, 404, "a", ""));
     rig.expect(A, "ACK");
@@ -128,7 +128,7 @@ fn a_late_failure_is_acknowledged_and_changes_nothing() {
 }
 
 #[test]
-fn an_error_moves_the_call_on() {
+pub fn an_error_moves_the_call_on() {
     let (mut rig, first) = call();
     rig.receive(A, &respond(&first, 503, "a", ""));
     rig.expect(A, "ACK");
@@ -141,7 +141,7 @@ fn an_error_moves_the_call_on() {
 }
 
 #[test]
-fn the_caller_sees_the_best_of_all() {
+pub fn the_caller_sees_the_best_of_all() {
     // What A and B say, and what the caller gets.
     for (a, b, best) in [(503, 404, 404), (404, 503, 404), (500, 503, 503), (503, 500, 500)] {
         let (mut rig, first) = call();
@@ -156,7 +156,7 @@ fn the_caller_sees_the_best_of_all() {
 }
 
 #[test]
-fn a_last_503_stays_one_without_retry_after_or_becomes_500() {
+pub fn a_last_503_stays_one_without_retry_after_or_becomes_500() {
     for (option, status) in [(None, "SIP/2.0 503 Because"), (Some(500), "SIP/2.0 500 Server Internal Error")] {
         let mut rig = Rig::new([Say::Forward(vec![A])]);
         rig.proxy.policy.last_503 = option;
@@ -171,7 +171,7 @@ fn a_last_503_stays_one_without_retry_after_or_becomes_500() {
 }
 
 #[test]
-fn attempts_are_bounded() {
+pub fn attempts_are_bounded() {
     let mut rig = Rig::new([Say::Forward(vec![A])]);
     rig.proxy.policy.advances = (0..40).map(|_| vec![B]).collect();
     let first = rig.call(A);
@@ -187,7 +187,7 @@ fn attempts_are_bounded() {
 }
 
 #[test]
-fn targets_that_are_refused_or_none_are_passed_over() {
+pub fn targets_that_are_refused_or_none_are_passed_over() {
     let mut rig = Rig::new([Say::Forward(vec![A])]);
     rig.proxy.policy.refuse = vec![gateway_number(B)];
     rig.proxy.policy.advances = [vec![B], vec![], vec![B], vec![A]].into();
@@ -207,7 +207,7 @@ fn targets_that_are_refused_or_none_are_passed_over() {
 }
 
 #[test]
-fn nobody_to_try_is_503() {
+pub fn nobody_to_try_is_503() {
     let mut rig = Rig::new([Say::Forward(vec![A])]);
     rig.proxy.policy.refuse = vec![gateway_number(A)];
     rig.receive(CALLER, &invite("z9hG4bKa"));
@@ -218,7 +218,7 @@ fn nobody_to_try_is_503() {
 }
 
 #[test]
-fn an_unreachable_gateway_is_left_at_once() {
+pub fn an_unreachable_gateway_is_left_at_once() {
     let (mut rig, _) = call();
     rig.proxy.on_unreachable(rig.now, A.parse().unwrap(), &mut rig.world);
     rig.expect(B, "INVITE");
@@ -231,7 +231,7 @@ fn an_unreachable_gateway_is_left_at_once() {
 }
 
 #[test]
-fn a_gateway_that_has_spoken_is_not_unreachable() {
+pub fn a_gateway_that_has_spoken_is_not_unreachable() {
     let (mut rig, first) = call();
     rig.receive(A, &respond(&first, 100, "a", ""));
     rig.proxy.on_unreachable(rig.now, A.parse().unwrap(), &mut rig.world);
@@ -240,7 +240,7 @@ fn a_gateway_that_has_spoken_is_not_unreachable() {
 }
 
 #[test]
-fn a_100_that_comes_late_does_not_bring_timer_c_forward() {
+pub fn a_100_that_comes_late_does_not_bring_timer_c_forward() {
     let (mut rig, first) = call();
     for _ in 0..2 {
         rig.receive(A, &respond(&first, 180, "a", ""));

@@ -24,7 +24,7 @@ fn acked(rig: &mut Rig) {
 }
 
 #[test]
-fn the_first_2xx_cancels_the_others() {
+pub fn the_first_2xx_cancels_the_others() {
     let (mut rig, sent) = fork(&[A, B]);
     assert_ne!(header(&sent[0], "Via"), header(&sent[1], "Via"), "each branch is its own");
     for (address, invite) in [(A, &sent[0]), (B, &sent[1])] {
@@ -45,7 +45,7 @@ fn the_first_2xx_cancels_the_others() {
 }
 
 #[test]
-fn a_branch_that_was_silent_is_cancelled_when_it_speaks() {
+pub fn a_branch_that_was_silent_is_cancelled_when_it_speaks() {
     let (mut rig, sent) = fork(&[A, B]);
     rig.receive(A, &respond(&sent[0], 200, "a", ""));
     rig.expect(CALLER, "SIP/2.0 200");
@@ -60,7 +60,7 @@ fn a_branch_that_was_silent_is_cancelled_when_it_speaks() {
 }
 
 #[test]
-fn every_2xx_goes_upstream_as_often_as_it_comes() {
+pub fn every_2xx_goes_upstream_as_often_as_it_comes() {
     let (mut rig, sent) = fork(&[A, B]);
     let answers = [(A, respond(&sent[0], 200, "a", "")), (B, respond(&sent[1], 200, "b", ""))];
     for (address, answer) in answers.iter().cycle().take(6) {
@@ -80,7 +80,7 @@ fn every_2xx_goes_upstream_as_often_as_it_comes() {
 }
 
 #[test]
-fn a_2xx_after_the_final_response_goes_upstream_as_often_as_it_comes() {
+pub fn a_2xx_after_the_final_response_goes_upstream_as_often_as_it_comes() {
     let (mut rig, sent) = fork(&[A, B]);
     rig.receive(A, &respond(&sent[0], 603, "a", ""));
     rig.expect(A, "ACK");
@@ -104,7 +104,7 @@ fn a_2xx_after_the_final_response_goes_upstream_as_often_as_it_comes() {
 }
 
 #[test]
-fn the_best_response_is_chosen() {
+pub fn the_best_response_is_chosen() {
     // What A and B say, and what the caller gets (§16.7 step 6).
     let table = [
         (486, 404, 404),
@@ -133,7 +133,7 @@ fn the_best_response_is_chosen() {
 }
 
 #[test]
-fn a_6xx_cancels_the_others_and_waits_for_them() {
+pub fn a_6xx_cancels_the_others_and_waits_for_them() {
     let (mut rig, sent) = fork(&[A, B, C]);
     rig.receive(A, &respond(&sent[0], 180, "a", ""));
     rig.expect(CALLER, "SIP/2.0 180");
@@ -151,7 +151,7 @@ fn a_6xx_cancels_the_others_and_waits_for_them() {
 }
 
 #[test]
-fn challenges_are_collected() {
+pub fn challenges_are_collected() {
     for method in ["INVITE", "REGISTER"] {
         let mut rig = Rig::new([Say::Forward(vec![A, B, C])]);
         rig.receive(CALLER, &request(method, "z9hG4bKa", "", ""));
@@ -177,7 +177,7 @@ fn challenges_are_collected() {
 }
 
 #[test]
-fn a_2xx_to_another_method_goes_upstream_at_once_and_once() {
+pub fn a_2xx_to_another_method_goes_upstream_at_once_and_once() {
     let mut rig = Rig::new([Say::Forward(vec![A, B])]);
     rig.proxy.policy.advances.push_back(vec![C]);
     rig.receive(CALLER, &request("MESSAGE", "z9hG4bKa", "", ""));
@@ -193,7 +193,7 @@ fn a_2xx_to_another_method_goes_upstream_at_once_and_once() {
 }
 
 #[test]
-fn max_breadth_is_shared_out() {
+pub fn max_breadth_is_shared_out() {
     let (_, sent) = fork(&[A]);
     assert_eq!(header(&sent[0], "Max-Breadth").unwrap(), "60", "RFC 5393 §5.3.3: one is added");
     for (given, shares) in [("30", ["15", "15"]), ("61", ["30", "30"]), ("2", ["1", "1"])] {
@@ -206,7 +206,7 @@ fn max_breadth_is_shared_out() {
 }
 
 #[test]
-fn a_breadth_of_one_goes_to_one_and_of_zero_nowhere() {
+pub fn a_breadth_of_one_goes_to_one_and_of_zero_nowhere() {
     let mut rig = Rig::new([Say::Forward(vec![A, B])]);
     rig.receive(CALLER, &request("INVITE", "z9hG4bKa", "", "Max-Breadth: 1\r\n"));
     rig.expect(CALLER, "SIP/2.0 100");

@@ -31,7 +31,7 @@ fn by_callee(method: &str, route: &str) -> String {
 }
 
 #[test]
-fn the_token_proves_the_dialog_and_the_side() {
+pub fn the_token_proves_the_dialog_and_the_side() {
     let (mut rig, routes) = established();
     let route = &routes[0];
     rig.proxy.policy.verdicts = [Say::Keep(CALLEE), Say::Keep(CALLER)].into();
@@ -44,7 +44,7 @@ fn the_token_proves_the_dialog_and_the_side() {
 }
 
 #[test]
-fn a_forged_or_replayed_token_proves_nothing() {
+pub fn a_forged_or_replayed_token_proves_nothing() {
     let (rig, routes) = established();
     let good = by_caller("BYE", &routes[0]);
     let forgeries = [
@@ -71,7 +71,7 @@ fn a_forged_or_replayed_token_proves_nothing() {
 }
 
 #[test]
-fn both_of_a_double_record_route_are_taken_off() {
+pub fn both_of_a_double_record_route_are_taken_off() {
     let mut rig = Rig::new([Say::Forward(vec![CALLEE])]);
     let caller = "[::1]:5090";
     rig.receive_at(1, "[::1]:5060", caller.parse().unwrap(), &invite("z9hG4bKa"));
@@ -95,7 +95,7 @@ fn both_of_a_double_record_route_are_taken_off() {
 }
 
 #[test]
-fn only_our_own_routes_are_taken_off() {
+pub fn only_our_own_routes_are_taken_off() {
     // What stands in Route after ours, and what is left of it.
     let table = [
         ("", ""),
@@ -113,7 +113,7 @@ fn only_our_own_routes_are_taken_off() {
 }
 
 #[test]
-fn on_a_wildcard_other_proxies_of_our_port_are_not_ours() {
+pub fn on_a_wildcard_other_proxies_of_our_port_are_not_ours() {
     let mut settings = settings();
     settings.listeners[0].address = "0.0.0.0:5060".parse().unwrap();
     let mut rig = Rig::with(settings, [Say::Forward(vec![CALLEE])]);
@@ -131,7 +131,7 @@ fn on_a_wildcard_other_proxies_of_our_port_are_not_ours() {
 }
 
 #[test]
-fn a_route_of_another_node_with_our_keys_is_not_ours() {
+pub fn a_route_of_another_node_with_our_keys_is_not_ours() {
     let (_, routes) = established();
     let mut settings = settings();
     settings.node = 7;
@@ -142,7 +142,7 @@ fn a_route_of_another_node_with_our_keys_is_not_ours() {
 }
 
 #[test]
-fn from_a_strict_router_the_request_uri_is_restored() {
+pub fn from_a_strict_router_the_request_uri_is_restored() {
     let (mut rig, routes) = established();
     rig.proxy.policy.verdicts.push_back(Say::Keep(CALLEE));
     let uri = routes[0].trim_matches(['<', '>']);
@@ -155,7 +155,7 @@ fn from_a_strict_router_the_request_uri_is_restored() {
 }
 
 #[test]
-fn to_a_strict_router_the_request_uri_goes_last() {
+pub fn to_a_strict_router_the_request_uri_goes_last() {
     let (mut rig, routes) = established();
     rig.proxy.policy.verdicts.push_back(Say::Keep(CALLEE));
     let bye = by_caller("BYE", &format!("{}, <sip:strict.example>, <sip:b.example;lr>", routes[0]));
@@ -165,7 +165,7 @@ fn to_a_strict_router_the_request_uri_goes_last() {
 }
 
 #[test]
-fn a_maddr_that_names_us_is_taken_off() {
+pub fn a_maddr_that_names_us_is_taken_off() {
     // Request-URI as it comes, and as it leaves (§16.4).
     let table = [
         ("sip:a@example.com;maddr=127.0.0.1", "sip:a@example.com"),
@@ -186,7 +186,7 @@ fn a_maddr_that_names_us_is_taken_off() {
 }
 
 #[test]
-fn the_ack_of_a_2xx_is_passed_on_and_nothing_kept() {
+pub fn the_ack_of_a_2xx_is_passed_on_and_nothing_kept() {
     for branch in ["z9hG4bKother", "z9hG4bKa"] {
         let (mut rig, routes) = established();
         rig.proxy.policy.verdicts.push_back(Say::Keep(CALLEE));
@@ -200,7 +200,7 @@ fn the_ack_of_a_2xx_is_passed_on_and_nothing_kept() {
 }
 
 #[test]
-fn an_ack_that_may_not_pass_draws_nothing() {
+pub fn an_ack_that_may_not_pass_draws_nothing() {
     let (mut rig, _) = established();
     rig.proxy.policy.verdicts = [Say::Reply(403), Say::Drop].into();
     rig.receive(CALLER, &by_caller("ACK", "<sip:127.0.0.1:5060;lr>"));
@@ -212,7 +212,7 @@ fn an_ack_that_may_not_pass_draws_nothing() {
 }
 
 #[test]
-fn a_prack_and_its_answer_pass() {
+pub fn a_prack_and_its_answer_pass() {
     let (mut rig, routes) = established();
     rig.proxy.policy.verdicts.push_back(Say::Keep(CALLEE));
     rig.receive(CALLER, &by_caller("PRACK", &routes[0]));
@@ -224,7 +224,7 @@ fn a_prack_and_its_answer_pass() {
 }
 
 #[test]
-fn a_re_invite_is_carried_like_an_invite_and_cancelled_like_one() {
+pub fn a_re_invite_is_carried_like_an_invite_and_cancelled_like_one() {
     let (mut rig, routes) = established();
     rig.proxy.policy.verdicts.push_back(Say::Keep(CALLEE));
     rig.receive(CALLER, &by_caller("INVITE", &routes[0]));

@@ -7,6 +7,7 @@ mod call;
 mod cancel;
 mod failover;
 mod fork;
+mod hand_over;
 mod in_dialog;
 mod non_invite;
 mod own;

@@ -27,7 +27,7 @@ fn refused(text: &str, why: Refused, status: &str) -> String {
 }
 
 #[test]
-fn by_the_rules_of_16_3() {
+pub fn by_the_rules_of_16_3() {
     let good = invite("z9hG4bKa");
     refused(&good.replace("Forwards: 70", "Forwards: 0"), Refused::MaxForwards, "SIP/2.0 483");
     refused(&good.replace("INVITE sip:", "INVITE mailto:"), Refused::Scheme, "SIP/2.0 416");
@@ -39,7 +39,7 @@ fn by_the_rules_of_16_3() {
 }
 
 #[test]
-fn a_stranger_gets_no_answer_whatever_he_sends() {
+pub fn a_stranger_gets_no_answer_whatever_he_sends() {
     let good = invite("z9hG4bKa");
     for text in [good.clone(), good.replace("CSeq: 1", "CSeq: x"), good.replace("Length: 0", "Length: 9")] {
         let mut rig = Rig::new([]);
@@ -51,7 +51,7 @@ fn a_stranger_gets_no_answer_whatever_he_sends() {
 }
 
 #[test]
-fn by_the_policy() {
+pub fn by_the_policy() {
     let mut rig = Rig::new([Say::Reply(404), Say::Reply(404), Say::Drop, Say::Reply(200)]);
     rig.receive(CALLER, &invite("z9hG4bKa"));
     let first = rig.expect(CALLER, "SIP/2.0 404 Not Found");
@@ -67,7 +67,7 @@ fn by_the_policy() {
 }
 
 #[test]
-fn an_options_to_us_needs_no_hop() {
+pub fn an_options_to_us_needs_no_hop() {
     let ping = request("OPTIONS", "z9hG4bKa", "", "").replace("Forwards: 70", "Forwards: 0");
     let mut rig = Rig::new([Say::Reply(200), Say::Forward(vec![GATEWAY])]);
     rig.receive(CALLER, &ping);
@@ -81,7 +81,7 @@ fn an_options_to_us_needs_no_hop() {
 }
 
 #[test]
-fn a_loop_is_told_from_a_spiral() {
+pub fn a_loop_is_told_from_a_spiral() {
     let mut rig = Rig::new([Say::Keep(GATEWAY), Say::Keep("127.0.0.9:5071"), Say::Keep(GATEWAY), Say::Keep(GATEWAY)]);
     let sent = rig.call(GATEWAY);
     // It comes back as it went: a loop.
@@ -110,7 +110,7 @@ fn a_loop_is_told_from_a_spiral() {
 }
 
 #[test]
-fn a_branch_that_looks_like_ours_is_no_loop() {
+pub fn a_branch_that_looks_like_ours_is_no_loop() {
     let mut rig = Rig::new([Say::Keep(GATEWAY)]);
     let forged = "Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKEQEAAAwIAAB45XXj_SZC3Y7FBG2_ZjWK0NGCAA\r\n";
     rig.receive(CALLER, &invite("z9hG4bKa").replacen("From: ", &format!("{forged}From: "), 1));
@@ -119,7 +119,7 @@ fn a_branch_that_looks_like_ours_is_no_loop() {
 }
 
 #[test]
-fn merged_requests_are_both_carried() {
+pub fn merged_requests_are_both_carried() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY]), Say::Forward(vec![GATEWAY])]);
     rig.call(GATEWAY);
     rig.receive(CALLER, &invite("z9hG4bKb"));
@@ -128,7 +128,7 @@ fn merged_requests_are_both_carried() {
 }
 
 #[test]
-fn a_full_pool_refuses_new_work_and_carries_on_with_the_old() {
+pub fn a_full_pool_refuses_new_work_and_carries_on_with_the_old() {
     let full = [
         Capacity { transactions: 1, open: 8, branches: 8, bytes: 1 << 17 },
         Capacity { transactions: 8, open: 1, branches: 8, bytes: 1 << 17 },
@@ -153,7 +153,7 @@ fn a_full_pool_refuses_new_work_and_carries_on_with_the_old() {
 }
 
 #[test]
-fn a_response_that_was_not_asked_for() {
+pub fn a_response_that_was_not_asked_for() {
     let mut rig = Rig::new([Say::Forward(vec![GATEWAY])]);
     let sent = rig.call(GATEWAY);
     let ok = respond(&sent, 200, "x", "");
