@@ -22,7 +22,12 @@ use crate::{
     echo::Echo,
     gateway::{self, Gateways, behaviour::Behaviour},
     host::{self, HostTime, UdpDrops},
-    report::{limit::EngineCounts, progress::Progress, summary::Summary, totals::Totals},
+    report::{
+        limit::EngineCounts,
+        progress::Progress,
+        summary::{Point, Summary},
+        totals::Totals,
+    },
     reporter::{Letter, MAIN},
     schedule::{Due, Schedule},
     setup::{self, EchoSetup, Setup, SetupError},
@@ -304,6 +309,7 @@ pub fn conduct(course: Course, mut shards: Vec<Shard>, ends_when_done: bool) -> 
         stolen: HostTime::read().stolen_since(&host_before),
         interrupted,
         has_calls: course.has_calls,
+        series: std::mem::take(&mut watch.series),
         totals: watch.end()?,
     })
 }
@@ -313,6 +319,7 @@ struct Watch {
     shards: Vec<Shard>,
     whole: Totals,
     recent: Totals,
+    series: Vec<Point>,
     begin: Mono,
     last_progress: Instant,
     progress: bool,
@@ -325,6 +332,7 @@ impl Watch {
             shards,
             whole: totals(),
             recent: totals(),
+            series: Vec::new(),
             begin,
             last_progress: Instant::now(),
             progress: course.progress,
@@ -341,6 +349,7 @@ impl Watch {
                 if let Letter::Book(book) = letter {
                     self.whole.add(index, &book);
                     self.recent.add(index, &book);
+                    self.series.push(Point::of(&self.whole, book.closed));
                     shard.post(Letter::Spare(book));
                 }
             }

@@ -77,7 +77,7 @@ mod tests {
         totals.cpu = vec![Micros(970_000)];
         totals.latencies.record(Timed::Lag, Micros(9_000));
         totals.caller.fail(Failure::NoPlace);
-        let engine = EngineCounts { kernel_drops: 3, ..EngineCounts::default() };
+        let engine = EngineCounts { kernel_drops: 3, waited_for_core_us: 100_000, ..EngineCounts::default() };
         let reasons = reasons(&totals, &engine, second);
         assert_eq!(reasons.len(), 5, "{reasons:?}");
         assert!(reasons[0].contains("9.0 ms"));

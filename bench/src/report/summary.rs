@@ -12,6 +12,38 @@ use super::{
     totals::Totals,
 };
 
+/// What had been counted at a moment: whoever measures a window of the run subtracts two of them.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Point {
+    /// Microseconds of the host's monotonic clock.
+    pub at_us: u64,
+    /// Calls started so far.
+    pub started: u64,
+    /// Completed so far.
+    pub completed: u64,
+    /// Rejected as expected so far.
+    pub rejected: u64,
+    /// Failed or lost so far.
+    pub failed: u64,
+    /// New INVITEs that the gateways have seen so far.
+    pub attempts: u64,
+}
+
+impl Point {
+    /// What `totals` hold at `at`.
+    pub fn of(totals: &Totals, at: Mono) -> Self {
+        let caller = &totals.caller;
+        Point {
+            at_us: at.0,
+            started: caller.started,
+            completed: caller.completed,
+            rejected: caller.rejected,
+            failed: caller.failed() + caller.lost(),
+            attempts: totals.gateways.iter().map(|(_, gateway)| gateway.invites).sum(),
+        }
+    }
+}
+
 /// Everything that is said of a run.
 pub struct Summary {
     /// Name of the workload.
@@ -24,6 +56,8 @@ pub struct Summary {
     pub totals: Totals,
     /// When the schedule began.
     pub begin: Mono,
+    /// The course of the counts, a point for each book of a shard.
+    pub series: Vec<Point>,
     /// From the begin to the last book.
     pub elapsed: Micros,
     /// The generator's own engine.
@@ -53,6 +87,8 @@ impl Summary {
             "plan": self.plan,
             "interrupted": self.interrupted,
             "seconds": seconds,
+            "begin_us": self.begin.0,
+            "series": self.series,
             "calls": {
                 "started": caller.started,
                 "answered": caller.answered,
@@ -400,6 +436,7 @@ mod tests {
             driver: "mmsg",
             totals,
             begin: Mono(0),
+            series: Vec::new(),
             elapsed: Micros::from_secs(2),
             engine: EngineCounts::default(),
             target_drops: Some(4),
