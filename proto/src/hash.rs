@@ -94,6 +94,8 @@ pub enum Purpose {
     Call = 7,
     /// Rendezvous hashing of targets.
     Choice = 8,
+    /// Where requests to the initiator of a dialog go.
+    Initiator = 9,
 }
 
 #[cfg(test)]

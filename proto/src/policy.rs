@@ -50,6 +50,8 @@ pub enum Proof {
     Token {
         /// The sender is the side that sent the first INVITE.
         from_initiator: bool,
+        /// It goes where that INVITE said that its sender is reached (topmost Record-Route, else Contact).
+        to_initiator: bool,
     },
     /// No token, or one that does not verify. Only a live call can vouch for it.
     None,

@@ -5,8 +5,9 @@
 //! nobody outside can aim at a shard. Slots map to shards by [`shard_of_slot`].
 
 use crate::hash::{KeyedHash, Purpose};
-use crate::message::{HeaderName, Message, Uri};
-use crate::token::{BranchToken, Keys, RouteToken};
+use crate::message::{HeaderName, Host, Message, Uri};
+use crate::token::{BranchToken, Keys, Owner, ROUTE_TOKEN_CHARS, RouteToken};
+use core::net::Ipv4Addr;
 
 /// Parameter of our Record-Route URI that carries the token.
 pub const ROUTE_PARAMETER: &[u8] = b"tt";
@@ -51,4 +52,33 @@ pub(crate) fn verify_route(keys: &Keys, request: &Message<'_>, uri: &Uri<'_>) ->
         return Some((token, true));
     }
     unverified.verify(keys, request.call_id(), request.to_tag()).map(|token| (token, false))
+}
+
+/// The token for our Record-Route in a request that opens a dialog.
+pub(crate) fn route_token(keys: &Keys, owner: Owner, request: &Message<'_>) -> [u8; ROUTE_TOKEN_CHARS] {
+    let initiator = hash_of_initiator(keys, request);
+    RouteToken { owner, flags: 0, initiator }.sign(keys, request.call_id(), request.from_tag())
+}
+
+/// Where requests to the sender of this request will go: its topmost Record-Route, else its Contact (RFC 3261
+/// §12.1.1). 0 if neither can be read.
+fn hash_of_initiator(keys: &Keys, request: &Message<'_>) -> u32 {
+    let first = |name| request.name_addrs(name).next();
+    let back = first(HeaderName::RecordRoute).or_else(|| first(HeaderName::Contact));
+    match back.map(|value| value.ok().and_then(|value| Uri::parse(value.uri).ok())) {
+        Some(Some(uri)) => hash_of_target(keys, request.call_id(), &uri),
+        _ => 0,
+    }
+}
+
+/// Where a request to this URI is sent, in one number that is never 0: `maddr`, else the host, and the port.
+pub(crate) fn hash_of_target(keys: &Keys, call_id: &[u8], uri: &Uri<'_>) -> u32 {
+    let hash = KeyedHash::new(&keys.slot_secret(), Purpose::Initiator).part(call_id);
+    let hash = match uri.param(b"maddr").and_then(Host::parse).unwrap_or(uri.host) {
+        Host::Name(name) => hash.part_lower(name),
+        host => hash.part(b"").address(host.ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into())),
+    };
+    let number = hash.number(u64::from(uri.effective_port())).finish();
+    // INVARIANT: masked to 32 bits.
+    ((number & u128::from(u32::MAX)) as u32).max(1)
 }

@@ -1,8 +1,9 @@
 //! Point 5: where an in-dialog request may go. This is what makes us no open relay.
 //!
 //! It needs a proof: our signed Route token, or a live call whose Call-ID, tags and source it has. And it
-//! needs a target (next Route, else Request-URI) that is a listed gateway, a listed source, or a contact
-//! or address of that call. A To tag or a Route proves nothing. Everything else is 403; an ACK is dropped.
+//! needs a target (next Route, else Request-URI) that is a listed gateway, a listed source, a contact or
+//! address of that call, or the way back to its initiator that our token has signed (that alone is left of a
+//! call after a restart). A To tag or a Route proves nothing. Everything else is 403; an ACK is dropped.
 //!
 //! Without our Route, or when its Request-URI still names us, it is routed from the call's entry: the
 //! Request-URI becomes the other side's Contact, the next hop the other side's address.
@@ -73,15 +74,16 @@ fn stages(
     let found = dialog.calls.key(request.message).and_then(|key| dialog.calls.find(&key));
     let live = found.and_then(|(id, from_initiator)| dialog.calls.get(id).map(|call| Live { call, from_initiator }));
     let has_token = matches!(proof, Proof::Token { .. });
+    let signed = matches!(proof, Proof::Token { to_initiator: true, .. });
     prove(dialog, request, has_token, live, now)?;
     note_request(request.message, found, note);
     match (has_token, request.next_route, live) {
         (true, Some(route), _) => {
-            let target = by_uri(dialog, request, &route, live, answer)?;
+            let target = by_uri(dialog, request, &route, signed, live, answer)?;
             push(targets, target, &[])
         }
         (true, None, _) if !request.to_us => {
-            let target = by_uri(dialog, request, &request.request_uri, live, answer)?;
+            let target = by_uri(dialog, request, &request.request_uri, signed, live, answer)?;
             push(targets, target, &[])
         }
         (_, _, Some(live)) => {
@@ -139,24 +141,25 @@ fn target_of(side: &Side, live: Live<'_>) -> Target {
     }
 }
 
-/// What the Route or Request-URI names, if a request may be sent there.
+/// What the Route or Request-URI names, if a request may be sent there. `signed`: our token says so.
 fn by_uri(
     dialog: &Dialog<'_>,
     request: &Inbound<'_>,
     uri: &Uri<'_>,
+    signed: bool,
     live: Option<Live<'_>>,
     answer: Option<Answer>,
 ) -> Step<Target> {
     // A maddr parameter is the next hop in place of the host (RFC 3261 §19.1.1), and so is what is judged.
     let host = uri.param(b"maddr").and_then(Host::parse).unwrap_or(uri.host);
     if let Some(ip) = host.ip() {
-        return listed(dialog, request, SocketAddr::new(ip, uri.effective_port()), live);
+        return listed(dialog, request, SocketAddr::new(ip, uri.effective_port()), signed, live);
     }
     if let Host::Name(name) = host
         && let Some(gateway) = dialog.tables.gateway_by_host(name, uri.port)
         && let Some(address) = gateway.address
     {
-        return listed(dialog, request, address, live);
+        return listed(dialog, request, address, signed, live);
     }
     let side = live.and_then(|live| side_with_contact(dialog, live, &host));
     match (answer, live.zip(side)) {
@@ -164,7 +167,7 @@ fn by_uri(
         (Some(Answer::Address(address)), Some((live, side))) => {
             Continue(Target { next_hop: address, ..target_of(side, live) })
         }
-        (Some(Answer::Address(address)), None) => listed(dialog, request, address, live),
+        (Some(Answer::Address(address)), None) => listed(dialog, request, address, signed, live),
         // The question's default: a contact of this call without an address is where its side is.
         (Some(_), Some((live, side))) => Continue(target_of(side, live)),
         (Some(_), None) => Break(Reason::DialogHostUnresolved.verdict()),
@@ -178,8 +181,14 @@ fn side_with_contact<'c>(dialog: &Dialog<'_>, live: Live<'c>, host: &Host<'_>) -
     [live.call.side(!live.from_initiator), live.call.side(live.from_initiator)].into_iter().find(has_host)
 }
 
-/// The target at `address`, if it is of this call, a gateway, a source, or ourselves (who look again).
-fn listed(dialog: &Dialog<'_>, request: &Inbound<'_>, address: SocketAddr, live: Option<Live<'_>>) -> Step<Target> {
+/// The target at `address`, if it is of this call, a gateway, a source, signed by us, or ourselves (who look again).
+fn listed(
+    dialog: &Dialog<'_>,
+    request: &Inbound<'_>,
+    address: SocketAddr,
+    signed: bool,
+    live: Option<Live<'_>>,
+) -> Step<Target> {
     let tables = dialog.tables;
     let plain = |gateway: Option<Number>, listener: u16| Target {
         gateway: gateway.map_or(Target::NO_GATEWAY, |number| number.0),
@@ -196,7 +205,7 @@ fn listed(dialog: &Dialog<'_>, request: &Inbound<'_>, address: SocketAddr, live:
     if let Some(gateway) = tables.gateway_by_address(address) {
         return Continue(plain(Some(gateway.number), gateway.listener));
     }
-    if tables.sources.names(address.ip()) || tables.own.has_address(address) {
+    if signed || tables.sources.names(address.ip()) || tables.own.has_address(address) {
         let towards = || tables.listener_towards(address.ip());
         return Continue(plain(None, request.leaves_by.unwrap_or_else(towards)));
     }

@@ -40,6 +40,8 @@ struct Kept {
 pub struct UnknownSources {
     places: Vec<Option<UnknownSource>>,
     secret: Secret,
+    /// Requests refused, of all addresses.
+    refused: u64,
     /// Addresses that had to make room.
     forgotten: u64,
 }
@@ -60,11 +62,12 @@ impl UnknownSources {
     /// Room for about `capacity` addresses.
     pub fn new(capacity: u32, secret: Secret) -> Self {
         let buckets = (capacity as usize).div_ceil(BUCKET).next_power_of_two();
-        UnknownSources { places: vec![None; buckets * BUCKET], secret, forgotten: 0 }
+        UnknownSources { places: vec![None; buckets * BUCKET], secret, refused: 0, forgotten: 0 }
     }
 
     /// Counts a refused request.
     pub fn remember(&mut self, address: IpAddr, message: &Message<'_>, now: Now) {
+        self.refused += 1;
         let address = address.to_canonical();
         let (from, to) = (uri(message.from()), uri(message.to()));
         let Some(place) = self.place(address) else { return };
@@ -85,6 +88,11 @@ impl UnknownSources {
     /// All that are remembered, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &UnknownSource> {
         self.places.iter().flatten()
+    }
+
+    /// How many requests were refused, those of forgotten addresses included.
+    pub const fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// How many addresses had to make room for others.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TOKEN: Proof = Proof::Token { from_initiator: true };
+const TOKEN: Proof = Proof::Token { from_initiator: true, to_initiator: false };
 
 fn bye(uri: &str) -> String {
     message("BYE", uri, "1", "uac", "uas")
@@ -117,6 +117,19 @@ fn any_and_loopback_at_large_name_no_target() {
         let (verdict, _) = bench.in_dialog(&bye("sip:x@127.0.0.1:5999"), "127.0.0.1:9", TOKEN, None);
         assert_eq!(verdict, refused(Reason::DialogTarget));
     }
+}
+
+/// After a restart no call is left, and only our token knows who called.
+#[test]
+fn the_way_back_to_the_initiator_that_our_token_signed_is_open() {
+    let mut bench = Bench::new(TWO);
+    let back = message("BYE", "sip:alice@8.8.8.8:5062", "1", "uas", "uac");
+    let gateway = "203.0.113.1:5060";
+    let (verdict, transaction) =
+        bench.in_dialog(&back, gateway, Proof::Token { from_initiator: false, to_initiator: true }, None);
+    assert_eq!((verdict, transaction.targets[0].0.next_hop), (Verdict::Forward, address("8.8.8.8:5062")));
+    let unsigned = Proof::Token { from_initiator: false, to_initiator: false };
+    assert_eq!(bench.in_dialog(&back, gateway, unsigned, None).0, refused(Reason::DialogTarget));
 }
 
 #[test]

@@ -4,7 +4,8 @@
 use super::Proxy;
 use crate::message::{HeaderName, Host, Message, NameAddr, Span, Transport, Uri, Writer};
 use crate::policy::{Endpoint, Policy, Proof};
-use crate::steer::{ROUTE_PARAMETER, verify_route};
+use crate::steer::{ROUTE_PARAMETER, hash_of_target, verify_route};
+use core::net::SocketAddr;
 
 /// A request with its own Route values recognised.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,8 @@ pub struct Preprocessed<'m> {
     pub next_route: Option<NameAddr<'m>>,
     /// Whether our token proves the dialog.
     pub proof: Proof,
+    /// Where its token says that the dialog's initiator is reached.
+    initiator: u32,
     /// Listener named by the last of ours that was taken off.
     pub leaves_by: Option<u16>,
 }
@@ -46,11 +49,13 @@ impl<P: Policy> Proxy<P> {
             removals: [None; 3],
             next_route: None,
             proof: Proof::None,
+            initiator: 0,
             leaves_by: None,
         };
         if message.field(HeaderName::Route).is_some() {
-            self.restore_request_uri(message, &mut done)?;
-            self.take_own_routes(message, &mut done)?;
+            self.restore_request_uri(source, message, &mut done)?;
+            self.take_own_routes(source, message, &mut done)?;
+            self.judge_target(message, &mut done);
         }
         if done.uri.params.len() > b"maddr".len() {
             self.take_maddr(source, &mut done, text);
@@ -59,9 +64,14 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// A strict router has put our Record-Route URI into the Request-URI and the target at the end of Route.
-    fn restore_request_uri<'m>(&self, message: &Message<'m>, done: &mut Preprocessed<'m>) -> Option<()> {
+    fn restore_request_uri<'m>(
+        &self,
+        source: &Endpoint,
+        message: &Message<'m>,
+        done: &mut Preprocessed<'m>,
+    ) -> Option<()> {
         let own = done.uri;
-        if own.param(ROUTE_PARAMETER).is_none() || !self.takes_for_own(message, &own, done) {
+        if own.param(ROUTE_PARAMETER).is_none() || !self.takes_for_own(source, message, &own, done) {
             return Some(());
         }
         let last = message.name_addrs(HeaderName::Route).last()?.ok()?;
@@ -72,7 +82,7 @@ impl<P: Policy> Proxy<P> {
         Some(())
     }
 
-    fn take_own_routes<'m>(&self, message: &Message<'m>, done: &mut Preprocessed<'m>) -> Option<()> {
+    fn take_own_routes<'m>(&self, source: &Endpoint, message: &Message<'m>, done: &mut Preprocessed<'m>) -> Option<()> {
         let restored = done.removals.last().copied().flatten();
         for (taken, route) in message.name_addrs(HeaderName::Route).enumerate() {
             let route = route.ok()?;
@@ -80,7 +90,7 @@ impl<P: Policy> Proxy<P> {
                 break;
             }
             let uri = Uri::parse(route.uri).ok()?;
-            if taken == OWN_ROUTES_MAX || !self.takes_for_own(message, &uri, done) {
+            if taken == OWN_ROUTES_MAX || !self.takes_for_own(source, message, &uri, done) {
                 done.next_route = Some(route);
                 break;
             }
@@ -94,17 +104,44 @@ impl<P: Policy> Proxy<P> {
 
     /// Whether a Route names this proxy: by its host and port, or since it carries a token that this node signed
     /// for this dialog (a wildcard listener gives out whatever address it was asked at). Notes what it proves.
-    fn takes_for_own(&self, message: &Message<'_>, uri: &Uri<'_>, done: &mut Preprocessed<'_>) -> bool {
+    fn takes_for_own(
+        &self,
+        source: &Endpoint,
+        message: &Message<'_>,
+        uri: &Uri<'_>,
+        done: &mut Preprocessed<'_>,
+    ) -> bool {
         let verified = verify_route(&self.settings.keys, message, uri);
         let own = verified.is_some_and(|(token, _)| token.owner.node == self.settings.node)
-            || self.policy.is_us(&uri.host, uri.port);
+            || self.names_us(source, &uri.host, uri.port);
         if own
             && done.proof == Proof::None
-            && let Some((_, from_initiator)) = verified
+            && let Some((token, from_initiator)) = verified
         {
-            done.proof = Proof::Token { from_initiator };
+            done.proof = Proof::Token { from_initiator, to_initiator: false };
+            done.initiator = token.initiator;
         }
         own
+    }
+
+    /// Whether a host and port are ours: by what the policy knows, or since the request came to that very address
+    /// (a wildcard listener is asked at any address of the host).
+    pub(super) fn names_us(&self, source: &Endpoint, host: &Host<'_>, port: Option<u16>) -> bool {
+        let asked = |ip| {
+            let port = port.unwrap_or(Transport::Udp.default_port());
+            SocketAddr::new(ip, port) == SocketAddr::new(source.local.ip().to_canonical(), source.local.port())
+        };
+        self.policy.is_us(host, port) || host.ip().is_some_and(asked)
+    }
+
+    /// Notes whether a request of the other side goes where our token says that the initiator is reached.
+    fn judge_target(&self, message: &Message<'_>, done: &mut Preprocessed<'_>) {
+        let Proof::Token { from_initiator: false, to_initiator } = &mut done.proof else {
+            return;
+        };
+        let target = done.next_route.map_or(Some(done.uri), |route| Uri::parse(route.uri).ok());
+        *to_initiator = done.initiator != 0
+            && target.is_some_and(|uri| hash_of_target(&self.settings.keys, message.call_id(), &uri) == done.initiator);
     }
 
     /// A `maddr` that names us goes, with the port and transport that came with it, if the request came in that
@@ -117,7 +154,7 @@ impl<P: Policy> Proxy<P> {
             .settings
             .listener(source.listener)
             .is_some_and(|listener| listener.address.port() == port && listener.transport == transport);
-        if !came_that_way || !self.policy.is_us(&maddr, Some(port)) {
+        if !came_that_way || !self.names_us(source, &maddr, Some(port)) {
             return;
         }
         let room = text.0.insert([0; limits::URI_BYTES_MAX]);

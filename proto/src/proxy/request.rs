@@ -118,7 +118,7 @@ impl<P: Policy> Proxy<P> {
             self.counters.refuse(Refused::Invalid);
             return self.reply_if_known(now, arrival, message, in_dialog, Proof::None, 400, out);
         };
-        let to_us = self.policy.is_us(&pre.uri.host, pre.uri.port);
+        let to_us = self.names_us(&arrival.source, &pre.uri.host, pre.uri.port);
         if let Err(why) = validate(&self.settings, &arrival.source, message, &pre, to_us) {
             self.counters.refuse(why);
             let status = why.status().unwrap_or(400);
@@ -161,7 +161,7 @@ impl<P: Policy> Proxy<P> {
             request_uri_bytes: pre.request_uri,
             next_route: pre.next_route.and_then(|route| crate::message::Uri::parse(route.uri).ok()),
             leaves_by: pre.leaves_by,
-            to_us: self.policy.is_us(&pre.uri.host, pre.uri.port),
+            to_us: self.names_us(source, &pre.uri.host, pre.uri.port),
         }
     }
 

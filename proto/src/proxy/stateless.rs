@@ -12,7 +12,8 @@ use super::{Egress, Outbox, Proxy, Settings, finish::write_relayed, forward};
 use crate::hash::{KeyedHash, Purpose};
 use crate::message::{Message, Method};
 use crate::policy::{Endpoint, Policy};
-use crate::token::{BranchKind, BranchToken, RouteToken};
+use crate::steer::route_token;
+use crate::token::{BranchKind, BranchToken};
 use core::net::SocketAddr;
 
 impl<P: Policy> Proxy<P> {
@@ -43,7 +44,7 @@ impl<P: Policy> Proxy<P> {
             request_uri,
             branch: token.sign(&settings.keys, message.call_id(), message.from_tag()),
             record_route: forward::wants_record_route(message)
-                .then(|| RouteToken { owner, flags: 0 }.sign(&settings.keys, message.call_id(), message.from_tag())),
+                .then(|| route_token(&settings.keys, owner, message)),
             max_breadth: breadth(message).unwrap_or(limits::MAX_BREADTH),
         };
         let egress = forward::egress_of(settings, source, &target);

@@ -6,8 +6,9 @@ use proto::policy::Proof;
 use proto::proxy::{Drop, Refused};
 
 const CALLEE: &str = "127.0.0.1:5071";
-const BY_INITIATOR: Proof = Proof::Token { from_initiator: true };
-const BY_OTHER: Proof = Proof::Token { from_initiator: false };
+const BY_INITIATOR: Proof = Proof::Token { from_initiator: true, to_initiator: false };
+const BY_OTHER: Proof = Proof::Token { from_initiator: false, to_initiator: false };
+const TO_INITIATOR: Proof = Proof::Token { from_initiator: false, to_initiator: true };
 
 /// An established call, and the Record-Route values of its INVITE.
 fn established() -> (Rig, Vec<String>) {
@@ -41,6 +42,35 @@ pub fn the_token_proves_the_dialog_and_the_side() {
     rig.receive(CALLEE, &by_callee("INFO", route));
     rig.expect(CALLER, "INFO");
     assert_eq!(rig.proxy.policy.proofs, [BY_INITIATOR, BY_OTHER]);
+}
+
+/// The initiator is reached where its INVITE says: the topmost Record-Route, else Contact.
+#[test]
+fn the_token_knows_the_way_back_to_the_initiator() {
+    // What the INVITE has more, what stands in Route behind ours, the Request-URI, whether it is the way back.
+    let behind = "Record-Route: <sip:Proxy.example:5070;lr>, <sip:192.0.2.3;lr>\r\n";
+    let table = [
+        ("", "", "sip:other@127.0.0.1:5090", true),
+        ("", "", "sip:caller@127.0.0.1:5091", false),
+        ("", "", "sip:caller@127.0.0.2:5090", false),
+        ("", "", "sip:caller@127.0.0.1:5090;maddr=192.0.2.1", false),
+        ("", ", <sip:192.0.2.1;lr>", "sip:caller@127.0.0.1:5090", false),
+        (behind, ", <sip:proxy.example:5070;lr>, <sip:192.0.2.3;lr>", "sip:caller@127.0.0.1:5090", true),
+        (behind, ", <sip:192.0.2.3;lr>", "sip:caller@127.0.0.1:5090", false),
+        (behind, "", "sip:caller@127.0.0.1:5090", false),
+    ];
+    for (more, rest, request_uri, back) in table {
+        let mut rig = Rig::new([Say::Forward(vec![CALLEE])]);
+        rig.receive(CALLER, &invite("z9hG4bKa").replace("Max-Forwards", &format!("{more}Max-Forwards")));
+        rig.expect(CALLER, "SIP/2.0 100");
+        let route = headers(&rig.expect(CALLEE, "INVITE"), "Record-Route").swap_remove(0);
+        rig.proxy.policy.verdicts.push_back(Say::Drop);
+        let bye = by_callee("BYE", &format!("{route}{rest}"));
+        let (_, after) = bye.split_once(" SIP/2.0").unwrap();
+        rig.receive(CALLEE, &format!("BYE {request_uri} SIP/2.0{after}"));
+        let wanted = if back { TO_INITIATOR } else { BY_OTHER };
+        assert_eq!(rig.proxy.policy.proofs, [wanted], "{more} {rest} {request_uri}");
+    }
 }
 
 #[test]
@@ -128,6 +158,11 @@ pub fn on_a_wildcard_other_proxies_of_our_port_are_not_ours() {
     rig.receive_at(0, "192.0.2.1:5060", CALLER.parse().unwrap(), &bye);
     assert_eq!(header(&rig.expect(CALLEE, "BYE"), "Route").unwrap(), "<sip:192.0.2.99:5060;lr>");
     assert_eq!(rig.proxy.policy.proofs, [BY_INITIATOR]);
+    // The address that was asked is ours without a token, too.
+    rig.proxy.policy.verdicts.push_back(Say::Keep(CALLEE));
+    let bye = by_caller("BYE", "<sip:192.0.2.1;lr>").replace("z9hG4bKin", "z9hG4bKin2");
+    rig.receive_at(0, "192.0.2.1:5060", CALLER.parse().unwrap(), &bye);
+    assert_eq!(header(&rig.expect(CALLEE, "BYE"), "Route"), None);
 }
 
 #[test]
