@@ -84,7 +84,7 @@ def check_against_this_host(scene):
     last_core = os.cpu_count() + 60
     for name, rule, text in (
         ("cores.toml", "no-such-core", GOOD + f'\n[shards]\ncores = "0,{last_core}"\n'),
-        ("memory.toml", "not-enough-memory", GOOD + "\n[limits]\nstore_mebibytes_per_shard = 65536\n[shards]\ncount = 60\n"),
+        ("memory.toml", "not-enough-memory", GOOD + "\n[limits]\nstore_mebibytes_per_shard = 65536\n[shards]\ncount = 60\npin = false\n"),
         ("ourselves.toml", "gateway-is-us", GOOD.replace("127.0.0.1:5072", "127.0.0.1:5060")),
     ):
         code, out, err = check(write(scene, text, name))

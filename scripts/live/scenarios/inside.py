@@ -38,8 +38,8 @@ def metrics_page(scene):
     stats = tandem.ask("stats")
     received = figure(stats, "tandem_requests_total", method="INVITE", direction="in")
     expect(received == 10, f"{received} INVITEs of 10 in `tandem stats`")
-    found = re.search(r'tandem_requests_total\{[^}]*method="INVITE"[^}]*\} (\d+)', text)
-    expect(found, f"no INVITEs on the page: {text[:500]}")
+    found = re.search(r'tandem_requests_total\{(?=[^}]*method="INVITE")(?=[^}]*direction="in")[^}]*\} (\d+)', text)
+    expect(found and found[1] == "10", f"not 10 INVITEs on the page: {found and found[0]}; {text[:500]}")
     expect(figure(stats, "tandem_calls_established_total") == 10, "established calls")
     expect(figure(stats, "tandem_calls") == 0, "calls that stand after every BYE")
     row = tandem.ask("gateways")["gateways"][0]

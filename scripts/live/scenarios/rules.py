@@ -139,7 +139,7 @@ def silence_after_other_requests(scene):
 @scenario()
 def timer_c_ends_endless_ringing(scene):
     """A call that rings without an end is cancelled by Timer C, and the caller gets a final response (§16.8)."""
-    call, gateway, _ = stage(scene, tables={"timers": {"timer_c": "10s"}})
+    call, gateway, _ = stage(scene, tables={"timers": {"timer_b": "5s", "timer_c": "10s"}})
     call.invite()
     invite = gateway.expect("INVITE")
     gateway.reply(invite, 180)

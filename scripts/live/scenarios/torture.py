@@ -34,9 +34,10 @@ RFC5118 = {
 
 
 def via_port(data):
-    """The port of the topmost Via's sent-by, to which the answer goes (RFC 3261 §18.2.2)."""
-    via = re.search(rb"(?:^|\r\n)(?:Via|v)\s*:\s*(?:\r\n[ \t]+)?[^\r\n]*?/\s*\w+\s+((?:\[[^\]]*\])|[^\s;:,]+)(?:\s*:\s*(\d+))?", data, re.IGNORECASE)
-    return int(via[2]) if via and via[2] else 5060
+    """The port of the topmost Via's sent-by, to which the answer goes (RFC 3261 §18.2.2); its default is the transport's."""
+    via = re.search(rb"(?:^|\r\n)(?:Via|v)\s*:\s*(?:\r\n[ \t]+)?[^\r\n]*?/\s*(\w+)\s+((?:\[[^\]]*\])|[^\s;:,]+)(?:\s*:\s*(\d+))?", data, re.IGNORECASE)
+    default = 5061 if via and via[1].upper() == b"TLS" else 5060
+    return int(via[3]) if via and via[3] else default
 
 
 def outcome_of(data, senders, scene, gateway, proxy):

@@ -94,9 +94,9 @@ def stranger_is_dropped(scene):
     gateway = scene.endpoint(scene.gateway_address())
     stranger, known = scene.endpoint((scene.ip(150), 5060)), scene.endpoint(scene.caller_address())
     tandem = scene.tandem(gateway.address, tables={"sources": [f"{scene.ip(101)}/32"]})
+    stranger.send(sip.request("OPTIONS", f"sip:{sip.hostport(tandem.address)}", stranger.address), tandem.address)
     for _ in range(3):
         Call(stranger, tandem.address, user="4930999").invite()
-    stranger.send(sip.request("OPTIONS", f"sip:{sip.hostport(tandem.address)}", stranger.address), tandem.address)
     stranger.expect_nothing(0.6)
     gateway.expect_nothing(0.1, what="(a stranger's call passed)")
     code, out, err = tandem.control("sources", "--unknown")
