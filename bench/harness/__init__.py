@@ -1,0 +1,1 @@
+"""The harness of scripts/bench: candidates, measuring, rows, chart."""

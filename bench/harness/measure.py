@@ -1,0 +1,133 @@
+"""One run: a candidate under load, its CPU time over a settled window, the generator's own report."""
+
+import json
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+from . import host
+from .candidates import ADDRESS
+
+# A window is void if more than this share of the core's time was stolen, went to ksoftirqd, or was
+# used by programs that are not the candidate.
+VOID_SHARE = 0.02
+# A result made cheap by waiting is void (transit p50).
+TRANSIT_P50_MAX_US = 300
+
+
+@dataclass
+class Run:
+    """What one run gave."""
+
+    candidate: str
+    workload: str
+    rate: float
+    seconds: float
+    done: float
+    attempts: float
+    user: float
+    system: float
+    busy: float
+    resident: int
+    void: list = field(default_factory=list)
+    report: dict = field(default_factory=dict)
+
+    @property
+    def per_unit_us(self):
+        """CPU microseconds of the candidate per completed call (or request, or sequence)."""
+        return 1e6 * (self.user + self.system) / self.done if self.done else None
+
+    @property
+    def user_us(self):
+        return 1e6 * self.user / self.done if self.done else None
+
+    @property
+    def per_attempt_us(self):
+        return 1e6 * (self.user + self.system) / self.attempts if self.attempts else None
+
+    @property
+    def good(self):
+        """Whether everything that was started came to its end, with nothing repeated to speak of."""
+        calls = self.report["calls"]
+        repeated = sum(self.report["repeated"].values())
+        return (calls["failed"] + calls["lost_after_answer"] == 0
+                and repeated <= calls["started"] / 1000 and not self.report["generator"]["limits"])
+
+    def latency(self, what, quantile):
+        return self.report["latency_us"].get(what, {}).get(quantile)
+
+    def summary(self):
+        """For the results file."""
+        calls = self.report["calls"]
+        return {
+            "candidate": self.candidate, "workload": self.workload, "rate": self.rate, "seconds": self.seconds,
+            "per_second": self.done / self.seconds if self.seconds else None, "us": self.per_unit_us,
+            "user_us": self.user_us, "busy": self.busy, "resident_bytes": self.resident, "void": self.void,
+            "failed": calls["failed"], "lost_after_answer": calls["lost_after_answer"],
+            "repeated": self.report["repeated"], "latency_us": self.report["latency_us"],
+            "datagrams": self.report["datagrams"], "generator": self.report["generator"],
+        }
+
+
+def run(candidate, generator, core, workload, rate, flags, seconds):
+    """Runs `workload` at `rate` against a candidate that serves. `core` is the generator's."""
+    settle = min(2.0, seconds / 4)
+    command = [str(generator), workload, "--target", ADDRESS, "--rate", f"{rate:.1f}", "--duration", f"{seconds}s",
+               "--cores", str(core), "--quiet", "--format", "json", "--grace", "3s",
+               "--max-failed", str(10**9), "--max-lost", str(10**9), *flags]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        time.sleep(settle + 0.3)
+        pids = candidate.pids()
+        first = host.sample(pids, candidate.core)
+        time.sleep(seconds - settle - 0.5)
+        last = host.sample(pids, candidate.core)
+        output, errors = process.communicate(timeout=60)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if not output:
+        raise RuntimeError(f"{' '.join(command)}\n{errors}")
+    report = json.loads(output)
+    span = (last.at_us - first.at_us) / 1e6
+    user, system = last.user - first.user, last.system - first.system
+    series = report["series"]
+    done = _between(series, first.at_us, last.at_us, lambda point: point["completed"] + point["rejected"])
+    attempts = _between(series, first.at_us, last.at_us, lambda point: point["attempts"])
+    result = Run(candidate.name, workload, rate, span, done, attempts, user, system, (user + system) / span,
+                 last.resident, _void(candidate, first, last, span, user + system), report)
+    transit = result.latency("transit", "p50")
+    if transit and transit > TRANSIT_P50_MAX_US:
+        result.void.append(f"transit p50 {transit} us")
+    return result
+
+
+def _between(series, begin_us, end_us, count):
+    """A count over a window, interpolated between the points of the generator's series."""
+    def at(moment):
+        before = {"at_us": series[0]["at_us"], "value": 0} if series else None
+        for point in series:
+            here = {"at_us": point["at_us"], "value": count(point)}
+            if here["at_us"] >= moment:
+                width = here["at_us"] - before["at_us"]
+                share = (moment - before["at_us"]) / width if width > 0 else 1.0
+                return before["value"] + share * (here["value"] - before["value"])
+            before = here
+        return before["value"] if before else 0
+    return at(end_us) - at(begin_us)
+
+
+def _void(candidate, first, last, span, own):
+    """Why the window is worth nothing; empty: it is sound."""
+    reasons = []
+    times = [b - a for a, b in zip(first.core, last.core)]
+    idle = times[3] + times[4]
+    for share, what in [
+        (times[7] / span, "stolen"),
+        ((last.ksoftirqd - first.ksoftirqd) / span, "ksoftirqd"),
+        ((sum(times) - idle - times[7] - own) / span - 0.01, "other programs on the core"),
+    ]:
+        if share > VOID_SHARE:
+            reasons.append(f"{what} {100 * share:.1f} %")
+    return reasons
