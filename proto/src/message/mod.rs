@@ -10,7 +10,7 @@
 //! | File | Holds |
 //! |---|---|
 //! | `parse`, `start_line`, `header_line`, `scan`, `name`, `arena` | datagram to offsets: the one pass |
-//! | `view`, `list`, `memo` | [`Message`], headers of several values, what was read already |
+//! | `view`, `list`, `removal`, `memo` | [`Message`], headers of several values, what was read already |
 //! | `via`, `name_addr`, `cseq`, `uri`, `host`, `transport`, `method` | values |
 //! | `lex`, `escape` | characters, quoted strings, parameters, `%HH` |
 //! | `uri_equivalence` | RFC 3261 §19.1.4 |
@@ -34,6 +34,7 @@ mod name_addr;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
+mod removal;
 mod scan;
 mod span;
 mod start_line;
@@ -59,7 +60,7 @@ pub use span::Span;
 pub use start_line::StartLine;
 pub use transport::Transport;
 pub use uri::{Scheme, Uri};
-pub use validate::{RejectReason, Rejection, validate_request, validate_response};
+pub use validate::{RejectReason, Rejection, check_request, validate_request, validate_response};
 pub use via::{BRANCH_COOKIE, Rport, Via};
 pub use view::Message;
 pub use writer::{Overflow, Writer};

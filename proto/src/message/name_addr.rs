@@ -8,7 +8,6 @@ use super::list::{Place, Values};
 use super::name::HeaderName;
 use super::span::{Span, narrow};
 use super::view::Message;
-use core::iter::Peekable;
 
 /// One value of such a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +23,6 @@ pub struct NameAddr<'m> {
     pub params: &'m [u8],
     /// The `tag` parameter; empty if there is none.
     tag: &'m [u8],
-    /// Where it stands.
-    pub(super) tag_span: Span,
     /// This one value, without commas.
     pub value: Span,
     /// Index of its line in [`Message::fields`].
@@ -57,6 +54,34 @@ impl<'m> NameAddr<'m> {
     }
 }
 
+/// The same as offsets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NameAddrParts {
+    display: Span,
+    uri: Span,
+    params: Span,
+    pub(super) tag: Span,
+    bracketed: bool,
+    pub(super) place: Place,
+}
+
+impl NameAddrParts {
+    pub(super) fn of(self, bytes: &[u8]) -> NameAddr<'_> {
+        NameAddr {
+            display: self.display.of(bytes),
+            uri: self.uri.of(bytes),
+            uri_span: self.uri,
+            params: self.params.of(bytes),
+            tag: self.tag.of(bytes),
+            value: self.place.value,
+            field: self.place.field,
+            alone: self.place.alone,
+            removal: self.place.removal,
+            bracketed: self.bracketed,
+        }
+    }
+}
+
 /// All values of one such header.
 pub(super) struct NameAddrs<'m>(Values<'m>);
 
@@ -66,79 +91,37 @@ impl<'m> NameAddrs<'m> {
     }
 }
 
-impl<'m> Iterator for NameAddrs<'m> {
-    type Item = Result<NameAddr<'m>, HeaderError>;
+impl Iterator for NameAddrs<'_> {
+    type Item = Result<NameAddrParts, HeaderError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next(read, |address, place: Place| {
-            address.value = place.value;
-            address.field = place.field;
-            address.alone = place.alone;
-            address.removal = place.removal;
-        })
+        self.0.next(read, |address, place| address.place = place)
     }
 }
 
 /// Reads a header that has one value.
-pub(super) fn only_name_addr<'m>(bytes: &'m [u8], field: &Field, position: usize) -> Result<NameAddr<'m>, HeaderError> {
+pub(super) fn only_name_addr(bytes: &[u8], field: &Field, position: usize) -> Result<NameAddrParts, HeaderError> {
     let mut cursor = Cursor::new(bytes, field.value);
     let read = read(&mut cursor, field).and_then(|address| match cursor.at_end() {
         true => Ok(address),
         false => Err(Fault::Trailing),
     });
     match read {
-        Ok(mut address) => {
-            address.value = field.value;
-            address.field = u8::try_from(position).unwrap_or(u8::MAX);
-            address.alone = true;
-            address.removal = field.line;
-            Ok(address)
+        Ok(address) => {
+            let field_number = u8::try_from(position).unwrap_or(u8::MAX);
+            let place = Place { value: field.value, field: field_number, alone: true, removal: field.line };
+            Ok(NameAddrParts { place, ..address })
         }
         Err(fault) => Err(HeaderError { header: field.name, fault, offset: narrow(cursor.pos()) }),
     }
 }
 
-/// What to cut to take off the first values: one span a line.
-pub(super) struct Removals<'m> {
-    message: Message<'m>,
-    values: Peekable<NameAddrs<'m>>,
-    left: usize,
-}
-
-impl<'m> Removals<'m> {
-    pub(super) fn new(message: &Message<'m>, name: HeaderName, count: usize) -> Removals<'m> {
-        Removals { message: *message, values: NameAddrs::new(message, name).peekable(), left: count }
-    }
-}
-
-impl Iterator for Removals<'_> {
-    type Item = Span;
-
-    fn next(&mut self) -> Option<Span> {
-        self.left = self.left.checked_sub(1)?;
-        let first = self.values.next()?.ok()?;
-        while let Some(Ok(following)) = self.values.peek() {
-            if following.field != first.field {
-                break;
-            }
-            if self.left == 0 {
-                return Some(Span { start: first.value.start, end: following.value.start });
-            }
-            self.left -= 1;
-            self.values.next();
-        }
-        // No value of this line stays.
-        let field = self.message.fields().get(usize::from(first.field))?;
-        Some(field.line)
-    }
-}
-
 /// Reads one value; the cursor stops after its last octet.
-fn read<'m>(cursor: &mut Cursor<'m>, field: &Field) -> Result<NameAddr<'m>, Fault> {
-    if field.name == HeaderName::Contact && cursor.peek() == Some(b'*') && field.value.len() == 1 {
-        let start = cursor.pos();
+fn read(cursor: &mut Cursor<'_>, field: &Field) -> Result<NameAddrParts, Fault> {
+    let start = cursor.pos();
+    if cursor.peek() == Some(b'*') && field.name == HeaderName::Contact && field.value.len() == 1 {
         cursor.advance();
-        return finish(cursor, &[], (cursor.since(start), Span::between(start, cursor.pos())), false);
+        return finish(cursor, Span::between(start, start), Span::between(start, cursor.pos()), false);
     }
     let (display, bracketed) = display_name(cursor)?;
     let uri = if bracketed { bracketed_uri(cursor)? } else { addr_spec(cursor)? };
@@ -146,77 +129,73 @@ fn read<'m>(cursor: &mut Cursor<'m>, field: &Field) -> Result<NameAddr<'m>, Faul
 }
 
 /// Takes what stands before `<`. False: no `<` follows, and nothing is taken.
-fn display_name<'m>(cursor: &mut Cursor<'m>) -> Result<(&'m [u8], bool), Fault> {
+fn display_name(cursor: &mut Cursor<'_>) -> Result<(Span, bool), Fault> {
     let start = cursor.pos();
     if cursor.peek() == Some(b'"') {
-        let display = cursor.quoted_string()?;
+        cursor.quoted_string()?;
+        let display = Span::between(start, cursor.pos());
         cursor.skip_lws();
         return if cursor.peek() == Some(b'<') { Ok((display, true)) } else { Err(Fault::DisplayName) };
     }
-    let display = cursor.run(DISPLAY_NAME);
+    let display = cursor.run(DISPLAY_NAME).trim_ascii_end();
     if cursor.peek() == Some(b'<') {
-        return Ok((display.trim_ascii_end(), true));
+        return Ok((Span::between(start, start + display.len()), true));
     }
     cursor.return_to(start);
-    Ok((&[], false))
+    Ok((Span::between(start, start), false))
 }
 
 /// Takes `<URI>`.
-fn bracketed_uri<'m>(cursor: &mut Cursor<'m>) -> Result<(&'m [u8], Span), Fault> {
+fn bracketed_uri(cursor: &mut Cursor<'_>) -> Result<Span, Fault> {
     cursor.advance();
     let start = cursor.pos();
-    let uri = cursor.run(URI);
+    let uri = cursor.run_to(URI, |octet| octet <= b' ' || matches!(octet, b'<' | b'>' | b'"' | 0x7f));
     let span = Span::between(start, cursor.pos());
-    if cursor.eat(b'>') && has_scheme(uri) { Ok((uri, span)) } else { Err(Fault::Uri) }
+    if cursor.eat(b'>') && has_scheme(uri) { Ok(span) } else { Err(Fault::Uri) }
 }
 
 /// Takes a URI without brackets: it ends before a semicolon or comma and must not hold a question
 /// mark (RFC 3261 §20.10), because all three would belong to the header.
-fn addr_spec<'m>(cursor: &mut Cursor<'m>) -> Result<(&'m [u8], Span), Fault> {
+fn addr_spec(cursor: &mut Cursor<'_>) -> Result<Span, Fault> {
     let start = cursor.pos();
     let uri = cursor.run(ADDR_SPEC);
     let span = Span::between(start, cursor.pos());
-    if cursor.peek() != Some(b'?') && has_scheme(uri) { Ok((uri, span)) } else { Err(Fault::Uri) }
+    if cursor.peek() != Some(b'?') && has_scheme(uri) { Ok(span) } else { Err(Fault::Uri) }
 }
 
 /// Whether it starts with a scheme and a colon, and something follows.
 fn has_scheme(uri: &[u8]) -> bool {
-    let Some(colon) = uri.iter().position(|&octet| !SCHEME.has(octet)) else {
-        return false;
-    };
+    if let [b's', b'i', b'p', b':', _, ..] = uri {
+        return true;
+    }
+    let Some(colon) = uri.iter().position(|&octet| !SCHEME.has(octet)) else { return false };
     uri.get(colon) == Some(&b':') && uri.len() > colon + 1 && uri.first().is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// Takes the header parameters.
-fn finish<'m>(
-    cursor: &mut Cursor<'m>,
-    display: &'m [u8],
-    (uri, uri_span): (&'m [u8], Span),
-    bracketed: bool,
-) -> Result<NameAddr<'m>, Fault> {
+fn finish(cursor: &mut Cursor<'_>, display: Span, uri: Span, bracketed: bool) -> Result<NameAddrParts, Fault> {
     let after_uri = cursor.pos();
-    let mut tag: Option<(&[u8], Span)> = None;
+    let mut params: Option<Span> = None;
+    let mut tag: Option<Span> = None;
     while let Some(parameter) = cursor.parameter()? {
+        params =
+            Some(Span { start: params.map_or(parameter.span.start, |params| params.start), end: parameter.span.end });
         if parameter.name.eq_ignore_ascii_case(b"tag") {
-            let value = parameter.value.ok_or(Fault::Parameter)?;
-            if tag.replace((value, parameter.value_span)).is_some() {
+            if parameter.value.is_none() {
+                return Err(Fault::Parameter);
+            }
+            if tag.replace(parameter.value_span).is_some() {
                 return Err(Fault::RepeatedParameter);
             }
         }
     }
-    let (tag, tag_span) = tag.unwrap_or_default();
-    Ok(NameAddr {
+    Ok(NameAddrParts {
         display,
         uri,
-        uri_span,
-        params: cursor.since(after_uri).trim_ascii_start(),
-        tag,
-        tag_span,
-        value: Span::at(0),
-        field: 0,
-        alone: false,
-        removal: Span::at(0),
+        params: params.unwrap_or(Span::between(after_uri, after_uri)),
+        tag: tag.unwrap_or_default(),
         bracketed,
+        place: Place::default(),
     })
 }
 
@@ -227,7 +206,6 @@ mod tests {
     use super::*;
     use crate::message::Arena;
     use std::format;
-    use std::vec::Vec;
 
     fn with<T>(headers: &str, check: impl FnOnce(&Message<'_>) -> T) -> T {
         let text = format!("OPTIONS sip:a@b.example SIP/2.0\r\n{headers}\r\n\r\n");
@@ -290,27 +268,5 @@ mod tests {
         with("Contact: *, <sip:a@b>", |message| {
             assert!(message.name_addrs(HeaderName::Contact).next().unwrap().is_err());
         });
-    }
-
-    #[test]
-    fn removals_take_lines_and_parts_of_lines() {
-        let routes = "Route: <sip:1>\r\nX: y\r\nRoute: <sip:2> , <sip:3>,<sip:4>\r\nRoute: <sip:5>";
-        let after = |count: usize| {
-            with(routes, |message| {
-                let mut kept = message.bytes().to_vec();
-                for span in message.removals(HeaderName::Route, count).collect::<Vec<_>>().into_iter().rev() {
-                    kept.drain(usize::from(span.start)..usize::from(span.end));
-                }
-                let text = std::string::String::from_utf8(kept).unwrap();
-                text.strip_prefix("OPTIONS sip:a@b.example SIP/2.0\r\n").unwrap().replace("\r\n", "|")
-            })
-        };
-        assert_eq!(after(0), "Route: <sip:1>|X: y|Route: <sip:2> , <sip:3>,<sip:4>|Route: <sip:5>||");
-        assert_eq!(after(1), "X: y|Route: <sip:2> , <sip:3>,<sip:4>|Route: <sip:5>||");
-        assert_eq!(after(2), "X: y|Route: <sip:3>,<sip:4>|Route: <sip:5>||");
-        assert_eq!(after(3), "X: y|Route: <sip:4>|Route: <sip:5>||");
-        assert_eq!(after(4), "X: y|Route: <sip:5>||");
-        assert_eq!(after(5), "X: y||");
-        assert_eq!(after(9), "X: y||");
     }
 }

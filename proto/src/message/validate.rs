@@ -140,16 +140,24 @@ const SINGLE: [HeaderName; 7] = [
 /// # Errors
 /// The first fault found, with its answer.
 pub fn validate_request(message: &Message<'_>) -> Result<(), Rejection> {
+    check_request(message).map(|_| ())
+}
+
+/// The same, and hands out the Request-URI that it had to read.
+///
+/// # Errors
+/// The first fault found, with its answer.
+pub fn check_request<'m>(message: &Message<'m>) -> Result<Uri<'m>, Rejection> {
     if message.has_foreign_version() {
         return Err(RejectReason::Version.into());
     }
     if MANDATORY.iter().any(|&name| message.field(name).is_none()) {
         return Err(RejectReason::HeaderMissing.into());
     }
-    if SINGLE.iter().any(|&name| message.is_repeated(name)) {
+    if message.is_any_repeated(&SINGLE) {
         return Err(RejectReason::HeaderRepeated.into());
     }
-    check_request_uri(message)?;
+    let request_uri = check_request_uri(message)?;
     check_vias(message)?;
     check_call(message)?;
     let cseq = message.cseq().map_err(|_| RejectReason::CSeq)?;
@@ -160,21 +168,21 @@ pub fn validate_request(message: &Message<'_>) -> Result<(), Rejection> {
     if counts.iter().any(|&name| message.count(name).is_err()) {
         return Err(RejectReason::Count.into());
     }
-    if message.name_addrs(HeaderName::Route).any(|route| route.is_err()) {
+    if !message.are_name_addrs(HeaderName::Route) {
         return Err(RejectReason::Route.into());
     }
-    if uses_contact(message.method()) && message.name_addrs(HeaderName::Contact).any(|contact| contact.is_err()) {
+    if uses_contact(message.method()) && !message.are_name_addrs(HeaderName::Contact) {
         return Err(RejectReason::Contact.into());
     }
-    Ok(())
+    Ok(request_uri)
 }
 
-fn check_request_uri(message: &Message<'_>) -> Result<(), RejectReason> {
+fn check_request_uri<'m>(message: &Message<'m>) -> Result<Uri<'m>, RejectReason> {
     let uri = Uri::parse(message.request_uri()).map_err(|error| match error {
         UriError::TooLong => RejectReason::RequestUriTooLong,
         _ => RejectReason::RequestUri,
     })?;
-    if uri.headers.is_empty() { Ok(()) } else { Err(RejectReason::RequestUriHeaders) }
+    if uri.headers.is_empty() { Ok(uri) } else { Err(RejectReason::RequestUriHeaders) }
 }
 
 fn check_vias(message: &Message<'_>) -> Result<(), RejectReason> {
@@ -196,9 +204,9 @@ fn check_vias(message: &Message<'_>) -> Result<(), RejectReason> {
 
 /// What a call is known by: From, To, their tags and the Call-ID.
 fn check_call(message: &Message<'_>) -> Result<(), RejectReason> {
-    for address in [message.from(), message.to()] {
-        let address = address.map_err(|_| RejectReason::FromTo)?;
-        if address.tag().len() > limits::TAG_BYTES_MAX {
+    for name in [HeaderName::From, HeaderName::To] {
+        let address = message.name_addr_parts(name).map_err(|_| RejectReason::FromTo)?;
+        if address.tag.len() > limits::TAG_BYTES_MAX {
             return Err(RejectReason::FromTo);
         }
     }

@@ -203,9 +203,9 @@ fn take_parameter(via: &mut ViaParts, parameter: &Parameter<'_>, seen: &mut u8) 
     const RPORT: u8 = 4;
     const MADDR: u8 = 8;
     let bit = match parameter.name.len() {
-        6 if parameter.name.eq_ignore_ascii_case(b"branch") => BRANCH,
+        6 if parameter.name == b"branch" || parameter.name.eq_ignore_ascii_case(b"branch") => BRANCH,
         8 if parameter.name.eq_ignore_ascii_case(b"received") => RECEIVED,
-        5 if parameter.name.eq_ignore_ascii_case(b"rport") => RPORT,
+        5 if parameter.name == b"rport" || parameter.name.eq_ignore_ascii_case(b"rport") => RPORT,
         5 if parameter.name.eq_ignore_ascii_case(b"maddr") => MADDR,
         _ => return Ok(()),
     };

@@ -6,7 +6,8 @@ use super::error::{Fault, HeaderError, ParseError};
 use super::lex::{decimal, trim};
 use super::method::Method;
 use super::name::HeaderName;
-use super::name_addr::{NameAddr, NameAddrs, Removals, only_name_addr};
+use super::name_addr::{NameAddr, NameAddrParts, NameAddrs, only_name_addr};
+use super::removal::Removals;
 use super::span::Span;
 use super::start_line::StartLine;
 use super::via::{Via, Vias};
@@ -152,6 +153,11 @@ impl<'m> Message<'m> {
         self.index.repeated & (1 << (name as u8)) != 0
     }
 
+    /// Whether there are two fields or more of one of those names.
+    pub(super) fn is_any_repeated(&self, names: &[HeaderName]) -> bool {
+        names.iter().fold(0, |bits, &name| bits | 1 << (name as u8)) & self.index.repeated != 0
+    }
+
     /// All fields of that name in their order.
     pub fn all(&self, name: HeaderName) -> impl Iterator<Item = &'m Field> + use<'m> {
         let from = self.first(name).unwrap_or(self.fields.len());
@@ -195,7 +201,7 @@ impl<'m> Message<'m> {
     /// # Errors
     /// There is none, or it cannot be read.
     pub fn from(&self) -> Result<NameAddr<'m>, HeaderError> {
-        self.single_name_addr(HeaderName::From)
+        self.name_addr_parts(HeaderName::From).map(|parts| parts.of(self.bytes))
     }
 
     /// The To header.
@@ -203,7 +209,7 @@ impl<'m> Message<'m> {
     /// # Errors
     /// There is none, or it cannot be read.
     pub fn to(&self) -> Result<NameAddr<'m>, HeaderError> {
-        self.single_name_addr(HeaderName::To)
+        self.name_addr_parts(HeaderName::To).map(|parts| parts.of(self.bytes))
     }
 
     /// The From tag; empty if there is none or From is unreadable.
@@ -268,7 +274,8 @@ impl<'m> Message<'m> {
     /// Every value of Route, Record-Route, Contact, Path and the like, over all lines in their order.
     /// `*` in a Contact is a value whose URI is `*`. Ends after the first error.
     pub fn name_addrs(&self, name: HeaderName) -> impl Iterator<Item = Result<NameAddr<'m>, HeaderError>> + use<'m> {
-        NameAddrs::new(self, name)
+        let bytes = self.bytes;
+        NameAddrs::new(self, name).map(move |value| value.map(|parts| parts.of(bytes)))
     }
 
     /// What to cut to take off the first `count` values of such a header: ascending spans, whole lines
@@ -322,18 +329,28 @@ impl<'m> Message<'m> {
             .map(|&position| usize::from(position))
     }
 
-    fn single_name_addr(&self, name: HeaderName) -> Result<NameAddr<'m>, HeaderError> {
+    /// Reads From or To.
+    pub(super) fn name_addr_parts(&self, name: HeaderName) -> Result<NameAddrParts, HeaderError> {
         let position = self.first(name).ok_or(absent(name))?;
         let field = self.fields.get(position).ok_or(absent(name))?;
         let address = only_name_addr(self.bytes, field, position)?;
-        self.index.memo.tag(name).set(Some(address.tag_span));
+        self.index.memo.tag(name).set(Some(address.tag));
         Ok(address)
+    }
+
+    /// Whether every value of such a header can be read.
+    pub(super) fn are_name_addrs(&self, name: HeaderName) -> bool {
+        let Some(position) = self.first(name) else { return true };
+        // Nearly always one line with one value.
+        let field = self.fields.get(position).filter(|_| !self.is_repeated(name));
+        field.is_some_and(|field| only_name_addr(self.bytes, field, position).is_ok())
+            || NameAddrs::new(self, name).all(|value| value.is_ok())
     }
 
     fn tag(&self, name: HeaderName) -> &'m [u8] {
         let memo = self.index.memo.tag(name);
         let tag = memo.get().unwrap_or_else(|| {
-            let tag = self.single_name_addr(name).map_or(Span::at(0), |address| address.tag_span);
+            let tag = self.name_addr_parts(name).map_or(Span::at(0), |address| address.tag);
             memo.set(Some(tag));
             tag
         });

@@ -37,11 +37,21 @@ impl<'o> Writer<'o> {
     /// Writes one octet.
     #[inline]
     pub fn byte(&mut self, octet: u8) {
-        self.put(&[octet]);
+        match self.out.get_mut(self.len) {
+            Some(room) if !self.failed => {
+                *room = octet;
+                self.len += 1;
+            }
+            _ => self.failed = true,
+        }
     }
 
     /// Writes a number in decimal.
     pub fn decimal(&mut self, number: u64) {
+        if let Ok(small) = u8::try_from(number) {
+            let (text, length) = &DOTTED[usize::from(small)];
+            return self.put(text.get(..usize::from(length - 1)).unwrap_or_default());
+        }
         const DIGITS_MAX: usize = 20;
         let mut text = [0; DIGITS_MAX];
         let mut rest = number;
