@@ -5,7 +5,6 @@
 //! is not part of a folding.
 
 use super::error::Fault;
-use super::scan::first_of;
 use super::span::Span;
 
 /// A set of octets: one bit of [`CLASSES`].
@@ -254,9 +253,7 @@ impl<'m> Cursor<'m> {
             return Err(Fault::QuotedString);
         }
         loop {
-            self.run_to(QUOTED_TEXT, |octet| {
-                octet < b' ' && !matches!(octet, b'\t' | b'\r' | b'\n') || matches!(octet, b'"' | b'\\' | 0x7f)
-            });
+            self.run(QUOTED_TEXT);
             match self.peek() {
                 Some(b'"') => {
                     self.pos += 1;
@@ -293,9 +290,7 @@ impl<'m> Cursor<'m> {
         let value_start = self.pos;
         let value = match self.peek() {
             Some(b'"') => self.quoted_string()?,
-            _ => self.run_to(PARAMETER_VALUE, |octet| {
-                octet <= b' ' || octet == 0x7f || matches!(octet, b'<' | b'>' | b'"' | b';' | b',')
-            }),
+            _ => self.run(PARAMETER_VALUE),
         };
         if value.is_empty() {
             return Err(Fault::Parameter);
@@ -315,17 +310,6 @@ impl<'m> Cursor<'m> {
             }
         }
         self.run(TOKEN)
-    }
-
-    /// The same as [`Cursor::run`], for long runs: `ends` says what is not in `class`, in comparisons
-    /// that the compiler makes for sixteen octets at once.
-    #[inline]
-    pub(super) fn run_to(&mut self, class: Class, ends: impl Fn(u8) -> bool) -> &'m [u8] {
-        let rest = self.bytes.get(self.pos..).unwrap_or_default();
-        let length = first_of(rest, &ends);
-        debug_assert_eq!(length, class.run_length(rest));
-        self.pos += length;
-        rest.get(..length).unwrap_or_default()
     }
 
     /// Takes `1*DIGIT`, at most `max`.

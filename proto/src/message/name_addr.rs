@@ -149,7 +149,7 @@ fn display_name(cursor: &mut Cursor<'_>) -> Result<(Span, bool), Fault> {
 fn bracketed_uri(cursor: &mut Cursor<'_>) -> Result<Span, Fault> {
     cursor.advance();
     let start = cursor.pos();
-    let uri = cursor.run_to(URI, |octet| octet <= b' ' || matches!(octet, b'<' | b'>' | b'"' | 0x7f));
+    let uri = cursor.run(URI);
     let span = Span::between(start, cursor.pos());
     if cursor.eat(b'>') && has_scheme(uri) { Ok(span) } else { Err(Fault::Uri) }
 }

@@ -64,25 +64,6 @@ fn first_below(bytes: &[u8], from: usize, limit: u8) -> usize {
     last_octets(bytes, bytes.len() - rest.len(), |octet| octet < limit)
 }
 
-/// Index of the first octet that `ends` says; the length of `octets` if there is none.
-#[inline]
-pub(super) fn first_of(octets: &[u8], ends: &impl Fn(u8) -> bool) -> usize {
-    let mut rest = octets;
-    while let Some((sixteen, after)) = rest.split_first_chunk::<16>() {
-        let mut marks = [0; 16];
-        for (mark, &octet) in marks.iter_mut().zip(sixteen) {
-            *mark = if ends(octet) { 0xff } else { 0 };
-        }
-        let marks = u128::from_le_bytes(marks);
-        if marks != 0 {
-            return (octets.len() - rest.len()).wrapping_add((marks.trailing_zeros() / 8) as usize);
-        }
-        rest = after;
-    }
-    let last = rest.iter().position(|&octet| ends(octet));
-    last.map_or(octets.len(), |last| octets.len() - rest.len() + last)
-}
-
 /// Index of the first octet below `limit`, of which there is one.
 #[inline(always)]
 fn place_below(octets: &[u8; 16], limit: u8) -> usize {
