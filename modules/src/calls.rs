@@ -7,6 +7,7 @@
 //! established ones go on.
 
 pub mod dialog;
+pub mod hand_over;
 pub mod life;
 
 use crate::tables::Number;
@@ -16,6 +17,7 @@ use proto::policy::Endpoint;
 use proto::pool::{ByteStore, Index, Slab, Stored};
 use proto::time::{Micros, Mono};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 /// See the module.
 #[derive(Debug)]
@@ -27,7 +29,6 @@ pub struct Calls {
     /// Oldest and newest: all live equally long, so the order of opening is the order of expiry.
     oldest: u32,
     newest: u32,
-    serial: u32,
     /// Contacts that did not fit; such a call is routed by its addresses alone.
     contacts_lost: u64,
     expired: u64,
@@ -35,12 +36,9 @@ pub struct Calls {
     early: u32,
 }
 
-/// A call's place, and its serial number, so that a place that was given anew is not mistaken for it.
+/// What names a call: the upper half of its key's hash. The same on every shard that has the same boot secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallId {
-    place: u32,
-    serial: u32,
-}
+pub struct CallId(pub(crate) NonZeroU64);
 
 /// Keyed hash of Call-ID and both tags, the same from either side; and from which side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +54,10 @@ pub struct Call {
     hash: u128,
     /// The initiator's tag sorts before the other one.
     initiator_first: bool,
-    serial: u32,
     older: u32,
     newer: u32,
+    /// Slot of its Call-ID: which shard it moves to when their number changes.
+    pub slot: u16,
     /// Not answered yet: an early dialog with reliable provisional responses (RFC 3262). Not counted.
     pub early: bool,
     /// When it was opened.
@@ -89,6 +88,8 @@ pub struct Side {
 pub struct Opening<'m> {
     /// Its key, as of a message from the initiator, or as of a response to it.
     pub key: Key,
+    /// Slot of its Call-ID.
+    pub slot: u16,
     /// It is an early dialog; [`Calls::confirm`] makes it a call.
     pub early: bool,
     /// The gateway that answered.
@@ -127,7 +128,6 @@ impl Calls {
             secret,
             oldest: NONE,
             newest: NONE,
-            serial: 0,
             contacts_lost: 0,
             expired: 0,
             opened: 0,
@@ -148,16 +148,20 @@ impl Calls {
     }
 
     /// The call under a key, and whether the From of the message is the initiator's.
-    pub fn find(&self, key: &Key) -> Option<(CallId, bool)> {
+    pub fn find(&self, key: &Key) -> Option<(CallId, &Call, bool)> {
         let same = |place: u32| self.slab.get(place).is_some_and(|call| call.hash == key.hash);
-        let place = self.index.find(spread(key.hash), same)?;
-        let call = self.slab.get(place)?;
-        Some((CallId { place, serial: call.serial }, call.initiator_first == key.from_first))
+        let call = self.slab.get(self.index.find(spread(key.hash), same)?)?;
+        Some((key.id(), call, call.initiator_first == key.from_first))
     }
 
     /// The call, if it still lives.
     pub fn get(&self, id: CallId) -> Option<&Call> {
-        self.slab.get(id.place).filter(|call| call.serial == id.serial)
+        self.slab.get(self.place(id)?)
+    }
+
+    fn place(&self, id: CallId) -> Option<u32> {
+        let same = |place: u32| self.slab.get(place).is_some_and(|call| id_of(call.hash) == id);
+        self.index.find(id.0.get(), same)
     }
 
     /// URI of a side's Contact; empty if it had none or it did not fit.
@@ -170,7 +174,6 @@ impl Calls {
         if self.is_full() || self.find(&opening.key).is_some() {
             return None;
         }
-        self.serial = self.serial.wrapping_add(1);
         let initiator = Side {
             address: opening.initiator.peer,
             listener: opening.initiator.listener,
@@ -186,9 +189,9 @@ impl Calls {
         let call = Call {
             hash: opening.key.hash,
             initiator_first: opening.key.from_first,
-            serial: self.serial,
             older: self.newest,
             newer: NONE,
+            slot: opening.slot,
             early: opening.early,
             opened: now,
             gateway: opening.gateway,
@@ -208,13 +211,13 @@ impl Calls {
         } else {
             self.opened += 1;
         }
-        Some(CallId { place, serial: self.serial })
+        Some(opening.key.id())
     }
 
     /// The early dialog is answered: from now on it is a call. False: it was one, or is gone.
     pub fn confirm(&mut self, id: CallId) -> bool {
-        let call = self.slab.get_mut(id.place).filter(|call| call.serial == id.serial && call.early);
-        let Some(call) = call else { return false };
+        let Some(place) = self.place(id) else { return false };
+        let Some(call) = self.slab.get_mut(place).filter(|call| call.early) else { return false };
         call.early = false;
         self.early -= 1;
         self.opened += 1;
@@ -223,7 +226,8 @@ impl Calls {
 
     /// A side gave a new Contact (target refresh, RFC 3261 §12.2). An empty one changes nothing.
     pub fn refresh(&mut self, id: CallId, of_initiator: bool, contact: &[u8]) {
-        let Some(call) = self.get(id) else { return };
+        let Some(place) = self.place(id) else { return };
+        let Some(call) = self.slab.get(place) else { return };
         let side = if of_initiator { call.initiator } else { call.responder };
         if contact.is_empty() || self.contact(&side) == contact {
             return;
@@ -232,7 +236,7 @@ impl Calls {
             self.contacts.free(old);
         }
         let kept = self.keep(contact);
-        if let Some(call) = self.slab.get_mut(id.place) {
+        if let Some(call) = self.slab.get_mut(place) {
             let side = if of_initiator { &mut call.initiator } else { &mut call.responder };
             side.contact = kept;
         }
@@ -240,9 +244,9 @@ impl Calls {
 
     /// Closes a call. What it was, if it still lived.
     pub fn close(&mut self, id: CallId) -> Option<Call> {
-        let call = *self.get(id)?;
-        self.index.remove(spread(call.hash), id.place);
-        self.slab.remove(id.place);
+        let place = self.place(id)?;
+        let call = self.slab.remove(place)?;
+        self.index.remove(spread(call.hash), place);
         self.early -= u32::from(call.early);
         match self.slab.get_mut(call.older) {
             Some(older) => older.newer = call.newer,
@@ -266,7 +270,7 @@ impl Calls {
         if now.since(call.opened) < longest {
             return None;
         }
-        let id = CallId { place: self.oldest, serial: call.serial };
+        let id = id_of(call.hash);
         self.expired += 1;
         self.close(id)
     }
@@ -328,6 +332,22 @@ impl Call {
     }
 }
 
-fn spread(hash: u128) -> u64 {
-    (hash >> 64) as u64
+impl Key {
+    /// The name of the call under this key.
+    pub const fn id(&self) -> CallId {
+        id_of(self.hash)
+    }
+}
+
+const fn id_of(hash: u128) -> CallId {
+    CallId(match NonZeroU64::new(spread(hash)) {
+        Some(id) => id,
+        None => NonZeroU64::MIN,
+    })
+}
+
+/// Under which number a call stands in the index: never zero, so that a note needs no flag for "none".
+const fn spread(hash: u128) -> u64 {
+    let upper = (hash >> 64) as u64;
+    if upper == 0 { 1 } else { upper }
 }

@@ -23,6 +23,7 @@
 
 pub mod calls;
 pub mod dispatcher;
+mod encoding;
 mod note;
 mod policy;
 pub mod reason;

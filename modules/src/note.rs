@@ -1,11 +1,14 @@
 //! What the policy keeps with each transaction: plain data, no pointers, handed over with it.
 
 use crate::calls::CallId;
+use crate::encoding::{Decoder, Encoder};
 use crate::tables::Number;
 use proto::message::Span;
+use proto::policy::NoteEncoding;
+use std::num::NonZeroU64;
 
 /// See the module.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Note {
     /// The set whose gateways are tried; `None` for an in-dialog request.
     pub(crate) set: Option<Number>,
@@ -50,7 +53,7 @@ pub(crate) enum Kind {
 }
 
 /// Gateways tried, by number, in their order; which of them still owe a final response.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Attempts {
     gateways: [u32; limits::BRANCHES_MAX],
     len: u8,
@@ -120,9 +123,93 @@ impl Note {
     }
 }
 
+/// Version of a note's encoding.
+const VERSION: u8 = 1;
+
+impl NoteEncoding for Note {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let Note { set, attempts, contact, kind, call, from_initiator, ringing, settled, early, answered } = self;
+        let call_number = |call: &Option<CallId>| call.map_or(0, |id| id.0.get()).to_le_bytes();
+        let mut out = Encoder::new(out);
+        out.number([VERSION]).flag(set.is_some()).number(set.map_or(0, |set| set.0).to_le_bytes());
+        out.number([attempts.len]);
+        attempts.gateways.iter().take(attempts.len()).for_each(|gateway| drop(out.number(gateway.to_le_bytes())));
+        out.number(contact.start.to_le_bytes()).number(contact.end.to_le_bytes()).number([kind.number()]);
+        out.number(call_number(call)).flag(*from_initiator).flag(*ringing).flag(*settled);
+        early.iter().for_each(|call| drop(out.number(call_number(call))));
+        answered.iter().for_each(|tag| drop(out.number(tag.to_le_bytes())));
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Decoder::new(bytes);
+        let mut note = Note::default();
+        if from.byte()? != VERSION {
+            return None;
+        }
+        let (has_set, set) = (from.flag()?, from.word()?);
+        note.set = has_set.then_some(Number(set));
+        note.attempts.len = from.byte().filter(|len| usize::from(*len) <= limits::BRANCHES_MAX)?;
+        // WHY nothing is open: what is under way was counted where it started, and is not taken off here.
+        for gateway in note.attempts.gateways.iter_mut().take(usize::from(note.attempts.len)) {
+            *gateway = from.word()?;
+        }
+        note.contact = Span { start: from.short()?, end: from.short()? };
+        note.kind = Kind::of_number(from.byte()?)?;
+        note.call = NonZeroU64::new(from.long()?).map(CallId);
+        (note.from_initiator, note.ringing, note.settled) = (from.flag()?, from.flag()?, from.flag()?);
+        for call in &mut note.early {
+            *call = NonZeroU64::new(from.long()?).map(CallId);
+        }
+        for tag in &mut note.answered {
+            *tag = from.word()?;
+        }
+        from.end().map(|()| note)
+    }
+}
+
+impl Kind {
+    const fn number(self) -> u8 {
+        match self {
+            Kind::Other => 0,
+            Kind::Opens => 1,
+            Kind::Refreshes => 2,
+            Kind::Closes => 3,
+        }
+    }
+
+    fn of_number(number: u8) -> Option<Self> {
+        [Kind::Other, Kind::Opens, Kind::Refreshes, Kind::Closes].into_iter().find(|kind| kind.number() == number)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
+
+    #[test]
+    fn a_note_travels() {
+        let mut note = Note {
+            set: Some(Number(0x0003_0002)),
+            contact: Span { start: 100, end: 140 },
+            kind: Kind::Closes,
+            call: NonZeroU64::new(77).map(CallId),
+            from_initiator: true,
+            ringing: true,
+            early: [None, NonZeroU64::new(9).map(CallId)],
+            ..Note::default()
+        };
+        note.attempts.push(Number(5));
+        note.attempts.push(Number(6));
+        note.answer(3);
+        let mut bytes = Vec::new();
+        note.encode(&mut bytes);
+        let read = Note::decode(&bytes).unwrap();
+        assert_eq!(read, Note { attempts: Attempts { open: 0, ..note.attempts }, ..note });
+        assert!((0..bytes.len()).all(|length| Note::decode(&bytes[..length]).is_none()));
+        bytes[0] = 9;
+        assert_eq!(Note::decode(&bytes), None);
+    }
 
     #[test]
     fn each_attempt_closes_once() {

@@ -31,6 +31,9 @@ const CALLER: &str = "192.0.2.1:5060";
 /// Room for calls in every test.
 const CALLS: u32 = 1_000;
 
+/// The slot of every call.
+const SLOT: u16 = 77;
+
 /// A policy with its clock.
 struct Bench {
     policy: TandemPolicy,
@@ -148,6 +151,7 @@ impl Bench {
             caller: endpoint(transaction.source),
             after: self.now.mono.since(transaction.sent),
             first: true,
+            slot: SLOT,
         };
         self.policy.response(&message, &context, &mut transaction.note, self.now);
     }

@@ -255,6 +255,8 @@ pub struct ResponseContext<'m> {
     pub after: Micros,
     /// First response of any kind on this branch.
     pub first: bool,
+    /// Slot of the Call-ID: what a call belongs to when shards change in number.
+    pub slot: u16,
 }
 
 /// What point 6 is told.

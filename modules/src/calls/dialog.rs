@@ -72,11 +72,11 @@ fn stages(
     now: Now,
 ) -> Step<()> {
     let found = dialog.calls.key(request.message).and_then(|key| dialog.calls.find(&key));
-    let live = found.and_then(|(id, from_initiator)| dialog.calls.get(id).map(|call| Live { call, from_initiator }));
+    let live = found.map(|(_, call, from_initiator)| Live { call, from_initiator });
     let has_token = matches!(proof, Proof::Token { .. });
     let signed = matches!(proof, Proof::Token { to_initiator: true, .. });
     prove(dialog, request, has_token, live, now)?;
-    note_request(request.message, found, note);
+    note_request(request.message, found.map(|(id, _, from_initiator)| (id, from_initiator)), note);
     match (has_token, request.next_route, live) {
         (true, Some(route), _) => {
             let target = by_uri(dialog, request, &route, signed, live, answer)?;

@@ -59,7 +59,7 @@ fn open(
     if !note.answer((key.hash & 0xffff_ffff) as u32) {
         return;
     }
-    let early = calls.find(&key).map(|(id, _)| id);
+    let early = calls.find(&key).map(|(id, ..)| id);
     let kept = match early {
         Some(id) => {
             calls.refresh(id, false, contact(response).of(response.bytes()));
@@ -92,6 +92,7 @@ fn opening<'m>(
 ) -> Opening<'m> {
     Opening {
         key,
+        slot: context.slot,
         early,
         gateway: gateway(context),
         initiator: context.caller,

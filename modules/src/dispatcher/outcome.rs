@@ -124,6 +124,11 @@ impl Dispatcher {
         });
     }
 
+    /// A call of this gateway came from another shard or process, where it was counted as carried.
+    pub fn call_taken_over(&mut self, gateway: Number) {
+        self.count_by_number(gateway, |figures| figures.active = figures.active.saturating_add(1));
+    }
+
     /// A call of this gateway ended.
     pub fn call_closed(&mut self, gateway: Number) {
         self.count_by_number(gateway, |figures| figures.active = figures.active.saturating_sub(1));

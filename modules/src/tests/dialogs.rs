@@ -282,3 +282,35 @@ fn early_dialogs_end_with_their_invite() {
     bench.end(invite, 486);
     assert_eq!((bench.policy.calls().early, bench.policy.calls().active), (0, 0));
 }
+
+/// A fresh shard goes on with the calls of another: BYEs route, counts are right, ages are kept.
+#[test]
+fn calls_are_handed_over() {
+    let toml = format!("{TWO}[policy]\ncall_max_seconds = 60\n");
+    let mut old = Bench::new(&toml);
+    old.established("1", "sip:uas@203.0.113.1:5099");
+    let (_, mut early) = old.call("2");
+    let target = early.targets[0].0;
+    old.respond_from(&mut early, target, 183, "uas", "RSeq: 1\r\n");
+    old.wait(40_000);
+    let mut frames = Vec::new();
+    old.policy.export_calls(old.now, |frame| frames.push(frame.to_vec()));
+    assert_eq!(frames.len(), 2);
+
+    let mut new = Bench::new(&toml);
+    for frame in &frames {
+        assert_eq!(new.policy.import_call(new.now, frame, |slot| slot != SLOT), Ok(false));
+        assert_eq!(new.policy.import_call(new.now, frame, |slot| slot == SLOT), Ok(true));
+        assert!(new.policy.import_call(new.now, frame, |_| true).is_err(), "it is here already");
+        let damaged =
+            (0..frame.len()).all(|length| new.policy.import_call(new.now, &frame[..length], |_| true).is_err());
+        assert!(damaged);
+    }
+    assert_eq!((new.policy.calls().active, new.policy.calls().early), (1, 1));
+    assert_eq!((new.figures("a").active, new.figures("b").active), (1, 0));
+    let (verdict, transaction) = new.in_dialog(&bye("sip:4930123@198.51.100.1"), CALLER, Proof::None, None);
+    assert_eq!((verdict, transaction.targets[0].1.as_str()), (Verdict::Forward, "sip:uas@203.0.113.1:5099"));
+    new.wait(20_000);
+    new.policy.on_deadline(new.now);
+    assert_eq!((new.policy.calls().active, new.figures("a").active), (0, 0));
+}

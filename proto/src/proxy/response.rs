@@ -150,6 +150,7 @@ impl<P: Policy> Proxy<P> {
             caller: record.source,
             after: now.mono.since(branch.sent_at),
             first: !branch.answered,
+            slot: record.owner.slot,
         };
         self.policy.response(message, &context, &mut note, now);
         if let Some(context) = self.transactions.context_mut(transaction) {

@@ -1,0 +1,108 @@
+//! Calls move to another process (hot upgrade) or to another number of shards, beside the open transactions
+//! (`proto::proxy`'s `export` and `import`).
+//!
+//! Both sides have the same boot secret, which calls are found by, and the same tables numbers, which gateways are
+//! named by. Ages travel, not moments: the clocks of two processes need not agree.
+//!
+//! ```text
+//! version  slot  age  flags  hash  gateway  initiator, responder: address, listener, flow, Contact
+//!    1      2     8     1     16     1+4
+//! ```
+
+use super::{Call, Calls, Key, Opening, Side};
+use crate::dispatcher::Dispatcher;
+use crate::encoding::{Decoder, Encoder};
+use crate::tables::Number;
+use proto::policy::Endpoint;
+use proto::time::{Micros, Mono};
+
+/// Why a call was not taken over. Nothing has changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandOverError {
+    /// Another version, cut short, or not what [`export`] writes.
+    Damaged,
+    /// The call is here already, or there is no room.
+    NotTaken,
+}
+
+const VERSION: u8 = 1;
+const EARLY: u8 = 1;
+const INITIATOR_FIRST: u8 = 2;
+
+/// Hands every call to `sink`, a frame each, the oldest first. Allocates: off the packet path.
+pub fn export(calls: &Calls, now: Mono, mut sink: impl FnMut(&[u8])) {
+    let mut frame = Vec::new();
+    let mut next = calls.slab.get(calls.oldest);
+    while let Some(call) = next {
+        frame.clear();
+        write(calls, call, now, &mut frame);
+        sink(&frame);
+        next = calls.slab.get(call.newer);
+    }
+}
+
+/// Takes in one call, if `mine` says that its slot belongs here. False: it does not. Frames have to come in the
+/// order in which one side wrote them; those of several sides may be mixed, and then age a little late.
+///
+/// # Errors
+/// See [`HandOverError`].
+pub fn import(
+    calls: &mut Calls,
+    dispatcher: &mut Dispatcher,
+    frame: &[u8],
+    mine: impl FnOnce(u16) -> bool,
+    now: Mono,
+) -> Result<bool, HandOverError> {
+    let mut from = Decoder::new(frame);
+    let slot = match (from.byte(), from.short()) {
+        (Some(VERSION), Some(slot)) => slot,
+        _ => return Err(HandOverError::Damaged),
+    };
+    if !mine(slot) {
+        return Ok(false);
+    }
+    let (opening, age) = read(&mut from, slot).ok_or(HandOverError::Damaged)?;
+    let opened = Mono(now.0.saturating_sub(age.0));
+    calls.open(&opening, opened).ok_or(HandOverError::NotTaken)?;
+    if let Some(gateway) = opening.gateway.filter(|_| !opening.early) {
+        dispatcher.call_taken_over(gateway);
+    }
+    Ok(true)
+}
+
+fn write(calls: &Calls, call: &Call, now: Mono, frame: &mut Vec<u8>) {
+    let early = if call.early { EARLY } else { 0 };
+    let first = if call.initiator_first { INITIATOR_FIRST } else { 0 };
+    let mut out = Encoder::new(frame);
+    out.number([VERSION]).number(call.slot.to_le_bytes()).number(now.since(call.opened).0.to_le_bytes());
+    out.number([early | first]).number(call.hash.to_le_bytes());
+    out.flag(call.gateway.is_some()).number(call.gateway.map_or(0, |gateway| gateway.0).to_le_bytes());
+    for side in [&call.initiator, &call.responder] {
+        let Side { address, listener, flow, contact: _ } = side;
+        out.address(*address).number(listener.to_le_bytes()).number(flow.to_le_bytes()).text(calls.contact(side));
+    }
+}
+
+fn read<'b>(from: &mut Decoder<'b>, slot: u16) -> Option<(Opening<'b>, Micros)> {
+    let age = Micros(from.long()?);
+    let flags = from.byte().filter(|flags| flags & !(EARLY | INITIATOR_FIRST) == 0)?;
+    let hash = u128::from_le_bytes(from.number()?);
+    let (has_gateway, gateway) = (from.flag()?, from.word()?);
+    let mut side = || Some((from.address()?, from.short()?, from.long()?, from.text()?));
+    let (initiator, responder) = (side()?, side()?);
+    from.end()?;
+    let opening = Opening {
+        key: Key { hash, from_first: flags & INITIATOR_FIRST != 0 },
+        slot,
+        early: flags & EARLY != 0,
+        gateway: has_gateway.then_some(Number(gateway)),
+        // `local` is not kept with a call.
+        initiator: Endpoint { listener: initiator.1, local: initiator.0, peer: initiator.0, flow: initiator.2 },
+        initiator_contact: initiator.3,
+        responder: responder.0,
+        responder_listener: responder.1,
+        responder_flow: responder.2,
+        responder_contact: responder.3,
+    };
+    Some((opening, age))
+}
