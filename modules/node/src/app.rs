@@ -62,6 +62,11 @@ impl ShardApp {
         }
     }
 
+    /// The proxy, to look at.
+    pub const fn proxy(&self) -> &Proxy<TandemPolicy> {
+        &self.proxy
+    }
+
     pub(crate) const fn shard(&self) -> ShardId {
         self.shard
     }
@@ -172,7 +177,7 @@ impl App for ShardApp {
                 }
             }
             // Never sent to a shard.
-            Letter::Retired { .. } | Letter::Question(_) | Letter::Log(_) => {}
+            Letter::Retired { .. } | Letter::Question(_) => {}
         }
     }
 

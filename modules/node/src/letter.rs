@@ -13,11 +13,10 @@
 //! | `Serve` | control | every shard | |
 //! | `Gateway` | the shard that learnt it | every other shard and control | |
 //! | `Question` | a shard | DNS lane | `Answer` in the same box |
-//! | `Log` | a shard | log lane | |
 //!
-//! Errors of the network and the end of the process need no letter: the engine tells every shard.
+//! Errors of the network and the end of the process need no letter: the engine tells every shard. What
+//! goes into the log needs none: figures tell of it.
 
-use crate::log::ShardEvent;
 use crate::snapshot::ShardSnapshot;
 use engine::{Address, LaneId, ShardId};
 pub use modules::Serving;
@@ -26,7 +25,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Where shards send everything that is not for another shard: the control lane, which passes questions
-/// on to the DNS lane and events to the log lane.
+/// on to the DNS lane.
 ///
 /// WHY one: a ring for each pair of shard and lane would cost memory and one more place to look at,
 /// and none of this is on the path of a call that needs nothing looked up.
@@ -54,8 +53,6 @@ pub enum Letter {
     Question(Box<Question>),
     /// The question with [`Question::answer`] set.
     Answer(Box<Question>),
-    /// Something worth a line in the log.
-    Log(ShardEvent),
 }
 
 /// Most bytes of a host name (RFC 1035 §2.3.4).

@@ -38,6 +38,9 @@ pub struct Definition {
     pub help: &'static str,
 }
 
+/// The `kind` of transactions without a final response: what the end of the process waits for.
+pub const OPEN_TRANSACTIONS: &str = "open";
+
 /// Most labels of one figure, the shard's not counted.
 pub const LABELS_MAX: usize = 3;
 

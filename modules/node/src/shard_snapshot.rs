@@ -2,7 +2,7 @@
 //! nothing.
 
 use crate::app::ShardApp;
-use crate::metric::Metric;
+use crate::metric::{Metric, OPEN_TRANSACTIONS};
 use crate::snapshot::ShardSnapshot;
 use proto::message::{Malformation, Method, RejectReason};
 use proto::proxy::{Counters, Drop, Refused};
@@ -48,6 +48,7 @@ impl ShardApp {
         for (event, count) in events {
             snapshot.count(Metric::Events, &[event], count);
         }
+        snapshot.count(Metric::UnknownSources, &[], self.proxy.policy.unknown_sources().refused());
         snapshot.count(Metric::Retransmissions, &["sent"], counters.retransmissions_sent);
         snapshot.count(Metric::TransactionsOpened, &["server"], counters.transactions);
         snapshot.count(Metric::TransactionsOpened, &["client"], counters.branches);
@@ -70,7 +71,7 @@ impl ShardApp {
             snapshot.count(Metric::PoolUsed, &[pool], used);
             snapshot.count(Metric::PoolSize, &[pool], size);
         }
-        snapshot.count(Metric::Transactions, &["open"], u64::from(used.open));
+        snapshot.count(Metric::Transactions, &[OPEN_TRANSACTIONS], u64::from(used.open));
         snapshot.count(Metric::Transactions, &["absorbing"], u64::from(used.transactions.saturating_sub(used.open)));
     }
 }
@@ -78,13 +79,13 @@ impl ShardApp {
 fn messages(counters: &Counters, snapshot: &mut ShardSnapshot) {
     let methods = Method::ALL.iter();
     for ((method, received), sent) in methods.clone().zip(counters.requests_received).zip(counters.requests_sent) {
-        some(snapshot, Metric::Requests, &[method.as_str(), "received"], received);
-        some(snapshot, Metric::Requests, &[method.as_str(), "sent"], sent);
+        some(snapshot, Metric::Requests, &[method.as_str(), "in"], received);
+        some(snapshot, Metric::Requests, &[method.as_str(), "out"], sent);
     }
     for ((method, received), sent) in methods.zip(counters.responses_received).zip(counters.responses_sent) {
         for ((class, received), sent) in CLASSES.iter().zip(received).zip(sent) {
-            some(snapshot, Metric::Responses, &[method.as_str(), class, "received"], received);
-            some(snapshot, Metric::Responses, &[method.as_str(), class, "sent"], sent);
+            some(snapshot, Metric::Responses, &[method.as_str(), class, "in"], received);
+            some(snapshot, Metric::Responses, &[method.as_str(), class, "out"], sent);
         }
     }
 }

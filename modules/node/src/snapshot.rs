@@ -35,8 +35,6 @@ pub struct ShardSnapshot {
     pub shard: ShardId,
     /// Whether refused addresses are asked for: they are many and seldom wanted.
     pub wants_unknown: bool,
-    /// Transactions without a final response: what the end of the process waits for.
-    pub unfinished: u64,
     /// Figures, gateways and addresses that found no room.
     pub left_out: u64,
     samples: Vec<Sample>,
@@ -51,7 +49,6 @@ impl ShardSnapshot {
             round: 0,
             shard: ShardId(0),
             wants_unknown: false,
-            unfinished: 0,
             left_out: 0,
             samples: Vec::with_capacity(SAMPLES_MAX),
             gateways: Vec::with_capacity(gateways),
@@ -70,7 +67,6 @@ impl ShardSnapshot {
         self.samples.clear();
         self.gateways.clear();
         self.unknown.clear();
-        self.unfinished = 0;
         self.left_out = 0;
     }
 

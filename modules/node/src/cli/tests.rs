@@ -52,6 +52,16 @@ fn mistakes_are_usage_errors() {
 }
 
 #[test]
+fn the_manual_has_a_page_for_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(generate::manual_pages(folder.path()), Exit::Good);
+    for page in ["tandem.1", "tandem-run.1", "tandem-check.1", "tandem-gateways-disable.1"] {
+        let text = std::fs::read_to_string(folder.path().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
+        assert!(text.contains(".TH"), "{page}");
+    }
+}
+
+#[test]
 fn exit_codes_are_those_of_the_manual() {
     let codes = [Exit::Good, Exit::Failed, Exit::Usage, Exit::BadConfiguration].map(Exit::code);
     assert_eq!(codes, [0, 1, 2, 78]);

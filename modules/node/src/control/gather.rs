@@ -29,8 +29,6 @@ pub struct Gathered {
     pub gateways: BTreeMap<u32, GatewaySnapshot>,
     /// Refused addresses, the most frequent first; empty unless they were asked for.
     pub unknown: Vec<UnknownSource>,
-    /// Transactions without a final response.
-    pub unfinished: u64,
     /// Shards that did not answer in time.
     pub silent: Vec<u8>,
     /// What the control lane itself knows at that moment.
@@ -147,7 +145,6 @@ impl Gatherer {
 
 impl Gathered {
     fn add(&mut self, shard: ShardId, snapshot: &ShardSnapshot) {
-        self.unfinished += snapshot.unfinished;
         for sample in snapshot.samples() {
             self.totals.add(shard, sample);
         }

@@ -48,8 +48,8 @@ pub enum Ask {
         forced: bool,
         /// Who asked.
         who: String,
-        /// What became of it.
-        reply: Reply<Result<Reload, RpcError>>,
+        /// What became of it, and news of it being on disk as the last good one.
+        reply: Reply<Result<(Reload, Receiver<Saved>), RpcError>>,
     },
     /// A configuration could not be read; only to be counted.
     ReloadFailed,

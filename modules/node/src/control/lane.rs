@@ -4,6 +4,7 @@ use super::drain::{Drain, Ending, word};
 use super::gather::{Gathered, Gatherer, Room, Waiter};
 use super::inbox::{Ask, Signal};
 use super::names::Names;
+use super::notice::Notices;
 use super::rpc::{RpcError, code};
 use super::shards::Shards;
 use super::view::Picture;
@@ -14,9 +15,10 @@ use crate::disk::{AdminEntry, AdminStates, DiskLane, Job, Saved};
 use crate::dns::{DnsLane, Report, Watched};
 use crate::letter::{AnswerKind, Letter};
 use crate::log::{Level, Log, Record};
-use crate::metric::Metric;
+use crate::metric::{self, Metric};
 use crate::notify;
 use crate::reply::{self, GatewayChanged};
+use crate::snapshot::Labels;
 use engine::{LaneEnd, ShardId, ShardStats};
 use modules::Tables;
 use modules::tables::Inputs;
@@ -67,7 +69,8 @@ pub enum End {
 pub struct Control {
     shards: Shards,
     queue: Receiver<Ask>,
-    config: Config,
+    /// WHY an Arc: tables are made of it again whenever an address or a decision changes.
+    config: Arc<Config>,
     tables: Arc<Tables>,
     names: Names,
     /// WHY an Arc: every gathered picture has it, and it seldom changes.
@@ -83,6 +86,7 @@ pub struct Control {
     next_end_look: Instant,
     gatherer: Gatherer,
     watch: GatewayWatch,
+    notices: Notices,
     started: u64,
     reloads: [u64; 2],
 }
@@ -118,9 +122,10 @@ impl Control {
             ending: None,
             next_end_look: now,
             watch: GatewayWatch::new(now),
+            notices: Notices::new(now),
             started: wall_micros(),
             reloads: [0; 2],
-            config: parts.config,
+            config: Arc::new(parts.config),
         };
         control.watch_names();
         control
@@ -208,7 +213,6 @@ impl Control {
             Letter::Retired { tables, .. } => drop(tables),
             Letter::Snapshot(snapshot) => self.gatherer.returned(shard, snapshot),
             Letter::Gateway(_) => self.watch.event(now),
-            Letter::Log(event) => self.log.send(event.record(shard.index())),
             Letter::Question(question) => {
                 if let Err(mut question) = self.dns.ask(question) {
                     question.reply(AnswerKind::Failed, []);
@@ -246,8 +250,12 @@ impl Control {
             engine_figures::samples(stats).for_each(|sample| gathered.totals.add(shard, &sample));
         }
         self.watch.look(&gathered, &self.log);
+        self.notices.look(&gathered, now, &self.log);
         if let Some(ending) = self.ending.as_mut().filter(|_| gathered.silent.is_empty()) {
-            ending.look(now, gathered.unfinished, gathered.totals.sum(Metric::Transactions));
+            let transactions = || gathered.totals.of(Metric::Transactions);
+            let open = transactions().filter(|(labels, ..)| labels.first() == Some(&metric::OPEN_TRANSACTIONS));
+            let count = |(_, _, count): (&Labels, _, u64)| count;
+            ending.look(now, open.map(count).sum(), transactions().map(count).sum());
         }
         let gathered = Arc::new(gathered);
         for waiter in waiters {
@@ -314,7 +322,7 @@ impl Control {
         record = record.with("addresses", addresses.join(" ")).with("why", why);
         self.log.send(record);
         if self.names.learn(service, news) {
-            let (config, admin) = (self.config.clone(), Arc::clone(&self.admin));
+            let (config, admin) = (Arc::clone(&self.config), Arc::clone(&self.admin));
             if let Err(error) = self.install(&config, &admin) {
                 self.log.send(Record::new(Level::Error, "name").with("why", error.message).always());
             }
@@ -332,7 +340,7 @@ impl Control {
         let log = Record::new(Level::Info, "gateway-decision").with("user", who.as_str()).with("why", why.as_str());
         let entry = state.map(|state| AdminEntry { state, who, why, since: wall_micros() });
         let changed = admin::decide(&mut states, &self.config, name, entry)?;
-        let config = self.config.clone();
+        let config = Arc::clone(&self.config);
         self.install(&config, &states)?;
         self.admin = Arc::new(states);
         let saved = self.disk.submit(Job::Admin(AdminStates::clone(&self.admin)));
@@ -342,7 +350,13 @@ impl Control {
     }
 
     /// All or nothing: the new configuration holds on return, or what held still does.
-    fn reload(&mut self, next: &Loaded, from: String, forced: bool, who: &str) -> Result<reply::Reload, RpcError> {
+    fn reload(
+        &mut self,
+        next: &Loaded,
+        from: String,
+        forced: bool,
+        who: &str,
+    ) -> Result<(reply::Reload, Receiver<Saved>), RpcError> {
         let outcome = self.try_reload(next, from, forced);
         self.count_reload(outcome.is_ok());
         match &outcome {
@@ -354,7 +368,7 @@ impl Control {
                     .always(),
             ),
         }
-        outcome
+        outcome.map(|reply| (reply, self.disk.submit(Job::Good(next.source.to_string()))))
     }
 
     fn try_reload(&mut self, next: &Loaded, from: String, forced: bool) -> Result<reply::Reload, RpcError> {
@@ -369,10 +383,8 @@ impl Control {
             self.install(&reload.config, &admin)?;
             self.names.keep(&wanted);
         }
-        self.config = reload.config;
+        self.config = Arc::new(reload.config);
         self.watch_names();
-        // WHY not waited for: a slow disk must not hold up the reload; the disk lane's next job would tell.
-        drop(self.disk.submit(Job::Good(next.source.to_string())));
         let lines = |changes: Vec<&tuning::Change>| changes.iter().map(ToString::to_string).collect();
         Ok(reply::Reload {
             from,

@@ -22,6 +22,7 @@ mod inbox;
 mod lane;
 pub mod methods;
 mod names;
+mod notice;
 pub mod permission;
 pub mod reload;
 pub mod rpc;
@@ -35,3 +36,5 @@ pub use gather::Gathered;
 pub use inbox::{Ask, Inbox, Signal};
 pub use lane::{Control, End, Parts};
 pub use view::metrics_page;
+#[cfg(test)]
+mod tests;

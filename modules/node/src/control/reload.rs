@@ -9,6 +9,7 @@ use crate::disk::LastGood;
 use crate::log::{Level, Log, Record};
 use crate::reply::Reload;
 use serde_json::{Value, json};
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 use tuning::{Diagnostics, Environment, Loaded};
@@ -24,6 +25,9 @@ pub struct Sources {
 
 /// Longest wait for the control lane to install a configuration.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Longest wait for the disk, once the configuration holds.
+const DISK_DEADLINE: Duration = Duration::from_secs(4);
 
 /// Reads the file (or goes back to the previous good one) and has it installed.
 ///
@@ -47,9 +51,17 @@ pub fn reload(
         }
     };
     let next = Box::new(next);
-    inbox
+    let (mut reply, saved) = inbox
         .ask(|reply| Ask::Reload { next, from, forced, who: who.to_owned(), reply }, DEADLINE)
-        .unwrap_or_else(|| Err(RpcError::new(code::INTERNAL, "the control lane did not answer in time")))
+        .unwrap_or_else(|| Err(RpcError::new(code::INTERNAL, "the control lane did not answer in time")))?;
+    let lost = match saved.recv_timeout(DISK_DEADLINE) {
+        Ok(Ok(())) => return Ok(reply),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the disk has not confirmed it yet".to_owned(),
+    };
+    log.send(Record::new(Level::Error, "last-good-not-saved").with("why", lost.as_str()).always());
+    let _ = writeln!(reply.warnings, "it holds, but is not kept for --previous: {lost}");
+    Ok(reply)
 }
 
 fn read_file(sources: &Sources) -> Result<(Loaded, String), RpcError> {

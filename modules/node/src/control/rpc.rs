@@ -82,7 +82,9 @@ pub fn answer(line: &[u8], mut serve: impl FnMut(Call) -> Outcome) -> Option<Str
     let value: Value = match serde_json::from_slice(line) {
         Ok(value) => value,
         Err(error) => {
-            return Some(reply(&Value::Null, Err(RpcError::new(code::PARSE, format!("not JSON: {error}")))).to_string());
+            return Some(
+                reply(&Value::Null, Err(RpcError::new(code::PARSE, format!("not JSON: {error}")))).to_string(),
+            );
         }
     };
     let requests = match value {

@@ -1,16 +1,14 @@
 //! The log lane: structured lines, written by a thread of its own.
 //!
-//! Lanes send [`Record`]s through [`Log`]; shards send fixed-size [`ShardEvent`]s by letter, which the
-//! control lane turns into records. Nobody who logs waits: when the destination does not take lines as
+//! Lanes send [`Record`]s through [`Log`]; what shards have to tell, the control lane sees in their
+//! figures. Nobody who logs waits: when the destination does not take lines as
 //! fast as they come, records are lost and counted. Each kind of event has a budget of lines
 //! ([`rate`]); what was held back is counted on the next line of its kind and in the metrics. A
 //! record of an operator's change has no budget: it is always written.
 
-mod event;
 mod rate;
 mod render;
 
-pub use event::{ShardEvent, ShardEventKind};
 pub use render::Format;
 
 use rate::Budgets;

@@ -1,5 +1,6 @@
 //! From the configuration to what the engine and the shards are made with.
 
+use super::interrupts;
 use crate::app;
 use crate::disk::keys::NamedKey;
 use engine::{Driver, Listener, Pools, Steering};
@@ -53,12 +54,20 @@ pub(super) fn engine(config: &Config, environment: &Environment) -> engine::Conf
         },
         steering: match config.shards.steering {
             tuning::Steering::Core => Steering::ReceivingCpu,
+            tuning::Steering::Auto if faces_a_network(config) && interrupts::are_one_a_core(&cores) => {
+                Steering::ReceivingCpu
+            }
             tuning::Steering::Auto | tuning::Steering::Hash => Steering::default(),
         },
         pools: pools(config, cores.len()),
         cores,
         lanes: LANES,
     }
+}
+
+/// Whether any traffic comes by a network card: over loopback the sender's core receives.
+fn faces_a_network(config: &Config) -> bool {
+    config.listen.udp.iter().any(|listener| !listener.address.ip().is_loopback())
 }
 
 /// A core for each shard. More shards than cores share them in turn.

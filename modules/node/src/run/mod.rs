@@ -11,6 +11,7 @@
 
 mod banner;
 mod compose;
+mod interrupts;
 mod signals;
 
 use crate::app::ShardApp;
