@@ -133,11 +133,17 @@ impl NoteEncoding for Note {
         let mut out = Encoder::new(out);
         out.number([VERSION]).flag(set.is_some()).number(set.map_or(0, |set| set.0).to_le_bytes());
         out.number([attempts.len]);
-        attempts.gateways.iter().take(attempts.len()).for_each(|gateway| drop(out.number(gateway.to_le_bytes())));
+        for gateway in attempts.gateways.iter().take(attempts.len()) {
+            out.number(gateway.to_le_bytes());
+        }
         out.number(contact.start.to_le_bytes()).number(contact.end.to_le_bytes()).number([kind.number()]);
         out.number(call_number(call)).flag(*from_initiator).flag(*ringing).flag(*settled);
-        early.iter().for_each(|call| drop(out.number(call_number(call))));
-        answered.iter().for_each(|tag| drop(out.number(tag.to_le_bytes())));
+        for call in early {
+            out.number(call_number(call));
+        }
+        for tag in answered {
+            out.number(tag.to_le_bytes());
+        }
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {

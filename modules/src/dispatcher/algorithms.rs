@@ -1,9 +1,9 @@
 //! The dispatcher's algorithms by name: one function and one row of [`ALGORITHMS`] each.
 //!
-//! To add one, write its function and its row here; the TOML's `algorithm`, `tandem check` and the
-//! dispatcher read the table. A function is given the gateways that may be chosen now (up, not tried
-//! for this request yet, in the file's order) and returns the position of one of them. It must not
-//! allocate: a decision is made for every call. [`smooth`] and [`rendezvous`] are what they are made of.
+//! To add one, write its function and its row here. Its word for the TOML stands in `tuning`'s `Algorithm`
+//! (a test holds the two lists against each other). A function is given the gateways that may be chosen now
+//! (up, not tried for this request yet, in the file's order) and returns the position of one of them. It must
+//! not allocate: a decision is made for every call. [`smooth`] and [`rendezvous`] are what they are made of.
 
 pub mod rendezvous;
 pub mod smooth;
