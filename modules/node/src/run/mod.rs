@@ -57,7 +57,8 @@ type Failure = String;
 /// Runs until a signal ends it.
 pub fn run(path: &Path) -> Exit {
     let began = Instant::now();
-    let loaded = match tuning::load(path) {
+    // WHY what is free now: pools are touched at once, and a start that cannot have them must not begin.
+    let loaded = match tuning::load_against(path, &Environment::before_start()) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             eprint!("{}", diagnostics.render(crate::cli::colour_on_stderr()));
