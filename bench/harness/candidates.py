@@ -14,6 +14,8 @@ from . import host
 ADDRESS = "127.0.0.1:5960"
 GATEWAYS = ["127.0.0.1:5971", "127.0.0.1:5972"]
 WEIGHTS = [70, 30]
+# A shard takes and touches its memory before it serves.
+START_SECONDS = 40
 
 # Room for 20,000 calls a second on one shard: ended transactions are kept for 32 s.
 TANDEM = """
@@ -60,13 +62,12 @@ class Candidate:
         log = open(self.folder / "log", "w")
         command = ["taskset", "-c", str(self.core), *self.command()]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
-        until = time.monotonic() + 10
-        while not serves(ADDRESS):
+        until = time.monotonic() + START_SECONDS
+        while not answers(ADDRESS):
             if self.process.poll() is not None or time.monotonic() > until:
                 text = (self.folder / "log").read_text()[-2000:]
                 self.__exit__()
                 raise RuntimeError(f"{self.name} did not start: {' '.join(command)}\n{text}")
-            time.sleep(0.05)
         time.sleep(0.5)
         return self
 
@@ -85,22 +86,43 @@ class Candidate:
         self.process.stdin.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         until = time.monotonic() + 3
-        while serves(ADDRESS) and time.monotonic() < until:
+        while taken(ADDRESS) and time.monotonic() < until:
             time.sleep(0.05)
 
     def pids(self):
         return host.tree(self.process.pid)
 
 
-def serves(address):
-    """Whether somebody has the UDP address."""
+def _pair(address):
     ip, port = address.rsplit(":", 1)
+    return ip, int(port)
+
+
+def taken(address):
+    """Whether somebody has the UDP address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.bind((ip, int(port)))
+            probe.bind(_pair(address))
         except OSError:
             return True
     return False
+
+
+def answers(address):
+    """Whether OPTIONS to it comes back, as a response or (from an echo) as it was."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(0.2)
+        probe.bind(("127.0.0.1", 0))
+        local = f"127.0.0.1:{probe.getsockname()[1]}"
+        options = (f"OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK-ready-{time.monotonic_ns()};rport\r\n"
+                   f"Max-Forwards: 70\r\nFrom: <sip:ready@{local}>;tag=ready\r\nTo: <sip:{address}>\r\n"
+                   f"Call-ID: ready-{time.monotonic_ns()}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
+        try:
+            probe.sendto(options.encode(), _pair(address))
+            return bool(probe.recv(4096))
+        except OSError:
+            time.sleep(0.05)
+            return False
 
 
 class Tandem(Candidate):
