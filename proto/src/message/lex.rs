@@ -66,8 +66,8 @@ impl Class {
     pub(super) fn run_length(self, octets: &[u8]) -> usize {
         let mut rest = octets;
         while let Some((eight, after)) = rest.split_first_chunk::<8>() {
-            let common = eight.iter().fold(self.0, |bits, &octet| bits & CLASSES[usize::from(octet)]);
-            if common == 0 {
+            let shared = eight.iter().fold(self.0, |bits, &octet| bits & CLASSES[usize::from(octet)]);
+            if shared == 0 {
                 break;
             }
             rest = after;

@@ -15,7 +15,7 @@ pub(super) fn equivalent(one: &Uri<'_>, two: &Uri<'_>) -> bool {
                 && one.host.eq_ignore_case(&two.host)
                 && one.port == two.port
                 && DECISIVE.iter().all(|name| one.param(name).is_some() == two.param(name).is_some())
-                && common_parameters_match(one, two)
+                && shared_parameters_match(one, two)
                 && same_headers(one.headers, two.headers)
         }
         Scheme::Tel => {
@@ -58,7 +58,7 @@ fn same_optional(one: Option<&[u8]>, two: Option<&[u8]>) -> bool {
 
 /// A parameter must not stand there twice (RFC 3261 §19.1.1); where it does, the first counts, as for
 /// [`Uri::param`].
-fn common_parameters_match(one: &Uri<'_>, two: &Uri<'_>) -> bool {
+fn shared_parameters_match(one: &Uri<'_>, two: &Uri<'_>) -> bool {
     one.parameters().all(|(name, _)| match (first(one, name), first(two, name)) {
         (Some(one), Some(two)) => same_text_ignoring_case(one, two),
         _ => true,
