@@ -68,7 +68,7 @@ pub struct LoadArgs {
     pub from: Vec<SocketAddr>,
     /// What is common to all commands.
     #[command(flatten)]
-    pub run: RunArgs,
+    pub shared: SharedArgs,
     /// Most failed attempts for which the exit code is still 0.
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     pub max_failed: u64,
@@ -85,7 +85,7 @@ pub struct LoadArgs {
 
 /// What every command needs.
 #[derive(Clone, Debug, Args)]
-pub struct RunArgs {
+pub struct SharedArgs {
     /// Shards, one core each.
     #[arg(long, default_value_t = 1)]
     pub shards: usize,
@@ -175,7 +175,7 @@ pub struct GatewaysArgs {
     pub behaviour: BehaviourArgs,
     /// What is common to all commands.
     #[command(flatten)]
-    pub run: RunArgs,
+    pub shared: SharedArgs,
     /// Ends after this time (default: by signal).
     #[arg(long, value_parser = duration::parse)]
     pub duration: Option<Duration>,

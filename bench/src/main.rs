@@ -46,12 +46,12 @@ fn serve(command: Command) -> Result<ExitCode, RunError> {
         Command::Gateways(args) => Setup::gateways(args)?,
         Command::Echo(args) => {
             let setup = EchoSetup::new(args)?;
-            let (format, max_failed) = (setup.run.format, setup.max_failed);
+            let (format, max_failed) = (setup.shared.format, setup.max_failed);
             let summary = run::run_echo(setup)?;
             return Ok(conclude(&summary, format, max_failed, 0));
         }
     };
-    let format = setup.run.format;
+    let format = setup.shared.format;
     let (max_failed, max_lost) = match &setup.load {
         Some(load) => (load.max_failed, load.max_lost),
         None => (u64::MAX, u64::MAX),

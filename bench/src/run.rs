@@ -18,7 +18,7 @@ use signal_hook::{
 
 use crate::{
     caller::{Caller, Kind},
-    cli::{DriverName, RunArgs},
+    cli::{DriverName, SharedArgs},
     echo::Echo,
     gateway::{self, Gateways, behaviour::Behaviour},
     host::{self, HostTime, UdpDrops},
@@ -76,7 +76,7 @@ pub struct Shard {
 impl Shard {
     /// Starts one shard on `core` that listens at `addresses`.
     pub fn launch<A, F>(
-        run: &RunArgs,
+        shared: &SharedArgs,
         core: usize,
         addresses: &[SocketAddr],
         timers: usize,
@@ -89,7 +89,7 @@ impl Shard {
         let config = Config {
             cores: vec![core],
             listeners: addresses.iter().copied().map(Listener::new).collect(),
-            driver: match run.driver {
+            driver: match shared.driver {
                 DriverName::Auto => Driver::Auto,
                 DriverName::Uring => Driver::Uring,
                 DriverName::Mmsg => Driver::Mmsg,
@@ -148,9 +148,9 @@ pub struct Course {
 
 /// Runs a workload of callers, gateways or both.
 pub fn run(setup: Setup) -> Result<Summary, RunError> {
-    let cores = setup::cores(&setup.run)?;
+    let cores = setup::cores(&setup.shared)?;
     let (mut gateways_of, mut shards) = (Vec::new(), Vec::new());
-    for (index, core) in cores.iter().take(setup.run.shards).enumerate() {
+    for (index, core) in cores.iter().take(setup.shared.shards).enumerate() {
         let (shard, gateways) = launch_station(&setup, index, *core)?;
         shards.push(shard);
         gateways_of.push(gateways);
@@ -167,7 +167,7 @@ pub fn run(setup: Setup) -> Result<Summary, RunError> {
         },
         grace: setup.load.as_ref().map_or(Duration::ZERO, |load| load.grace),
         has_calls: setup.load.as_ref().is_none_or(|load| load.caller.kind == Kind::Call),
-        progress: !setup.run.quiet,
+        progress: !setup.shared.quiet,
     };
     let ends_when_done = setup.load.is_some();
     conduct(course, shards, ends_when_done)
@@ -175,7 +175,7 @@ pub fn run(setup: Setup) -> Result<Summary, RunError> {
 
 /// Starts shard `index` with its part of callers and gateways; gives the gateways' indices.
 fn launch_station(setup: &Setup, index: usize, core: usize) -> Result<(Shard, Vec<usize>), RunError> {
-    let shards = setup.run.shards;
+    let shards = setup.shared.shards;
     let mine = |count: usize| (0..count).filter(move |place| place % shards == index);
     let from: Vec<SocketAddr> = setup.load.iter().flat_map(|load| &load.from).copied().collect();
     let from: Vec<SocketAddr> = mine(from.len()).filter_map(|place| from.get(place).copied()).collect();
@@ -185,7 +185,7 @@ fn launch_station(setup: &Setup, index: usize, core: usize) -> Result<(Shard, Ve
     let mut addresses = from.clone();
     addresses.extend(gateways.iter().map(|(address, _)| *address));
 
-    let seed = setup.run.seed.wrapping_add(index as u64);
+    let seed = setup.shared.seed.wrapping_add(index as u64);
     let hangs_up = gateways.iter().any(|(_, behaviour)| behaviour.hangs_up());
     let gateway_places = if gateways.is_empty() { 0 } else { setup.gateway_places };
     let gateway_settings = gateway::Settings {
@@ -222,26 +222,26 @@ fn launch_station(setup: &Setup, index: usize, core: usize) -> Result<(Shard, Ve
         let gateways = Gateways::new(gateway_settings.clone(), places);
         Station::new(callers, gateways, count)
     };
-    let shard = Shard::launch(&setup.run, core, &addresses, timers, make)?;
+    let shard = Shard::launch(&setup.shared, core, &addresses, timers, make)?;
     Ok((shard, gateway_indices))
 }
 
 /// Runs echo load.
 pub fn run_echo(setup: EchoSetup) -> Result<Summary, RunError> {
-    let cores = setup::cores(&setup.run)?;
-    let count = setup.run.shards;
+    let cores = setup::cores(&setup.shared)?;
+    let count = setup.shared.shards;
     let mut shards = Vec::new();
     for (index, core) in cores.into_iter().take(count).enumerate() {
         let from: Vec<SocketAddr> = setup.from.iter().copied().skip(index).step_by(count).collect();
         let mut settings = setup.settings.clone();
         settings.listeners = u16::try_from(from.len()).unwrap_or(u16::MAX);
-        let (plan, seed) = (setup.plan.clone(), setup.run.seed);
+        let (plan, seed) = (setup.plan.clone(), setup.shared.seed);
         let timers = settings.places as usize + 16;
         let make = move |_| {
             let schedule = Schedule::new(plan.clone(), index as u64, count as u64, seed);
             Echo::new(settings.clone(), Due::new(schedule))
         };
-        shards.push(Shard::launch(&setup.run, core, &from, timers, make)?);
+        shards.push(Shard::launch(&setup.shared, core, &from, timers, make)?);
     }
     let course = Course {
         workload: "echo",
@@ -252,7 +252,7 @@ pub fn run_echo(setup: EchoSetup) -> Result<Summary, RunError> {
         length: Some(setup.plan.length),
         grace: setup.grace,
         has_calls: false,
-        progress: !setup.run.quiet,
+        progress: !setup.shared.quiet,
     };
     conduct(course, shards, true)
 }

@@ -12,7 +12,7 @@ use proto::time::Micros;
 use crate::{
     back_off::Timing,
     caller::{self, Kind},
-    cli::{BehaviourArgs, CallArgs, EchoArgs, GatewaysArgs, LoadArgs, RequestArgs, RunArgs},
+    cli::{BehaviourArgs, CallArgs, EchoArgs, GatewaysArgs, LoadArgs, RequestArgs, SharedArgs},
     duration::micros,
     echo,
     gateway::behaviour::{Behaviour, BehaviourError, Behaviours, End, Outage, Outcome},
@@ -61,7 +61,7 @@ pub struct Setup {
     /// Ends after this time; `None`: when the calls are done, or by signal.
     pub duration: Option<Duration>,
     /// Common flags.
-    pub run: RunArgs,
+    pub shared: SharedArgs,
     /// IP addresses that traffic may go to.
     pub given: Vec<IpAddr>,
     /// Marks this run.
@@ -228,8 +228,8 @@ impl Setup {
             duration: args.duration,
             given: Vec::new(),
             run: Run(fastrand::u32(..)),
-            timing: timing(&args.run),
-            run: args.run,
+            timing: timing(&args.shared),
+            shared: args.shared,
         };
         setup.check_addresses(None)?;
         Ok(setup)
@@ -257,7 +257,7 @@ impl Setup {
         let plan = Plan { rate: args.rate.clone(), arrivals: args.arrivals, length, starts_max: args.calls };
         let from = local_addresses(&args)?;
         let run = Run(fastrand::u32(..));
-        let timing = timing(&args.run);
+        let timing = timing(&args.shared);
         let plan_text = format!(
             "to {} at {:?}, {:?} arrivals, {} gateway(s)",
             args.target,
@@ -280,7 +280,7 @@ impl Setup {
             number_step: 1,
             places: args.max_active.unwrap_or(0),
             established: 0,
-            seed: args.run.seed,
+            seed: args.shared.seed,
         };
         let mut setup = Setup {
             workload,
@@ -299,7 +299,7 @@ impl Setup {
             given: Vec::new(),
             run,
             timing,
-            run: args.run,
+            shared: args.shared,
         };
         setup.check_addresses(Some(args.target))?;
         if let Some(load) = &mut setup.load {
@@ -318,12 +318,12 @@ impl Setup {
             }
             self.given.push(address.ip());
         }
-        self.given.extend_from_slice(&self.run.hop);
+        self.given.extend_from_slice(&self.shared.hop);
         self.given.sort_unstable();
         self.given.dedup();
         let remote = self.given.iter().find(|ip| !ip.is_loopback());
         match remote {
-            Some(ip) if !self.run.allow_remote => Err(SetupError::Remote(*ip)),
+            Some(ip) if !self.shared.allow_remote => Err(SetupError::Remote(*ip)),
             _ => Ok(()),
         }
     }
@@ -346,7 +346,7 @@ impl Setup {
         let up = slowest.0 + caller.hold.map_or(0, |hold| hold.0);
         let longest = Duration::from_micros(up + failing.0 + caller.patience.0.min(SLOW_CALL_MAX.0));
         let starts = load.plan.expected_starts();
-        let shards = self.run.shards.max(1) as u64;
+        let shards = self.shared.shards.max(1) as u64;
         let at_once = |time: Duration| {
             let open = load.plan.rate.highest() * (time.as_secs_f64() + 1.0) * 1.2;
             let open = (open as u64).min(starts + starts / 10 + 1_000) / shards + 1_000;
@@ -378,7 +378,7 @@ pub struct EchoSetup {
     /// How long to wait after the last start.
     pub grace: Duration,
     /// Common flags.
-    pub run: RunArgs,
+    pub shared: SharedArgs,
     /// Bounds of the exit code.
     pub max_failed: u64,
 }
@@ -413,7 +413,7 @@ impl EchoSetup {
             plan: load.plan,
             from: load.from,
             grace: Duration::from_secs(4),
-            run: setup.run,
+            shared: setup.shared,
             max_failed: load.max_failed,
         })
     }
@@ -497,15 +497,15 @@ fn share(flag: &str, value: f64) -> Result<f64, SetupError> {
 }
 
 /// T2 keeps its distance to T1 (RFC 3261: 4 s to 500 ms).
-fn timing(run: &RunArgs) -> Timing {
-    let t1 = micros(run.t1);
+fn timing(shared: &SharedArgs) -> Timing {
+    let t1 = micros(shared.t1);
     Timing { t1, t2: t1.times(8) }
 }
 
 /// The callers' addresses: those given, or free ports of the loopback, one for each shard at least.
 fn local_addresses(args: &LoadArgs) -> Result<Vec<SocketAddr>, SetupError> {
     let mut from = args.from.clone();
-    let shards = args.run.shards.max(1);
+    let shards = args.shared.shards.max(1);
     if from.is_empty() && !args.target.ip().is_loopback() {
         return Err(SetupError::Usage(
             "a target that is not loopback needs --from: the address that answers come to".to_owned(),
@@ -524,18 +524,18 @@ fn local_addresses(args: &LoadArgs) -> Result<Vec<SocketAddr>, SetupError> {
 
 /// The cores of the shards: those given, or the last that this process may use (the first one is
 /// where the target usually runs).
-pub fn cores(run: &RunArgs) -> Result<Vec<usize>, SetupError> {
-    if !run.cores.is_empty() {
-        if run.cores.len() < run.shards {
-            return Err(SetupError::Usage(format!("{} shards need as many --cores", run.shards)));
+pub fn cores(shared: &SharedArgs) -> Result<Vec<usize>, SetupError> {
+    if !shared.cores.is_empty() {
+        if shared.cores.len() < shared.shards {
+            return Err(SetupError::Usage(format!("{} shards need as many --cores", shared.shards)));
         }
-        return Ok(run.cores.clone());
+        return Ok(shared.cores.clone());
     }
     let allowed = host::allowed_cores();
-    if run.shards == 0 || allowed.len() < run.shards {
+    if shared.shards == 0 || allowed.len() < shared.shards {
         return Err(SetupError::Usage(format!("--shards is from 1 to {}, the cores of this process", allowed.len())));
     }
-    Ok(allowed.into_iter().rev().take(run.shards).collect())
+    Ok(allowed.into_iter().rev().take(shared.shards).collect())
 }
 
 #[cfg(test)]
