@@ -16,7 +16,7 @@ pub enum Drop {
     ResponseLate,
     /// A response repeated, absorbed by its transaction.
     ResponseRepeated,
-    /// A response without a second Via.
+    /// A 1xx or 2xx without a second Via.
     ResponseForNobody,
     /// An ACK that belongs to nothing.
     AckUnknown,

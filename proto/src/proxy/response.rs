@@ -35,8 +35,7 @@ impl<P: Policy> Proxy<P> {
         let Some(transaction) = self.transactions.find_id(token.transaction) else {
             return self.counters.drop(Drop::ResponseLate);
         };
-        let has_second_via = !top.alone || message.is_repeated(HeaderName::Via);
-        if !has_second_via && !self.is_for_us(transaction, message) {
+        if message.status() < 300 && !has_second_via(message) && !self.is_for_us(transaction, message) {
             // Step 3: it would go to nobody.
             return self.counters.drop(Drop::ResponseForNobody);
         }
@@ -266,7 +265,7 @@ impl<P: Policy> Proxy<P> {
         self.transactions.rearm_branch(index, out);
         if was_pending {
             self.keep_challenge(index, message);
-            self.branch_ended(now, transaction, number, Outcome::Response(message.status()), Some(message), out);
+            self.branch_ended(now, transaction, number, Outcome::Response(message.status()), passable(message), out);
         } else {
             self.transactions.settle(transaction, out);
         }
@@ -343,7 +342,7 @@ impl<P: Policy> Proxy<P> {
             }
         } else if was_pending {
             self.keep_challenge(index, message);
-            self.branch_ended(now, transaction, number, outcome, Some(message), out);
+            self.branch_ended(now, transaction, number, outcome, passable(message), out);
         }
         let has_challenge = self.transactions.branch(index).is_some_and(|branch| branch.challenges.is_some());
         let still_open = self.transactions.context(transaction).is_some_and(|context| !context.answered);
@@ -387,4 +386,14 @@ impl<P: Policy> Proxy<P> {
     pub(super) fn age(&self, now: Now, index: u32) -> Micros {
         self.transactions.branch(index).map_or(Micros(0), |branch| now.mono.since(branch.sent_at))
     }
+}
+
+fn has_second_via(message: &Message<'_>) -> bool {
+    message.top_via().is_ok_and(|top| !top.alone) || message.is_repeated(HeaderName::Via)
+}
+
+/// A failure as it may go upstream. `None`: it has no Via but ours (step 3), so our own response with its status
+/// goes. WHY not dropped: gateways that make their 487 from the CANCEL have no other, and mean it.
+fn passable<'a, 'm>(message: &'a Message<'m>) -> Option<&'a Message<'m>> {
+    has_second_via(message).then_some(message)
 }

@@ -50,6 +50,22 @@ pub fn while_ringing_it_goes_on_at_once() {
     end(rig);
 }
 
+/// Some gateways make the 487 from the CANCEL, which has our Via alone.
+#[test]
+pub fn a_487_without_the_callers_via_reaches_him_all_the_same() {
+    let (mut rig, sent) = ringing();
+    cancel(&mut rig);
+    let ours = rig.expect(GATEWAY, "CANCEL");
+    rig.receive(GATEWAY, &respond(&ours, 200, "a", ""));
+    let bare = respond(&ours, 487, "a", "").replace("1 CANCEL", "1 INVITE");
+    assert_eq!(headers(&bare, "Via").len(), 1);
+    rig.receive(GATEWAY, &bare);
+    assert_eq!(header(&rig.expect(GATEWAY, "ACK"), "Via"), header(&sent, "Via"));
+    let passed = rig.expect(CALLER, "SIP/2.0 487");
+    assert_eq!((headers(&passed, "Via").len(), rig.proxy.policy.ends.clone()), (1, vec![487]));
+    end(rig);
+}
+
 #[test]
 pub fn it_is_sent_again_until_it_is_answered() {
     let (mut rig, sent) = ringing();

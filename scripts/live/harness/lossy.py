@@ -37,12 +37,18 @@ class Network:
         return [self.random.uniform(0.01, 0.2) if self.random.random() < self.reorder else 0 for _ in range(copies)]
 
     def send(self, peer, message, to):
-        data = message.encode()
-        for delay in self.fates():
+        """Sends the copies that arrive, some of them later; returns how many."""
+        data, fates = message.encode(), self.fates()
+        for delay in fates:
             if delay:
-                self.after(delay, peer.endpoint.send, data, to)
+                self.after(delay, self.deliver, peer, message, data, to)
             else:
-                peer.endpoint.send(data, to)
+                self.deliver(peer, message, data, to)
+        return len(fates)
+
+    def deliver(self, peer, message, data, to):
+        peer.delivered(message)
+        peer.endpoint.send(data, to)
 
     def run(self, seconds, finished):
         """Turns until `finished()` or the end of `seconds`."""
@@ -58,6 +64,13 @@ class Network:
             while self.timers and self.timers[0][0] <= time.monotonic():
                 _, _, action, arguments = heapq.heappop(self.timers)
                 action(*arguments)
+        self.drain()
+
+    def drain(self):
+        """Sees what is still on its way; nobody answers it."""
+        while ready := select.select(list(self.peers), [], [], 0.3)[0]:
+            for socket in ready:
+                self.peers[socket].observe(sip.Message.parse(socket.recv(65535)))
 
 
 class Exchange:
@@ -67,6 +80,7 @@ class Exchange:
         self.network, self.peer, self.message, self.to = network, peer, message, to
         self.most, self.expired = most, expired
         self.stopped = self.acknowledged = False
+        self.arrived = 0
         self.began = time.monotonic()
         self.fire(T1)
 
@@ -78,7 +92,7 @@ class Exchange:
             if self.expired:
                 self.expired()
             return
-        self.network.send(self.peer, self.message, self.to)
+        self.arrived += self.network.send(self.peer, self.message, self.to)
         self.network.after(interval, self.fire, min(interval * 2, self.most))
 
     def stop(self):
@@ -92,6 +106,8 @@ class Caller:
         self.network, self.proxy = network, proxy
         self.endpoint = Endpoint(address, probes=False)
         self.calls, self.strange = {}, []
+        # 200s to INVITE that the proxy sent here, and ACKs of ours that reached it.
+        self.answers_seen = self.acks_delivered = 0
         network.join(self)
 
     def call(self):
@@ -104,9 +120,15 @@ class Caller:
         state = self.calls.get(message.call_id)
         if state is None or message.is_request or message.method != "INVITE" or message.status < 200:
             return
+        self.answers_seen += message.status < 300
         if message.status >= 300 and message.status not in state.sent and state.sent:
             state.trouble.append(f"{message.status} after {sorted(state.sent)}")
         state.sent.add(message.status)
+
+    def delivered(self, message):
+        """What reaches the proxy. The ACK of a failure ends there and is not counted: its branch is the INVITE's."""
+        state = self.calls[message.call_id]
+        self.acks_delivered += message.method == "ACK" and message.branch != state.made.branch
 
     def on_message(self, message, source):
         state = self.calls.get(message.call_id)
@@ -117,7 +139,8 @@ class Caller:
 
 
 class CallState:
-    """What one call has seen. `outcome` is "answered", a status, or "no answer"; `trouble` breaks the RFC."""
+    """What one call has seen. `outcome` is "answered", a status, "no answer", or "never asked" when the network
+    lost every INVITE; `trouble` breaks the RFC."""
 
     def __init__(self, caller, made):
         self.caller, self.made = caller, made
@@ -127,7 +150,7 @@ class CallState:
         self.outcome = None
 
     def expired(self):
-        self.outcome = self.outcome or "no answer"
+        self.outcome = self.outcome or ("no answer" if self.invite.arrived else "never asked")
 
     def on_response(self, message):
         if message.method == "BYE":
@@ -183,12 +206,21 @@ class Gateway:
     def __init__(self, network, address, busy=0.1):
         self.network, self.busy = network, busy
         self.endpoint = Endpoint(address, probes=False)
-        self.finals, self.last, self.acked, self.byed = {}, {}, set(), set()
+        self.finals, self.last, self.byed = {}, {}, set()
         self.answers = collections.Counter()
+        # 200s to INVITE of ours that reached the proxy, and ACKs of them that it sent here.
+        self.answers_delivered = self.acks_seen = 0
         network.join(self)
 
     def observe(self, message):
-        """Nothing to judge on this side."""
+        if message.is_request and message.method == "ACK":
+            self.acks_seen += (message.call_id, message.to_tag) in self.answered_dialogs()
+
+    def delivered(self, message):
+        self.answers_delivered += message.status == 200 and message.method == "INVITE"
+
+    def answered_dialogs(self):
+        return {(one.message.call_id, one.message.to_tag) for one in self.finals.values() if one.message.status == 200}
 
     def on_message(self, message, source):
         key = message.branch
@@ -203,7 +235,6 @@ class Gateway:
                 self.network.after(self.network.random.uniform(0.05, 1.0), self.decide, message, source)
         elif message.method == "ACK":
             dialog = (message.call_id, message.to_tag)
-            self.acked.add(dialog)
             for final_key, exchange in self.finals.items():
                 if (exchange.message.call_id, exchange.message.to_tag) == dialog or final_key == key:
                     exchange.acknowledged = True
@@ -217,9 +248,9 @@ class Gateway:
                 self.byed.add((message.call_id, message.to_tag))
             self.network.send(self, self.answer(message, 200), source)
 
-    def unacknowledged(self):
-        """Call-IDs of 200s whose ACK has not come."""
-        return [one.message.call_id for one in self.finals.values() if one.message.status == 200 and not one.acknowledged]
+    def repeating(self):
+        """Whether a 200 still waits for its ACK (§13.3.1.4: 64 T1 at most)."""
+        return any(one.message.status == 200 and not one.stopped for one in self.finals.values())
 
     def answer(self, message, status):
         tag = message.to_tag or "g" + (message.branch or "none")[-12:].replace(".", "")

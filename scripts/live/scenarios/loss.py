@@ -22,22 +22,25 @@ def lossy_calls(scene, percent):
 
     def finished():
         all_ended = len(calls) >= CALLS and all(call.ended() for call in calls.values())
-        return all_ended and not any(gateway.unacknowledged() for gateway in gateways)
+        return all_ended and not any(gateway.repeating() for gateway in gateways)
 
     network.run(70, finished)
     expect(not caller.strange, f"messages of no call: {caller.strange[:3]}")
     calls = list(calls.values())
     outcomes = collections.Counter(call.outcome for call in calls)
     about = f"seed {seed}, outcomes {dict(outcomes)}, finals sent by gateways {[dict(one.answers) for one in gateways]}"
-    unended = [call for call in calls if not call.ended()]
+    # The network may lose every copy of a final response; that none was sent would be Tandem's fault.
+    unended = [call for call in calls if not call.ended() and not call.sent]
     expect(not unended, f"{len(unended)} calls never ended; {about}")
     trouble = [text for call in calls for text in call.trouble]
     expect(not trouble, f"{trouble[:5]}; {about}")
-    expect(set(outcomes) <= {"answered", 486, 408, 503}, about)
+    expect(set(outcomes) <= {"answered", 486, 408, 503, "never asked", None}, about)
     expect(outcomes["answered"] + outcomes[486] >= CALLS * 0.95, f"too few calls were answered; {about}")
-    # Every 2xx reached the caller: its ACK came back.
-    missed = [call_id for gateway in gateways for call_id in gateway.unacknowledged()]
-    expect(not missed, f"200s that were never acknowledged: {missed[:5]}; {about}")
+    # Every 2xx that reached Tandem left it for the caller, and every ACK for its gateway (§16.7 step 5, §16.11).
+    answers = sum(gateway.answers_delivered for gateway in gateways)
+    expect(answers == caller.answers_seen, f"{answers} 200s came to Tandem, {caller.answers_seen} left it; {about}")
+    acks = sum(gateway.acks_seen for gateway in gateways)
+    expect(acks == caller.acks_delivered, f"{caller.acks_delivered} ACKs came to Tandem, {acks} left it; {about}")
     byes = [bye.status for call in calls for bye in call.byes.values()]
     expect(byes.count(200) >= len(byes) * 0.99, f"BYEs ended with {collections.Counter(byes)}; {about}")
 
