@@ -54,6 +54,16 @@ struct Invite {
     asked: BTreeSet<SocketAddr>,
 }
 
+impl Invite {
+    /// WHY a refusal that tried no gateway is forgotten: it was made without state (§8.2.7), so the same INVITE is
+    /// a new request when it comes again, and a gateway may have come back by then.
+    fn arrive(&mut self) {
+        if self.asked.is_empty() {
+            self.finally = None;
+        }
+    }
+}
+
 struct Branch {
     call_id: String,
     to: SocketAddr,
@@ -91,7 +101,7 @@ impl Witness {
         if sip.is_request() {
             self.senders.insert((sip.branch.clone(), sip.method.as_str()), from);
             match sip.method {
-                Method::Invite => _ = self.invites.entry(sip.call_id.clone()).or_default(),
+                Method::Invite => self.invites.entry(sip.call_id.clone()).or_default().arrive(),
                 Method::Cancel => self.caller_cancels(now, sip),
                 _ => {}
             }
