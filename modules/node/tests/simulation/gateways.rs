@@ -46,6 +46,8 @@ pub(crate) struct Gateway {
     character: Character,
     /// When it is switched off: from and until.
     pub(crate) off: Option<(u64, u64)>,
+    /// Its host says so when it does not run (ICMP); else there is silence.
+    pub(crate) refuses: bool,
     invites: BTreeMap<String, Invite>,
 }
 
@@ -61,7 +63,7 @@ struct Invite {
 
 impl Gateway {
     pub(crate) fn new(number: usize, address: SocketAddr, tandem: SocketAddr, character: Character) -> Self {
-        Gateway { number, address, tandem, character, off: None, invites: BTreeMap::new() }
+        Gateway { number, address, tandem, character, off: None, refuses: false, invites: BTreeMap::new() }
     }
 
     pub(crate) fn is_off(&self, now: u64) -> bool {

@@ -1,7 +1,8 @@
 //! A deterministic simulation: callers, Tandem's real shards (1 to 4) and gateways in one thread under a virtual
 //! clock. Everything is drawn from a seed: loss, duplication, reordering, dead, slow, refusing and ringing
-//! gateways that fail and come back, forks, CANCEL races, hang-ups from either side, callers that vanish, and the
-//! shard that a datagram arrives at. What Tandem does is judged by [`witness`], which shares no code with it.
+//! gateways that fail and come back, forks, CANCEL races, hang-ups from either side, callers that vanish,
+//! reloads, errors from the network, and the shard that a datagram arrives at. What Tandem does is judged by
+//! [`witness`], which shares no code with it but the parser.
 //!
 //! | Variable | Does |
 //! |---|---|

@@ -27,6 +27,8 @@ pub(crate) enum Event {
     Call(usize, CallTimer),
     /// A timer of a gateway.
     Gateway(usize, GatewayTimer),
+    /// The reload with this index.
+    Reload(usize),
 }
 
 impl Event {

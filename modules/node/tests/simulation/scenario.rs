@@ -21,7 +21,9 @@ pub(crate) struct Scenario {
     pub(crate) conditions: Conditions,
     pub(crate) gateways: Vec<GatewayPlan>,
     pub(crate) calls: Vec<Plan>,
-    algorithm: &'static str,
+    /// When Tandem gets a new file, and the algorithm in it.
+    pub(crate) reloads: Vec<(u64, &'static str)>,
+    pub(crate) algorithm: &'static str,
     probes: bool,
     last_503: &'static str,
 }
@@ -33,6 +35,8 @@ pub(crate) struct GatewayPlan {
     pub(crate) character: Character,
     /// Switched off from and until.
     pub(crate) off: Option<(u64, u64)>,
+    /// Its host refuses packets (ICMP) when it does not run.
+    pub(crate) refuses: bool,
 }
 
 impl Scenario {
@@ -50,20 +54,21 @@ impl Scenario {
             conditions,
             gateways,
             calls,
-            algorithm: ALGORITHMS[rng.usize(..ALGORITHMS.len())],
+            reloads: (0..rng.usize(0..=2)).map(|_| (rng.u64(SECOND..30 * SECOND), algorithm(rng))).collect(),
+            algorithm: algorithm(rng),
             probes: rng.f64() < 0.4,
             last_503: if rng.bool() { "503" } else { "500" },
         }
     }
 
-    /// Tandem's configuration.
-    pub(crate) fn toml(&self) -> String {
+    /// Tandem's configuration with this algorithm.
+    pub(crate) fn toml(&self, algorithm: &str) -> String {
         let gateways: Vec<String> = self
             .gateways
             .iter()
             .enumerate()
             .map(|(index, gateway)| {
-                let options = match self.algorithm {
+                let options = match algorithm {
                     "priority" => format!(", priority = {index}"),
                     "parallel" | "round-robin" => String::new(),
                     _ => format!(", weight = {}", 10 + 20 * index),
@@ -75,7 +80,7 @@ impl Scenario {
             "sources = [\"192.0.2.0/24\"]\n[listen]\nudp = [\"{}\"]\n[policy]\ncall_max_seconds = 60\n[[set]]\n\
              name = \"carriers\"\nalgorithm = \"{}\"\nlast_503 = \"{}\"\n{}gateways = [\n{}\n]\n",
             SocketAddr::from(TANDEM),
-            self.algorithm,
+            algorithm,
             self.last_503,
             if self.probes { "" } else { "probe = \"off\"\n" },
             gateways.join(",\n")
@@ -86,6 +91,10 @@ impl Scenario {
     pub(crate) fn is_steady(&self) -> bool {
         self.conditions.loss == 0.0 && self.gateways.iter().all(|gateway| gateway.off.is_none())
     }
+}
+
+fn algorithm(rng: &mut Rng) -> &'static str {
+    ALGORITHMS[rng.usize(..ALGORITHMS.len())]
 }
 
 fn gateway(number: u8, rng: &mut Rng) -> GatewayPlan {
@@ -103,7 +112,7 @@ fn gateway(number: u8, rng: &mut Rng) -> GatewayPlan {
         let from = rng.u64(0..15 * SECOND);
         (from, from + rng.u64(SECOND..20 * SECOND))
     });
-    GatewayPlan { address: SocketAddr::from(([203, 0, 113, number], 5060)), character, off }
+    GatewayPlan { address: SocketAddr::from(([203, 0, 113, number], 5060)), character, off, refuses: rng.bool() }
 }
 
 fn call(rng: &mut Rng) -> Plan {

@@ -3,7 +3,9 @@
 use crate::network::SECOND;
 use crate::scenario::{Scenario, TANDEM};
 use engine::device::sim::SimDevice;
-use engine::{LaneEnd, LinkConfig, Micros, Mono, Now, Shard, ShardId, ShardStats, Wall};
+use engine::{
+    LaneEnd, LinkConfig, Micros, Mono, NetworkError, NetworkErrorKind, Now, Shard, ShardId, ShardStats, Wall,
+};
 use modules::Tables;
 use modules::tables::Inputs;
 use proto::hash::Secret;
@@ -36,6 +38,10 @@ const SEND_SLOTS: usize = 128;
 pub(crate) struct Tandem {
     shards: Vec<Shard<ShardApp, SimDevice>>,
     lane: LaneEnd<Letter>,
+    /// What holds since the last reload.
+    tables: Arc<Tables>,
+    /// Tables that shards were given and have not given back.
+    replaced: u32,
 }
 
 /// What Tandem still keeps.
@@ -44,6 +50,8 @@ pub(crate) struct Left {
     pub(crate) occupancy: Occupancy,
     pub(crate) calls: u32,
     pub(crate) timers: u64,
+    /// Tables that were replaced and did not come back.
+    pub(crate) tables: u32,
 }
 
 /// RFC 3261's, with a shorter Timer C.
@@ -54,14 +62,7 @@ pub(crate) fn timers() -> Timers {
 
 impl Tandem {
     pub(crate) fn start(scenario: &Scenario, timers: Timers, seed: u64) -> Self {
-        let toml = scenario.toml();
-        let config = match tuning::parse(&toml, "simulation.toml", &tuning::Environment::unknown()) {
-            Ok(loaded) => loaded.config,
-            Err(findings) => panic!("{toml}\n{findings:?}"),
-        };
-        let (addresses, marks) = (HashMap::new(), BTreeMap::new());
-        let inputs = Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[] };
-        let tables = Arc::new(Tables::build(&inputs, None).unwrap());
+        let tables = Arc::new(tables(&scenario.toml(scenario.algorithm), None));
         let setup = setup(u16::from(scenario.shards), timers, seed);
         let now = moment(0);
         let shards = usize::from(scenario.shards);
@@ -72,7 +73,22 @@ impl Tandem {
             let app = ShardApp::new(ShardId(id), &setup, Arc::clone(&tables), clocks);
             Shard::new(app, SimDevice::new(SEND_SLOTS, 1), links, 2_048, now.mono, Arc::new(ShardStats::default()))
         };
-        Tandem { shards: (0..).zip(links).map(shard).collect(), lane: lanes.remove(0) }
+        let shards = (0..).zip(links).map(shard).collect();
+        Tandem { shards, lane: lanes.remove(0), tables, replaced: 0 }
+    }
+
+    /// All shards get a new configuration.
+    pub(crate) fn reload(&mut self, toml: &str) {
+        self.tables = Arc::new(tables(toml, Some(&self.tables)));
+        for id in (0..).map(ShardId).take(self.shards.len()) {
+            self.replaced += 1;
+            assert!(self.lane.post(id, Letter::Install(Arc::clone(&self.tables))).is_ok(), "a mailbox is full");
+        }
+    }
+
+    /// The network says of `peer` that it cannot be reached; `shard` hears of it.
+    pub(crate) fn unreachable(&mut self, shard: usize, peer: SocketAddr) {
+        self.shards[shard].device().push_error(NetworkError { listener: 0, peer, kind: NetworkErrorKind::Refused });
     }
 
     /// A datagram arrives at `shard`.
@@ -92,7 +108,9 @@ impl Tandem {
                     }
                 }
             }
-            while self.lane.receive().is_some() {}
+            while let Some((_, letter)) = self.lane.receive() {
+                self.replaced -= u32::from(matches!(letter, Letter::Retired { .. }));
+            }
             if idle {
                 return true;
             }
@@ -106,7 +124,7 @@ impl Tandem {
     }
 
     pub(crate) fn left(&mut self) -> Left {
-        let mut left = Left::default();
+        let mut left = Left { tables: self.replaced, ..Left::default() };
         for shard in &mut self.shards {
             left.timers += shard.stats().timers_armed.get();
             let proxy = shard.app().proxy();
@@ -119,6 +137,17 @@ impl Tandem {
         }
         left
     }
+}
+
+/// Compiles a file, over what holds now.
+fn tables(toml: &str, previous: Option<&Tables>) -> Tables {
+    let config = match tuning::parse(toml, "simulation.toml", &tuning::Environment::unknown()) {
+        Ok(loaded) => loaded.config,
+        Err(findings) => panic!("{toml}\n{findings:?}"),
+    };
+    let (addresses, marks) = (HashMap::new(), BTreeMap::new());
+    let inputs = Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[] };
+    Tables::build(&inputs, previous).unwrap()
 }
 
 fn moment(now: u64) -> Now {

@@ -72,6 +72,8 @@ struct Branch {
     success_at: Option<u64>,
     failure_at: Option<u64>,
     cancelled_at: Option<u64>,
+    /// The network said that the gateway cannot be reached before it had said anything (§16.9).
+    unreachable: bool,
 }
 
 impl Branch {
@@ -81,6 +83,10 @@ impl Branch {
 
     /// Whether its transaction must still exist.
     fn lives(&self, now: u64) -> bool {
+        // §17.1.1.2: an error of the transport ends it, and RFC 6026 §7.2 drops what comes later.
+        if self.unreachable {
+            return false;
+        }
         let until = match (self.success_at.or(self.failure_at), self.cancelled_at) {
             (Some(at), _) | (None, Some(at)) => at,
             // Timer C ends it with a CANCEL.
@@ -107,6 +113,13 @@ impl Witness {
             }
         } else if sip.method == Method::Invite {
             self.answer_delivered(now, from, sip);
+        }
+    }
+
+    /// The network has told Tandem that `peer` cannot be reached.
+    pub(crate) fn unreachable(&mut self, peer: SocketAddr) {
+        for branch in self.branches.values_mut() {
+            branch.unreachable |= branch.to == peer && !branch.provisional && !branch.has_ended();
         }
     }
 
@@ -241,6 +254,7 @@ impl Witness {
                 success_at: None,
                 failure_at: None,
                 cancelled_at: None,
+                unreachable: false,
             },
         );
         if again {

@@ -50,10 +50,14 @@ pub(crate) fn run(seed: u64, fault: Option<Fault>, print: bool) -> Outcome {
     let mut net = Network::new(rng, scenario.conditions, print);
     let calls = scenario.calls.iter().enumerate();
     let calls = calls.map(|(number, plan)| Call::new(number, plan.clone(), address, &mut net)).collect();
+    for (index, (at, _)) in scenario.reloads.iter().enumerate() {
+        net.after(*at, Event::Reload(index));
+    }
     let gateways = scenario.gateways.iter().enumerate();
     let gateways = gateways.map(|(number, plan)| {
         let mut gateway = Gateway::new(number, plan.address, address, plan.character);
         gateway.off = plan.off;
+        gateway.refuses = plan.refuses;
         gateway
     });
     let witness = Witness::new(
@@ -137,6 +141,10 @@ impl World {
         match event {
             Event::Call(number, timer) => self.calls[number].on_timer(timer, &mut self.net),
             Event::Gateway(number, timer) => self.gateways[number].on_timer(timer, &mut self.net),
+            Event::Reload(index) => {
+                let (_, algorithm) = self.scenario.reloads[index];
+                self.tandem.reload(&self.scenario.toml(algorithm));
+            }
             Event::Datagram { from, to, bytes } => {
                 self.net.note("arrives", from, to, &bytes);
                 let Some(sip) = Sip::read(&bytes) else {
@@ -146,6 +154,9 @@ impl World {
                     self.reach_tandem(from, &sip, &bytes);
                 } else if let Some(gateway) = self.gateways.iter_mut().find(|gateway| gateway.address == to) {
                     gateway.on_message(&sip, &mut self.net);
+                    if gateway.refuses && gateway.is_off(self.net.now) {
+                        self.refuse(to);
+                    }
                 } else if let Some(call) = Call::number_of(&sip.call_id).and_then(|number| self.calls.get_mut(number)) {
                     call.on_message(&sip, &mut self.net);
                 }
@@ -161,6 +172,14 @@ impl World {
         }
         self.settle();
         self.witness.settled(self.net.now);
+    }
+
+    /// The host of a gateway that does not run says so; one shard hears of it first.
+    fn refuse(&mut self, gateway: SocketAddr) {
+        self.net.note("refused", gateway, SocketAddr::from(TANDEM), &[]);
+        self.witness.unreachable(gateway);
+        let shard = self.net.rng.usize(..usize::from(self.scenario.shards));
+        self.tandem.unreachable(shard, gateway);
     }
 
     /// Lets Tandem do what it has to do now.
