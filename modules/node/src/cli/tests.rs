@@ -1,3 +1,4 @@
+//! What can be typed, and what cannot.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 use super::*;
 

@@ -1,32 +1,28 @@
 //! The control lane's loop: letters from shards, asks from everybody else, and time.
 
-use super::drain::{Drain, Ending, word};
+use super::drain::{Drain, Ending};
+use super::engine_figures;
 use super::gather::{Gathered, Gatherer, Room, Waiter};
 use super::inbox::{Ask, Signal};
 use super::names::Names;
 use super::notice::Notices;
-use super::rpc::{RpcError, code};
 use super::shards::Shards;
 use super::view::Picture;
 use super::watch::GatewayWatch;
-use super::{admin, engine_figures};
-use crate::admin::AdminState;
-use crate::disk::{AdminEntry, AdminStates, DiskLane, Job, Saved};
-use crate::dns::{DnsLane, Report, Watched};
+use crate::disk::{AdminStates, DiskLane};
+use crate::dns::{DnsLane, Report};
 use crate::letter::{AnswerKind, Letter};
 use crate::log::{Level, Log, Record};
 use crate::metric::{self, Metric};
 use crate::notify;
-use crate::reply::{self, GatewayChanged};
 use crate::snapshot::Labels;
 use engine::{LaneEnd, ShardId, ShardStats};
 use modules::Tables;
-use modules::tables::Inputs;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tuning::{Config, Effect, Loaded};
+use tuning::Config;
 
 /// Everything that the lane is made of.
 pub struct Parts {
@@ -67,28 +63,28 @@ pub enum End {
 
 /// The control lane.
 pub struct Control {
-    shards: Shards,
-    queue: Receiver<Ask>,
+    pub(super) shards: Shards,
+    pub(super) queue: Receiver<Ask>,
     /// WHY an Arc: tables are made of it again whenever an address or a decision changes.
-    config: Arc<Config>,
-    tables: Arc<Tables>,
-    names: Names,
+    pub(super) config: Arc<Config>,
+    pub(super) tables: Arc<Tables>,
+    pub(super) names: Names,
     /// WHY an Arc: every gathered picture has it, and it seldom changes.
-    admin: Arc<AdminStates>,
-    local_addresses: Vec<IpAddr>,
-    stats: Vec<Arc<ShardStats>>,
-    driver: &'static str,
-    disk: DiskLane,
-    dns: DnsLane,
-    log: Log,
-    drain: Drain,
-    ending: Option<Ending>,
-    next_end_look: Instant,
-    gatherer: Gatherer,
-    watch: GatewayWatch,
-    notices: Notices,
-    started: u64,
-    reloads: [u64; 2],
+    pub(super) admin: Arc<AdminStates>,
+    pub(super) local_addresses: Vec<IpAddr>,
+    pub(super) stats: Vec<Arc<ShardStats>>,
+    pub(super) driver: &'static str,
+    pub(super) disk: DiskLane,
+    pub(super) dns: DnsLane,
+    pub(super) log: Log,
+    pub(super) drain: Drain,
+    pub(super) ending: Option<Ending>,
+    pub(super) next_end_look: Instant,
+    pub(super) gatherer: Gatherer,
+    pub(super) watch: GatewayWatch,
+    pub(super) notices: Notices,
+    pub(super) started: u64,
+    pub(super) reloads: [u64; 2],
 }
 
 /// The longest sleep of the lane: how late it may notice that a shard has ended.
@@ -96,9 +92,6 @@ const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// Between two looks at open transactions before the end.
 const END_LOOK: Duration = Duration::from_millis(50);
-
-/// Changes of a reload that are written to the log, one a line; of more the number is.
-const CHANGES_LOGGED_MAX: usize = 100;
 
 impl Control {
     /// The lane, with the gateways' names being looked up.
@@ -287,168 +280,10 @@ impl Control {
         let gateways = (self.tables.gateways.len() + 1).next_power_of_two();
         Room { gateways, unknown: unknown.next_power_of_two() }
     }
-
-    /// Makes tables of `config` and what is known, and gives them to all shards.
-    fn install(&mut self, config: &Config, admin: &AdminStates) -> Result<(), RpcError> {
-        let inputs = Inputs {
-            config,
-            addresses: &self.names.addresses(),
-            marks: &admin::marks(admin),
-            local_addresses: &self.local_addresses,
-        };
-        let tables = Tables::build(&inputs, Some(&self.tables))
-            .map_err(|error| RpcError::new(code::BAD_CONFIGURATION, format!("it cannot be carried: {error}")))?;
-        self.tables = Arc::new(tables);
-        let tables = Arc::clone(&self.tables);
-        self.shards.post_all(|| Letter::Install(Arc::clone(&tables)));
-        Ok(())
-    }
-
-    fn watch_names(&self) {
-        if !self.dns.watch(Names::wanted(&self.config)) {
-            self.log.send(
-                Record::new(Level::Error, "dns-busy").with("what", "names of gateways are not looked up").always(),
-            );
-        }
-    }
-
-    fn learn(&mut self, service: crate::dns::Service, news: Watched) {
-        let (level, why) = match &news {
-            Watched::Fresh(_) => (Level::Info, ""),
-            Watched::Stale(_, why) | Watched::Unresolved(why) => (Level::Warn, why.as_str()),
-        };
-        let addresses: Vec<_> = news.targets().iter().map(|target| target.address.to_string()).collect();
-        let mut record = Record::new(level, "name").with("name", service.host.as_str());
-        record = record.with("addresses", addresses.join(" ")).with("why", why);
-        self.log.send(record);
-        if self.names.learn(service, news) {
-            let (config, admin) = (Arc::clone(&self.config), Arc::clone(&self.admin));
-            if let Err(error) = self.install(&config, &admin) {
-                self.log.send(Record::new(Level::Error, "name").with("why", error.message).always());
-            }
-        }
-    }
-
-    fn decide(
-        &mut self,
-        name: &str,
-        state: Option<AdminState>,
-        who: String,
-        why: String,
-    ) -> Result<(GatewayChanged, Receiver<Saved>), RpcError> {
-        let mut states = AdminStates::clone(&self.admin);
-        let log = Record::new(Level::Info, "gateway-decision").with("user", who.as_str()).with("why", why.as_str());
-        let entry = state.map(|state| AdminEntry { state, who, why, since: wall_micros() });
-        let changed = admin::decide(&mut states, &self.config, name, entry)?;
-        let config = Arc::clone(&self.config);
-        self.install(&config, &states)?;
-        self.admin = Arc::new(states);
-        let saved = self.disk.submit(Job::Admin(AdminStates::clone(&self.admin)));
-        let log = log.with("gateway", name).with("was", changed.before.as_str()).with("now", changed.now.as_str());
-        self.log.send(log.always());
-        Ok((changed, saved))
-    }
-
-    /// All or nothing: the new configuration holds on return, or what held still does.
-    fn reload(
-        &mut self,
-        next: &Loaded,
-        from: String,
-        forced: bool,
-        who: &str,
-    ) -> Result<(reply::Reload, Receiver<Saved>), RpcError> {
-        let outcome = self.try_reload(next, from, forced);
-        self.count_reload(outcome.is_ok());
-        match &outcome {
-            Ok(reply) => self.log_reload(reply, who),
-            Err(error) => self.log.send(
-                Record::new(Level::Error, "reload-refused")
-                    .with("user", who)
-                    .with("why", error.message.as_str())
-                    .always(),
-            ),
-        }
-        outcome.map(|reply| (reply, self.disk.submit(Job::Good(next.source.to_string()))))
-    }
-
-    fn try_reload(&mut self, next: &Loaded, from: String, forced: bool) -> Result<reply::Reload, RpcError> {
-        let reload = tuning::reload(&self.config, next, forced).map_err(|refusal| {
-            let hint = if matches!(refusal, tuning::Refusal::Unsafe(_)) { " (--force)" } else { "" };
-            RpcError::new(code::REFUSED, format!("{refusal}{hint}; what was in service still is"))
-        })?;
-        let (live, restart): (Vec<_>, Vec<_>) = reload.changes.iter().partition(|change| change.effect == Effect::Live);
-        if !live.is_empty() {
-            let wanted = Names::wanted(&reload.config);
-            let admin = Arc::clone(&self.admin);
-            self.install(&reload.config, &admin)?;
-            self.names.keep(&wanted);
-        }
-        self.config = Arc::new(reload.config);
-        self.watch_names();
-        let lines = |changes: Vec<&tuning::Change>| changes.iter().map(ToString::to_string).collect();
-        Ok(reply::Reload {
-            from,
-            changed: lines(live),
-            needs_restart: lines(restart),
-            warnings: if next.warnings.is_empty() { String::new() } else { next.warnings.render(false) },
-            generation: self.tables.generation,
-        })
-    }
-
-    fn count_reload(&mut self, done: bool) {
-        let [taken, refused] = &mut self.reloads;
-        *(if done { taken } else { refused }) += 1;
-    }
-
-    fn log_reload(&self, reply: &reply::Reload, who: &str) {
-        let changes = reply.changed.iter().chain(&reply.needs_restart);
-        for change in changes.clone().take(CHANGES_LOGGED_MAX) {
-            self.log.send(Record::new(Level::Info, "reload-change").with("change", change.as_str()).always());
-        }
-        self.log.send(
-            Record::new(Level::Info, "reload")
-                .with("user", who)
-                .with("from", reply.from.as_str())
-                .with("changes", changes.count())
-                .with("generation", reply.generation)
-                .always(),
-        );
-    }
-
-    fn serve(&mut self, drain: bool, who: &str, now: Instant) -> reply::Drain {
-        if drain {
-            self.drain.begin(now, Duration::from_secs(u64::from(self.config.drain_new_calls_seconds)));
-        } else if self.ending.is_none() {
-            self.drain.end();
-        }
-        self.announce_serving(who);
-        reply::Drain { serving: word(self.drain.serving()).into(), refusing_in_seconds: self.drain.refusing_in(now) }
-    }
-
-    /// SIGTERM or SIGINT.
-    fn terminate(&mut self, now: Instant) -> Option<End> {
-        if self.ending.is_some() {
-            self.log.send(Record::new(Level::Warn, "end").with("why", "a second signal").always());
-            return Some(End::AtOnce);
-        }
-        notify::stopping();
-        self.drain.refuse();
-        self.announce_serving("signal");
-        let longest = Duration::from_secs(u64::from(self.config.drain_seconds));
-        self.ending = Some(Ending::new(now, longest));
-        self.next_end_look = now;
-        None
-    }
-
-    fn announce_serving(&mut self, who: &str) {
-        let serving = self.drain.serving();
-        self.shards.post_all(|| Letter::Serve(serving));
-        self.log.send(Record::new(Level::Info, "serving").with("now", word(serving)).with("user", who).always());
-    }
 }
 
 /// The wall clock, in microseconds since 1970.
-fn wall_micros() -> u64 {
+pub(super) fn wall_micros() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

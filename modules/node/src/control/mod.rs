@@ -8,13 +8,15 @@
 //! | To change | Open |
 //! |---|---|
 //! | a method of the control socket, who may call it | `methods.rs` |
-//! | what a reload does | `reload.rs` |
+//! | what a reload, a decision or a drain does | `change.rs` |
+//! | where a configuration is read from | `reload.rs` |
 //! | what `tandem gateways`, `stats`, `sources` answer | `view.rs` |
 //! | drain and the end of the process | `drain.rs` |
 //! | how shards are asked for figures | `gather.rs` |
 //! | bounds and deadlines of the socket | `socket.rs` |
 
 mod admin;
+mod change;
 mod drain;
 mod engine_figures;
 mod gather;

@@ -1,3 +1,4 @@
+//! The socket against clients that hang, flood and leave.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 use super::super::rpc;
 use super::*;

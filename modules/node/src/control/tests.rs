@@ -31,7 +31,7 @@ struct Shared {
     mute: AtomicBool,
     installs: AtomicU64,
     serving: Mutex<Vec<Serving>>,
-    answers: Mutex<Vec<Box<Question>>>,
+    answers: Mutex<Vec<Question>>,
 }
 
 /// A shard that answers letters and nothing else.
@@ -70,7 +70,7 @@ impl App for Quiet {
                 Letter::Snapshot(snapshot)
             }
             Letter::Serve(serving) => return self.shared.serving.lock().unwrap().push(serving),
-            Letter::Answer(question) => return self.shared.answers.lock().unwrap().push(question),
+            Letter::Answer(question) => return self.shared.answers.lock().unwrap().push(*question),
             _ => return,
         };
         assert!(out.post(LANES, reply).is_ok());

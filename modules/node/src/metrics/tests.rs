@@ -1,3 +1,4 @@
+//! The page by the rules of its linter, and the listener against scrapers that hang.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 use super::*;
 use crate::metric::{Kind, Metric};
