@@ -113,15 +113,18 @@ class Bench:
 
     def row(self, name, unit, bar, runs, pick, verdict, **more):
         """Writes a row: medians of what `pick` takes from each run; `verdict` judges the ratios."""
-        values = {who: [value for run in list_ if (value := pick(run)) is not None] for who, list_ in runs.items()}
+        # A void run counts only where there is no sound one, and then nothing is met or missed by it.
+        sound = {who: [run for run in list_ if not run.void] for who, list_ in runs.items()}
+        values = {who: [value for run in sound[who] or list_ if (value := pick(run)) is not None]
+                  for who, list_ in runs.items()}
         medians = {who: statistics.median(list_) if list_ else None for who, list_ in values.items()}
         own = medians.get("tandem")
         ratio = lambda who: own / medians[who] if own and medians.get(who) else None
         ratio_floor, ratio_kamailio = ratio("floor"), ratio("kamailio")
         own_values = values.get("tandem") or []
-        void = sorted({reason for list_ in runs.values() for run in list_ for reason in run.void})
+        void = sorted({reason for who, list_ in runs.items() if not sound[who] for run in list_ for reason in run.void})
         failed = sum(run.report["calls"]["failed"] for run in runs.get("tandem", []))
-        met = verdict(own, ratio_floor, ratio_kamailio) if own is not None else None
+        met = verdict(own, ratio_floor, ratio_kamailio) if own is not None and not void else None
         self.rows[name] = {
             "value": own, "unit": unit, "bar": bar, "met": met,
             "ratio_floor": ratio_floor, "ratio_kamailio": ratio_kamailio,

@@ -1,5 +1,11 @@
 //! From the command line to what each shard gets: addresses, behaviours, sizes.
 
+mod echo;
+mod workload;
+
+pub use echo::EchoSetup;
+pub use workload::Workload;
+
 use std::{
     fs, io,
     net::{IpAddr, SocketAddr, UdpSocket},
@@ -12,9 +18,8 @@ use proto::time::Micros;
 use crate::{
     back_off::Timing,
     caller::{self, Kind},
-    cli::{BehaviourArgs, CallArgs, EchoArgs, GatewaysArgs, LoadArgs, RequestArgs, SharedArgs},
+    cli::{BehaviourArgs, CallArgs, GatewaysArgs, LoadArgs, RequestArgs, SharedArgs},
     duration::micros,
-    echo,
     gateway::behaviour::{Behaviour, BehaviourError, Behaviours, End, Outage, Outcome},
     host,
     identity::Run,
@@ -87,72 +92,8 @@ pub struct Load {
     pub max_lost: u64,
 }
 
-/// Which of the call workloads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Workload {
-    /// `call`
-    Call,
-    /// `call-stateless`
-    CallStateless,
-    /// `cancel`
-    Cancel,
-    /// `failover`
-    Failover,
-    /// `overload`
-    Overload,
-    /// `wholesale`
-    Wholesale,
-}
-
-impl Workload {
-    const fn name(self) -> &'static str {
-        match self {
-            Workload::Call => "call",
-            Workload::CallStateless => "call-stateless",
-            Workload::Cancel => "cancel",
-            Workload::Failover => "failover",
-            Workload::Overload => "overload",
-            Workload::Wholesale => "wholesale",
-        }
-    }
-
-    /// Final failures that belong to it.
-    const fn expected(self) -> &'static [u16] {
-        match self {
-            Workload::Call | Workload::CallStateless | Workload::Failover => &[],
-            Workload::Cancel => &[487],
-            Workload::Overload => &[503],
-            Workload::Wholesale => &[404, 486, 487, 503],
-        }
-    }
-
-    /// What gateways do unless told otherwise; `first`: the first of several.
-    fn behaviour(self, first: bool) -> Behaviour {
-        match self {
-            Workload::Call | Workload::CallStateless | Workload::Overload => Behaviour::default(),
-            Workload::Failover if first => Behaviour::reject(503),
-            Workload::Failover => Behaviour::default(),
-            Workload::Cancel => Behaviour {
-                outcomes: vec![Outcome {
-                    share: 1.0,
-                    ring_after: Some(Micros(0)),
-                    early_media: false,
-                    end: End::RingOut,
-                }],
-                ..Behaviour::default()
-            },
-            Workload::Wholesale => Behaviour::wholesale(),
-        }
-    }
-}
-
-/// Times that a workload takes unless told otherwise.
-const PATIENCE: Duration = Duration::from_secs(180);
-const WHOLESALE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long after the first response a caller cancels.
 const CANCEL_AFTER: Duration = Duration::from_millis(100);
-/// Shares of the wholesale mix.
-const WHOLESALE_CANCELS: f64 = 0.05;
-const WHOLESALE_LARGE: f64 = 0.1;
 /// Length of a run that nobody bounded.
 const LENGTH: Duration = Duration::from_secs(10);
 /// Longest schedule; a bound by calls ends it.
@@ -161,7 +102,6 @@ const LENGTH_MAX: Duration = Duration::from_secs(86_400);
 impl Setup {
     /// A workload of calls.
     pub fn calls(workload: Workload, args: CallArgs) -> Result<Self, SetupError> {
-        let wholesale = workload == Workload::Wholesale;
         let flags = args.behaviour.flags()?;
         let file = args.behaviour.file()?;
         let mut gateways = Vec::new();
@@ -178,19 +118,12 @@ impl Setup {
             caller.expected.extend_from_slice(workload.expected());
             caller.first_number = args.first_number;
             caller.hold = (!args.gateway_hangs_up).then(|| args.hold.map_or(Micros(0), micros));
-            let patience = if wholesale { WHOLESALE_PATIENCE } else { PATIENCE };
-            caller.patience = micros(args.patience.unwrap_or(patience));
-            let cancels = match workload {
-                Workload::Cancel => 1.0,
-                Workload::Wholesale => WHOLESALE_CANCELS,
-                _ => 0.0,
-            };
+            caller.patience = micros(args.patience.unwrap_or(workload.patience()));
             caller.cancel = (
-                share("--cancel-share", args.cancel_share.unwrap_or(cancels))?,
+                share("--cancel-share", args.cancel_share.unwrap_or(workload.cancel_share()))?,
                 micros(args.cancel_after.unwrap_or(CANCEL_AFTER)),
             );
-            let large = if wholesale { WHOLESALE_LARGE } else { 0.0 };
-            caller.large = share("--large-share", args.large_share.unwrap_or(large))?;
+            caller.large = share("--large-share", args.large_share.unwrap_or(workload.large_share()))?;
         }
         setup.size_up();
         Ok(setup)
@@ -271,7 +204,7 @@ impl Setup {
             target: args.target,
             kind,
             hold: Some(Micros(0)),
-            patience: micros(PATIENCE),
+            patience: micros(Workload::Call.patience()),
             cancel: (0.0, Micros(0)),
             large: 0.0,
             expected: Vec::new(),
@@ -364,63 +297,6 @@ impl Setup {
     }
 }
 
-/// Echo load, ready to be launched.
-#[derive(Debug)]
-pub struct EchoSetup {
-    /// When sequences start.
-    pub plan: Plan,
-    /// In a line.
-    pub plan_text: String,
-    /// Addresses to send from.
-    pub from: Vec<SocketAddr>,
-    /// What is sent.
-    pub settings: echo::Settings,
-    /// How long to wait after the last start.
-    pub grace: Duration,
-    /// Common flags.
-    pub shared: SharedArgs,
-    /// Bounds of the exit code.
-    pub max_failed: u64,
-}
-
-impl EchoSetup {
-    /// From the flags.
-    pub fn new(args: EchoArgs) -> Result<Self, SetupError> {
-        let sizes = echo::SIZE_MIN..=echo::SIZE_MAX;
-        if args.size.is_empty() || args.size.iter().any(|size| !sizes.contains(size)) {
-            return Err(SetupError::Usage(format!("--size takes bytes from {} to {}", echo::SIZE_MIN, echo::SIZE_MAX)));
-        }
-        if args.bursts.is_empty() || args.bursts.iter().any(|count| !(1..=100).contains(count)) {
-            return Err(SetupError::Usage("a burst is from 1 to 100 datagrams".to_owned()));
-        }
-        let datagrams: usize = args.bursts.iter().sum();
-        let setup = Setup::of_load("echo", Kind::Options, args.load, Vec::new())?;
-        let Some(load) = setup.load else {
-            return Err(SetupError::Usage("echo needs a target".to_owned()));
-        };
-        let open = load.plan.rate.highest() * ECHO_OPEN_SECONDS + 1_000.0;
-        Ok(EchoSetup {
-            plan_text: format!("{}, {datagrams} datagram(s) a start", setup.plan_text),
-            settings: echo::Settings {
-                run: setup.run,
-                target: load.caller.target,
-                sizes: args.size,
-                bursts: args.bursts,
-                // Saturating by the rules of float casts.
-                places: (open as u32).min(PLACES_MAX),
-                listeners: 0,
-            },
-            plan: load.plan,
-            from: load.from,
-            grace: Duration::from_secs(4),
-            shared: setup.shared,
-            max_failed: load.max_failed,
-        })
-    }
-}
-
-/// A sequence is open for this long at most, and a little.
-const ECHO_OPEN_SECONDS: f64 = 2.5;
 /// Ringing beyond this is not reckoned with in sizes: who tests it names --max-active.
 const SLOW_CALL_MAX: Micros = Micros::from_secs(30);
 /// Most calls of one shard at the same time.
