@@ -79,6 +79,7 @@ fn every_scenario_goes_on_elsewhere() {
         fork::max_breadth_is_shared_out,
         fork::a_breadth_of_one_goes_to_one_and_of_zero_nowhere,
         in_dialog::the_token_proves_the_dialog_and_the_side,
+        in_dialog::the_token_knows_the_way_back_to_the_initiator,
         in_dialog::a_forged_or_replayed_token_proves_nothing,
         in_dialog::both_of_a_double_record_route_are_taken_off,
         in_dialog::only_our_own_routes_are_taken_off,

@@ -46,7 +46,7 @@ pub fn the_token_proves_the_dialog_and_the_side() {
 
 /// The initiator is reached where its INVITE says: the topmost Record-Route, else Contact.
 #[test]
-fn the_token_knows_the_way_back_to_the_initiator() {
+pub fn the_token_knows_the_way_back_to_the_initiator() {
     // What the INVITE has more, what stands in Route behind ours, the Request-URI, whether it is the way back.
     let behind = "Record-Route: <sip:Proxy.example:5070;lr>, <sip:192.0.2.3;lr>\r\n";
     let table = [

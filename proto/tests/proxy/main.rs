@@ -11,6 +11,7 @@ mod hand_over;
 mod in_dialog;
 mod non_invite;
 mod own;
+mod random;
 mod refuse;
 mod rig;
 mod stateless;
