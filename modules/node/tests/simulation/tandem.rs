@@ -49,6 +49,8 @@ pub(crate) struct Tandem {
 pub(crate) struct Left {
     pub(crate) occupancy: Occupancy,
     pub(crate) calls: u32,
+    /// Calls and requests that gateways are charged with.
+    pub(crate) charged: u32,
     pub(crate) timers: u64,
     /// Tables that were replaced and did not come back.
     pub(crate) tables: u32,
@@ -123,6 +125,18 @@ impl Tandem {
         self.shards.iter().filter_map(|shard| shard.idle_for(moment(now).mono)).map(|idle| idle.0).min()
     }
 
+    /// What Tandem counted: INVITEs that gateways were tried with, and those that they answered.
+    pub(crate) fn counted(&mut self) -> (u64, u64) {
+        let mut counted = (0, 0);
+        for shard in &mut self.shards {
+            for gateway in shard.app().proxy().policy.gateways() {
+                counted.0 += gateway.figures.attempts;
+                counted.1 += gateway.figures.carried;
+            }
+        }
+        counted
+    }
+
     pub(crate) fn left(&mut self) -> Left {
         let mut left = Left { tables: self.replaced, ..Left::default() };
         for shard in &mut self.shards {
@@ -133,6 +147,8 @@ impl Tandem {
             left.occupancy.open += used.open;
             left.occupancy.branches += used.branches;
             left.occupancy.bytes += used.bytes;
+            left.charged +=
+                proxy.policy.gateways().map(|gateway| gateway.figures.active + gateway.figures.pending).sum::<u32>();
             left.calls += proxy.policy.calls().active + proxy.policy.calls().early;
         }
         left

@@ -21,8 +21,8 @@ pub(crate) struct Witness {
     invites: BTreeMap<String, Invite>,
     /// INVITEs that Tandem sent, by their branch.
     branches: BTreeMap<String, Branch>,
-    /// 2xx by Call-ID and To tag: how many reached Tandem less how many left it, and the body.
-    successes: BTreeMap<(String, String), (i64, Vec<u8>)>,
+    /// 2xx by Call-ID and To tag, which differs for each branch.
+    successes: BTreeMap<(String, String), Success>,
     /// What has to leave before the moment is over.
     owed: BTreeSet<Owed>,
     pub(crate) figures: Figures,
@@ -33,6 +33,8 @@ pub(crate) struct Witness {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) invites: u64,
+    /// Of these, answered with a 2xx that went upstream.
+    pub(crate) answered: u64,
     pub(crate) successes: u64,
     pub(crate) failures: u64,
     pub(crate) cancels: u64,
@@ -52,6 +54,15 @@ struct Invite {
     finally: Option<(u16, String)>,
     cancelled: bool,
     asked: BTreeSet<SocketAddr>,
+}
+
+#[derive(Default)]
+struct Success {
+    /// How many reached Tandem.
+    came: u64,
+    /// How many left it.
+    left: u64,
+    body: Vec<u8>,
 }
 
 impl Invite {
@@ -157,7 +168,9 @@ impl Witness {
             200..=299 => {
                 branch.success_at.get_or_insert(now);
                 let key = (sip.call_id.clone(), sip.to_tag.clone());
-                self.successes.entry(key).or_insert((0, sip.body.clone())).0 += 1;
+                let success = self.successes.entry(key).or_default();
+                success.came += 1;
+                success.body.clone_from(&sip.body);
                 if lives {
                     self.owed.insert(Owed::Success { call_id: sip.call_id.clone(), to_tag: sip.to_tag.clone() });
                 }
@@ -212,11 +225,12 @@ impl Witness {
 
     fn success_sent(&mut self, now: u64, sip: &Sip) {
         let key = (sip.call_id.clone(), sip.to_tag.clone());
-        let Some((count, body)) = self.successes.get_mut(&key) else {
+        let Some(success) = self.successes.get_mut(&key) else {
             return self.violation(now, format!("a 2xx that no gateway sent, for {}", sip.call_id));
         };
-        *count -= 1;
-        let (more, same) = (*count < 0, *body == sip.body);
+        success.left += 1;
+        self.figures.answered += u64::from(success.left == 1);
+        let (more, same) = (success.left > success.came, success.body == sip.body);
         if more {
             self.violation(now, format!("more 2xx than came, for {}", sip.call_id));
         }

@@ -111,7 +111,10 @@ impl World {
                 break;
             };
             self.net.now = next;
-            if next > LONGEST || !self.witness.violations.is_empty() {
+            if next > LONGEST {
+                self.witness.violation(next, "the world does not end".to_owned());
+            }
+            if !self.witness.violations.is_empty() {
                 break;
             }
         }
@@ -131,6 +134,11 @@ impl World {
             return;
         }
         self.witness.finish(self.net.now, self.scenario.conditions.loss == 0.0);
+        let (counted, seen) = (self.tandem.counted(), self.witness.figures);
+        if counted != (seen.invites, seen.answered) {
+            let seen = (seen.invites, seen.answered);
+            self.witness.violation(self.net.now, format!("tried and answered: {seen:?}, and counted {counted:?}"));
+        }
         let byes: usize = self.calls.iter().map(Call::unanswered_byes).sum();
         if self.scenario.is_steady() && byes > 0 {
             self.witness.violation(self.net.now, format!("{byes} BYEs were not answered"));
