@@ -6,8 +6,8 @@ use super::validate::{breadth, loop_hash};
 use super::{Egress, Outbox, Proxy, settings};
 use crate::message::{Message, Method};
 use crate::policy::{Endpoint, Outcome, Policy, Target};
-use crate::time::{Micros, Mono, Now};
 use crate::steer::route_token;
+use crate::time::{Micros, Mono, Now};
 use crate::token::{BranchKind, BranchToken};
 use crate::transaction::{
     Branch, CancelState, ClientMachine, TimerHandle, Transaction, client_invite, client_non_invite,
@@ -151,8 +151,7 @@ impl<P: Policy> Proxy<P> {
             listener: branch.target.listener,
             request_uri,
             branch: branch_token(branch, record).sign(&settings.keys, message.call_id(), message.from_tag()),
-            record_route: wants_record_route(message)
-                .then(|| route_token(&settings.keys, owner, message)),
+            record_route: wants_record_route(message).then(|| route_token(&settings.keys, owner, message)),
             max_breadth: branch.max_breadth,
         };
         let egress = egress_of(settings, &record.source, &branch.target);

@@ -14,6 +14,7 @@
 //! | `rewrite.rs` | §16.6: the bytes that leave |
 //! | `response.rs` | §16.7: responses, up to the best one |
 //! | `finish.rs` | §16.7 steps 6 to 9: the final response goes upstream |
+//! | `relay.rs` | §16.7 steps 3, 8, 9: responses on their way upstream |
 //! | `timeout.rs` | §16.8 and all timers |
 //! | `unreachable.rs` | §16.9 |
 //! | `cancel.rs` | §16.10, §9.1 |
@@ -32,6 +33,7 @@ mod image;
 mod own;
 mod park;
 mod preprocess;
+mod relay;
 mod reply;
 mod request;
 mod response;

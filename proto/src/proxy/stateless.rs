@@ -8,7 +8,7 @@ use super::counters::Drop;
 use super::preprocess::Preprocessed;
 use super::rewrite::{Leaving, reply_address, reply_port, write_request};
 use super::validate::{breadth, loop_hash};
-use super::{Egress, Outbox, Proxy, Settings, finish::write_relayed, forward};
+use super::{Egress, Outbox, Proxy, Settings, forward, relay::write_relayed};
 use crate::hash::{KeyedHash, Purpose};
 use crate::message::{Message, Method};
 use crate::policy::{Endpoint, Policy};
@@ -43,8 +43,7 @@ impl<P: Policy> Proxy<P> {
             listener: target.listener,
             request_uri,
             branch: token.sign(&settings.keys, message.call_id(), message.from_tag()),
-            record_route: forward::wants_record_route(message)
-                .then(|| route_token(&settings.keys, owner, message)),
+            record_route: forward::wants_record_route(message).then(|| route_token(&settings.keys, owner, message)),
             max_breadth: breadth(message).unwrap_or(limits::MAX_BREADTH),
         };
         let egress = forward::egress_of(settings, source, &target);

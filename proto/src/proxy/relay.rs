@@ -1,0 +1,145 @@
+//! RFC 3261 §16.7 steps 3, 8 and 9: responses on their way upstream, and again for whoever repeats his request.
+
+use super::reply::{Status, reply_egress, write_response};
+use super::{Outbox, Proxy};
+use crate::message::{HeaderName, Message, Span, Splice, Via, Writer};
+use crate::policy::Policy;
+use crate::transaction::{Actions, Branch, ServerMachine, server_invite, server_non_invite};
+
+impl<P: Policy> Proxy<P> {
+    /// 101 to 199 goes upstream and is kept for retransmitted requests.
+    pub(super) fn relay_provisional(&mut self, transaction: u32, message: &Message<'_>, out: &mut impl Outbox) {
+        let mut buffer = core::mem::take(&mut self.outgoing);
+        let mut writer = Writer::new(&mut buffer);
+        write_relayed(message, None, &mut writer, |_| {});
+        let length = writer.finish().unwrap_or(0);
+        let bytes = buffer.get(..length).unwrap_or_default();
+        let kept = self.transactions.keep(bytes);
+        if let Some(record) = self.transactions.record_mut(transaction) {
+            record.machine = match record.machine {
+                ServerMachine::Invite(state) => {
+                    ServerMachine::Invite(server_invite::step(state, server_invite::Event::Provisional).0)
+                }
+                ServerMachine::NonInvite(state) => {
+                    ServerMachine::NonInvite(server_non_invite::step(state, server_non_invite::Event::Provisional).0)
+                }
+                ServerMachine::Own(ticket) => ServerMachine::Own(ticket),
+            };
+            let old = core::mem::replace(&mut record.response, kept);
+            let egress = reply_egress(&record.source, record.reply_port);
+            self.transactions.free(old);
+            if out.transmit(&egress, |writer| writer.put(bytes)) {
+                self.counters.response_sent(message.method(), message.status());
+            } else {
+                self.counters.drop(super::Drop::NotSent);
+            }
+        } else {
+            self.transactions.free(kept);
+        }
+        self.outgoing = buffer;
+    }
+
+    /// A response goes upstream as it is, our Via taken off (step 3).
+    pub(super) fn relay(&mut self, transaction: u32, message: &Message<'_>, out: &mut impl Outbox) {
+        let Some(record) = self.transactions.record(transaction) else {
+            return;
+        };
+        let egress = reply_egress(&record.source, record.reply_port);
+        if out.transmit(&egress, |writer| write_relayed(message, None, writer, |_| {})) {
+            self.counters.response_sent(message.method(), message.status());
+        } else {
+            self.counters.drop(super::Drop::NotSent);
+        }
+    }
+
+    /// The last response again, for a retransmitted request or by Timer G. `request`: to make our 100 from.
+    pub(super) fn resend_response(&mut self, transaction: u32, request: &Message<'_>, out: &mut impl Outbox) {
+        let Some(record) = self.transactions.record(transaction) else {
+            return;
+        };
+        let egress = reply_egress(&record.source, record.reply_port);
+        match &record.response {
+            Some(stored) => {
+                let bytes = self.transactions.bytes(stored);
+                out.transmit(&egress, |writer| writer.put(bytes));
+            }
+            None if in_proceeding(record.machine) => {
+                let (settings, source) = (&self.settings, record.source);
+                out.transmit(&egress, |writer| {
+                    write_response(settings, request, &source, Status::of(100), b"", writer)
+                });
+            }
+            None => {}
+        }
+    }
+
+    /// RFC 4320 §4.1: a non-INVITE that nobody has answered yet gets its 100.
+    pub(super) fn send_trying(&mut self, transaction: u32, out: &mut impl Outbox) {
+        let Some(record) = self.transactions.record_mut(transaction) else {
+            return;
+        };
+        record.retransmit_at = Branch::NEVER;
+        let ServerMachine::NonInvite(state) = record.machine else {
+            return;
+        };
+        let (next, actions) = server_non_invite::step(state, server_non_invite::Event::Provisional);
+        if !actions.has(Actions::SEND) {
+            return;
+        }
+        record.machine = ServerMachine::NonInvite(next);
+        self.with_kept_request(transaction, |proxy, _, request| {
+            proxy.resend_response(transaction, request, out);
+            proxy.counters.response_sent(request.method(), 100);
+        });
+    }
+}
+
+/// Before any response but our 100.
+fn in_proceeding(machine: ServerMachine) -> bool {
+    matches!(
+        machine,
+        ServerMachine::Invite(server_invite::State::Proceeding)
+            | ServerMachine::NonInvite(server_non_invite::State::Proceeding)
+    )
+}
+
+/// A response as it goes upstream: our Via off, another status if wanted, headers added at the end.
+///
+/// WHY no Retry-After with 503: it would be taken for ours (§21.5.4), and nobody would send us calls for a while.
+pub(super) fn write_relayed(
+    message: &Message<'_>,
+    status: Option<u16>,
+    out: &mut Writer<'_>,
+    add: impl FnOnce(&mut Writer<'_>),
+) {
+    let Ok(top) = message.top_via() else { return };
+    let mut splice = match status {
+        Some(status) => {
+            out.put(b"SIP/2.0 ");
+            out.decimal(u64::from(status));
+            out.byte(b' ');
+            out.put(super::reply::reason_phrase(status));
+            out.put(b"\r\n");
+            let rest = Span { start: message.start_line_end(), end: u16::MAX };
+            Splice::within(message.bytes(), rest, out)
+        }
+        None => Splice::new(message.bytes(), out),
+    };
+    if message.status() == 503 && message.field(HeaderName::RetryAfter).is_some() {
+        cut_via_and_retry_after(message, &top, &mut splice);
+    } else {
+        splice.cut(top.removal);
+    }
+    splice.insert(message.header_end(), add);
+    splice.finish();
+}
+
+fn cut_via_and_retry_after(message: &Message<'_>, top: &Via<'_>, splice: &mut Splice<'_, '_, '_>) {
+    for (place, field) in message.fields().iter().enumerate() {
+        if place == usize::from(top.field) {
+            splice.cut(top.removal);
+        } else if field.name == HeaderName::RetryAfter {
+            splice.cut(field.line);
+        }
+    }
+}
