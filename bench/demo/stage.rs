@@ -80,7 +80,7 @@ impl Stage {
     pub(crate) fn start_gateway(&mut self, address: &'static str) -> io::Result<()> {
         let child = self
             .program("tandem-bench")
-            .args(["gateways", "--quiet", "--listen", address, "--ring", "100ms", "--format", "json"])
+            .args(["gateways", "--quiet", "--listen", address, "--format", "json"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;

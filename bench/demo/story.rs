@@ -42,7 +42,7 @@ pub(crate) fn tell() -> io::Result<Vec<Proof>> {
 
 /// Part one: everybody is well.
 fn shares(stage: &Stage, proofs: &mut Vec<Proof>) -> io::Result<()> {
-    println!("  {CALLS} calls at {RATE} a second, 100 ms of ringing, hung up at once ...");
+    println!("  {CALLS} calls at {RATE} a second, answered and hung up at once ...");
     let cpu = stage.cpu();
     let report = report(stage.start_callers(&["--rate", RATE, "--calls", &CALLS.to_string()])?)?;
     let cpu = stage.cpu().zip(cpu).map(|(after, before)| after.saturating_sub(before));
