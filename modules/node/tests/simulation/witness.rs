@@ -83,8 +83,9 @@ struct Branch {
     success_at: Option<u64>,
     failure_at: Option<u64>,
     cancelled_at: Option<u64>,
-    /// The network said that the gateway cannot be reached before it had said anything (§16.9).
-    unreachable: bool,
+    /// Its transaction may be gone: the network said that the gateway cannot be reached before it had said anything
+    /// (§16.9), or what came was late.
+    over: bool,
 }
 
 impl Branch {
@@ -94,8 +95,8 @@ impl Branch {
 
     /// Whether its transaction must still exist.
     fn lives(&self, now: u64) -> bool {
-        // §17.1.1.2: an error of the transport ends it, and RFC 6026 §7.2 drops what comes later.
-        if self.unreachable {
+        // RFC 6026 §7.2: what comes after the end of a transaction is dropped.
+        if self.over {
             return false;
         }
         let until = match (self.success_at.or(self.failure_at), self.cancelled_at) {
@@ -130,7 +131,7 @@ impl Witness {
     /// The network has told Tandem that `peer` cannot be reached.
     pub(crate) fn unreachable(&mut self, peer: SocketAddr) {
         for branch in self.branches.values_mut() {
-            branch.unreachable |= branch.to == peer && !branch.provisional && !branch.has_ended();
+            branch.over |= branch.to == peer && !branch.provisional && !branch.has_ended();
         }
     }
 
@@ -156,6 +157,7 @@ impl Witness {
     fn answer_delivered(&mut self, now: u64, from: SocketAddr, sip: &Sip) {
         let Some(branch) = self.branches.get_mut(&sip.branch).filter(|branch| branch.to == from) else { return };
         let lives = branch.lives(now);
+        branch.over |= !lives;
         match sip.status {
             100..=199 => {
                 branch.provisional = true;
@@ -268,7 +270,7 @@ impl Witness {
                 success_at: None,
                 failure_at: None,
                 cancelled_at: None,
-                unreachable: false,
+                over: false,
             },
         );
         if again {
