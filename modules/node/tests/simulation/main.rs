@@ -1,4 +1,4 @@
-//! A deterministic simulation: callers, Tandem's real shards (1 to 4) and gateways in one thread under a virtual
+//! A deterministic simulation: callers, Tandem's real shards (1 to 8) and gateways in one thread under a virtual
 //! clock. Everything is drawn from a seed: loss, duplication, reordering, dead, slow, refusing and ringing
 //! gateways that fail and come back, forks, CANCEL races, hang-ups from either side, callers that vanish,
 //! reloads, errors from the network, and the shard that a datagram arrives at. What Tandem does is judged by

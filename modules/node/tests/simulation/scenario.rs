@@ -50,7 +50,7 @@ impl Scenario {
         let gateways = (1..=rng.u8(1..=5)).map(|number| gateway(number, rng)).collect();
         let calls = (0..rng.usize(2..=8)).map(|_| call(rng)).collect();
         Scenario {
-            shards: rng.u8(1..=4),
+            shards: rng.u8(1..=8),
             conditions,
             gateways,
             calls,
