@@ -118,7 +118,10 @@ class Caller:
     def observe(self, message):
         """What the proxy sent, before any fault befalls it: a final failure comes first or not at all (§16.7 step 5)."""
         state = self.calls.get(message.call_id)
-        if state is None or message.is_request or message.method != "INVITE" or message.status < 200:
+        if state is None or message.is_request or message.method != "INVITE":
+            return
+        state.spoken_to = True
+        if message.status < 200:
             return
         self.answers_seen += message.status < 300
         if message.status >= 300 and message.status not in state.sent and state.sent:
@@ -148,6 +151,8 @@ class CallState:
         self.dialogs = {}
         self.byes = {}
         self.outcome = None
+        # Tandem has sent it a response of any kind, whether or not it came.
+        self.spoken_to = False
 
     def expired(self):
         self.outcome = self.outcome or ("no answer" if self.invite.arrived else "never asked")
