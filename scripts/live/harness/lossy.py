@@ -106,8 +106,9 @@ class Caller:
         self.network, self.proxy = network, proxy
         self.endpoint = Endpoint(address, probes=False)
         self.calls, self.strange = {}, []
-        # 200s to INVITE that the proxy sent here, and ACKs of ours that reached it.
+        # 200s to INVITE that the proxy sent here, ACKs of ours that reached it, and dialogs whose BYE it answered.
         self.answers_seen = self.acks_delivered = 0
+        self.byes_seen = set()
         network.join(self)
 
     def call(self):
@@ -118,6 +119,8 @@ class Caller:
     def observe(self, message):
         """What the proxy sent, before any fault befalls it: a final failure comes first or not at all (§16.7 step 5)."""
         state = self.calls.get(message.call_id)
+        if not message.is_request and message.method == "BYE" and message.status >= 200:
+            self.byes_seen.add((message.call_id, message.to_tag))
         if state is None or message.is_request or message.method != "INVITE":
             return
         state.spoken_to = True
@@ -213,8 +216,10 @@ class Gateway:
         self.endpoint = Endpoint(address, probes=False)
         self.finals, self.last, self.byed = {}, {}, set()
         self.answers = collections.Counter()
-        # 200s to INVITE of ours that reached the proxy, and ACKs of them that it sent here.
+        # 200s to INVITE of ours that reached the proxy, ACKs of them that it sent here, and dialogs whose 200 to BYE
+        # reached it.
         self.answers_delivered = self.acks_seen = 0
+        self.byes_delivered = set()
         network.join(self)
 
     def observe(self, message):
@@ -223,6 +228,8 @@ class Gateway:
 
     def delivered(self, message):
         self.answers_delivered += message.status == 200 and message.method == "INVITE"
+        if message.status == 200 and message.method == "BYE":
+            self.byes_delivered.add((message.call_id, message.to_tag))
 
     def answered_dialogs(self):
         return {(one.message.call_id, one.message.to_tag) for one in self.finals.values() if one.message.status == 200}

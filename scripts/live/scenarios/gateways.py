@@ -160,6 +160,27 @@ def gateway_answers_too_late(scene):
 
 
 @scenario()
+def late_answer_hung_up(scene):
+    """Both answers of a call that moved are dialogs of their own: the ACK and the BYE of each reach their gateway."""
+    call, (first, second), _ = stage(scene)
+    call.invite()
+    invite = first.expect("INVITE")
+    moved = second.expect("INVITE", within=2.5)
+    answers = []
+    for peer, got in ((second, moved), (first, invite)):
+        peer.reply(got, 200, body=sip.SDP)
+        answers.append((peer, call.expect(200).message))
+        call.adopt(answers[-1][1])
+        call.ack()
+        peer.expect("ACK", skip=("INVITE", "CANCEL"))
+    for peer, answered in answers:
+        call.adopt(answered)
+        call.bye()
+        peer.reply(peer.expect("BYE", skip=("CANCEL",)), 200)
+        call.expect(200, "BYE")
+
+
+@scenario()
 def given_up_for_good(scene):
     """Nobody answers at all: every gateway is tried once, then the caller gets 408 or 503."""
     call, peers, _ = stage(scene)
