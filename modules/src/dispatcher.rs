@@ -4,7 +4,6 @@
 //! point 1, [`failover`] is point 4. What happens to requests comes in by [`outcome`], what other shards
 //! learnt by [`Dispatcher::apply`].
 
-pub mod algorithms;
 pub mod breaker;
 pub mod event;
 pub mod failover;

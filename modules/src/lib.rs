@@ -11,7 +11,7 @@
 //! | who may send, what strangers get | `sources.rs` |
 //! | drain, OPTIONS to us | `serving.rs` |
 //! | which set a request goes to | `routes.rs` |
-//! | how a gateway is chosen | `dispatcher/algorithms.rs` |
+//! | how a gateway is chosen | the crate `algorithms` |
 //! | when a gateway is down | `dispatcher/breaker.rs` (calls), `dispatcher/health.rs` (with probes) |
 //! | what moves a call to the next gateway | `dispatcher/failover.rs`, `dispatcher/outcome.rs` |
 //! | when a gateway is probed | `dispatcher/probe.rs` |

@@ -12,9 +12,9 @@ pub use build::{Inputs, Mark, TablesError};
 pub use numbering::Number;
 pub use own::Own;
 
-use crate::dispatcher::algorithms::Algorithm;
 use crate::dispatcher::rules::Rules;
 use crate::sources::Sources;
+use algorithms::Algorithm;
 use numbering::Numbering;
 use proto::time::Micros;
 use std::net::{IpAddr, SocketAddr};

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use tuning::{Algorithm, Environment, OffOr};
+use tuning::{Environment, OffOr};
 
 const TEN_LINES: &str = r#"
 [listen]
@@ -23,7 +23,7 @@ fn everything_else_has_a_default() {
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     assert_eq!(config.listen.udp[0].name, "127.0.0.1:5060");
     let set = &config.sets[0];
-    assert_eq!(set.algorithm, Algorithm::Weighted);
+    assert_eq!(set.algorithm.name, "weighted");
     assert_eq!(set.gateways[0].name, "127.0.0.1:5071");
     assert_eq!((set.gateways[0].weight, set.gateways[1].weight), (70, 30));
     assert_eq!(set.gateways[1].uri.0.address().unwrap().port(), 5072);

@@ -6,9 +6,9 @@
 //! nothing is heard is missed by itself.
 
 use super::Dispatcher;
-use super::algorithms::{Random, mix};
 use super::event::What;
 use crate::tables::{Address, Mark, Number, Tables};
+use algorithms::{Random, mix};
 use proto::message::Writer;
 use proto::policy::{Outcome, Target};
 use proto::time::{Micros, Mono, Now};

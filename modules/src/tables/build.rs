@@ -2,9 +2,9 @@
 
 use super::numbering::{Full, Number};
 use super::{Address, Gateway, Numbers, Own, Route, Set, Tables, canonical, listener_towards};
-use crate::dispatcher::algorithms::{self, mix};
 use crate::dispatcher::rules::{BreakerRules, ProbeRules, Rules};
 use crate::sources::{Prefix, Sources};
+use algorithms::mix;
 use proto::time::Micros;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -127,7 +127,7 @@ impl Tables {
             Some(name) => Some(set_number(config, &self.numbers, name.index())?),
             None => None,
         };
-        let algorithm = algorithms::by_name(set.algorithm.word()).ok_or(TablesError::Unchecked)?;
+        let algorithm = set.algorithm.get();
         let compiled = Set {
             number,
             name: set.name.as_str().into(),

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use super::sets::sets;
-use crate::config::{Algorithm, Set};
+use crate::config::Set;
 use crate::read::{Host, OffOr};
 
 /// A list that the file gives, in a set whose calls cannot move.
@@ -16,7 +16,7 @@ pub(super) fn nowhere_to_go(checker: &mut Checker<'_>) {
             _ if is_single(set) => {
                 ("the set has one gateway and no `overflow`", "add a gateway or an `overflow`, or remove the list")
             }
-            Set { algorithm: Algorithm::Parallel, .. } => {
+            Set { algorithm, .. } if algorithm.parallel => {
                 ("`parallel` tries all gateways at once", "write another algorithm, or remove the list")
             }
             Set { attempts_max: 1, .. } => {

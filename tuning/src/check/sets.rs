@@ -1,7 +1,7 @@
 //! Rules about sets: what their algorithm looks at, and what becomes of their calls.
 
 use super::{Checker, repeated};
-use crate::config::{Algorithm, Gateway, Set};
+use crate::config::{Gateway, Set};
 use crate::read::OffOr;
 
 pub(super) fn some_set(checker: &mut Checker<'_>) {
@@ -38,7 +38,7 @@ pub(super) fn empty_sets(checker: &mut Checker<'_>) {
 /// A weight that the algorithm does not look at: the operator expects shares that will not come.
 pub(super) fn ignored_weights(checker: &mut Checker<'_>) {
     for (index, set) in sets(checker) {
-        if set.algorithm.uses_weight() {
+        if set.algorithm.weights {
             continue;
         }
         let Some((nth, _)) = with_key(checker, index, set, "weight").next() else {
@@ -59,7 +59,7 @@ pub(super) fn ignored_weights(checker: &mut Checker<'_>) {
 pub(super) fn partial_weights(checker: &mut Checker<'_>) {
     for (index, set) in sets(checker) {
         let weighted = with_key(checker, index, set, "weight").count();
-        if !set.algorithm.uses_weight() || weighted == 0 || weighted == set.gateways.len() {
+        if !set.algorithm.weights || weighted == 0 || weighted == set.gateways.len() {
             continue;
         }
         let path = |nth: usize| format!("set[{index}].gateways[{nth}]");
@@ -78,7 +78,7 @@ pub(super) fn partial_weights(checker: &mut Checker<'_>) {
 pub(super) fn zero_weights(checker: &mut Checker<'_>) {
     for (index, set) in sets(checker) {
         let none = !set.gateways.is_empty() && set.gateways.iter().all(|gateway| gateway.weight == 0);
-        if none && set.algorithm.uses_weight() {
+        if none && set.algorithm.weights {
             let message = format!("no gateway of the set `{}` would get calls: every weight is 0", set.name);
             let finding = checker.error("zero-weights", &format!("set[{index}].gateways[0].weight"), message);
             checker.note(finding.label("0, as all others").remedy("give at least one gateway a weight above 0"));
@@ -88,7 +88,7 @@ pub(super) fn zero_weights(checker: &mut Checker<'_>) {
 
 pub(super) fn ignored_priorities(checker: &mut Checker<'_>) {
     for (index, set) in sets(checker) {
-        if set.algorithm == Algorithm::Priority {
+        if set.algorithm.priorities {
             continue;
         }
         let Some((nth, _)) = with_key(checker, index, set, "priority").next() else {
@@ -107,7 +107,7 @@ pub(super) fn ignored_priorities(checker: &mut Checker<'_>) {
 
 pub(super) fn bounded_without_hash(checker: &mut Checker<'_>) {
     for (index, set) in sets(checker) {
-        if set.bounded == OffOr::Off || set.algorithm.is_hash() {
+        if set.bounded == OffOr::Off || set.algorithm.hashes.is_some() {
             continue;
         }
         let message = format!("`bounded` has no effect with the algorithm `{}`", set.algorithm);
@@ -146,7 +146,7 @@ pub(super) fn counts(checker: &mut Checker<'_>) {
 /// A parallel set needs a branch for each gateway.
 pub(super) fn parallel_branches(checker: &mut Checker<'_>) {
     for (index, set) in sets(checker) {
-        if set.algorithm == Algorithm::Parallel && set.gateways.len() > limits::BRANCHES_MAX {
+        if set.algorithm.parallel && set.gateways.len() > limits::BRANCHES_MAX {
             let message = format!("`{}` would ring {} gateways at once", set.name, set.gateways.len());
             let finding = checker.error("too-many-branches", &format!("set[{index}].gateways"), message);
             checker.note(finding.remedy(format!("keep at most {} gateways in a parallel set", limits::BRANCHES_MAX)));

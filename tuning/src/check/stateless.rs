@@ -7,7 +7,7 @@ use crate::read::OffOr;
 pub(super) fn stateless_sets(checker: &mut Checker<'_>) {
     for (index, set) in sets(checker).filter(|(_, set)| set.stateless) {
         let path = format!("set[{index}]");
-        if !set.algorithm.is_hash() {
+        if set.algorithm.hashes.is_none() {
             let message = format!(
                 "a stateless set cannot use `{}`: retransmissions of one request would go to different gateways",
                 set.algorithm

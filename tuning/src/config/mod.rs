@@ -3,6 +3,7 @@
 //! [`Config`] is what the rest of Tandem reads: plain, complete, checked. Names of sets, listeners
 //! and sources have been resolved to indices; gateways have their names.
 
+mod algorithm;
 mod calls;
 mod limits;
 mod listen;
@@ -14,12 +15,13 @@ mod source;
 mod timers;
 mod upkeep;
 
+pub use algorithm::Algorithm;
 pub use calls::{Policy, Strangers};
 pub use limits::Limits;
 pub use listen::{Listen, Listener};
 pub use process::{Control, Dns, Keys, Log, LogDestination, LogFormat, LogLevel, Metrics, SocketAccess, State};
 pub use route::{NumberPrefix, Route};
-pub use set::{Algorithm, Gateway, LastUnavailable, RequestUri, Set};
+pub use set::{Gateway, LastUnavailable, RequestUri, Set};
 pub use shards::{CoreList, Driver, DriverKind, Shards, Steering};
 pub use source::SourceGroup;
 pub use timers::Timers;

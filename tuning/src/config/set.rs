@@ -1,37 +1,9 @@
 //! `[[set]]` and its gateways.
 
-use super::{Breaker, Probe};
+use super::{Algorithm, Breaker, Probe};
 use crate::read::{GatewayUri, ListenerName, Network, OffOr, SetName, StatusCodes, milliseconds, seconds};
 use crate::schema::defaults;
 use std::time::Duration;
-
-choice! {
-    /// How a set picks the gateway of a call, and the order in which others follow.
-    Algorithm {
-        /// Smooth, by `weight`: exact over any 100 calls of a shard.
-        Weighted = "weighted",
-        /// One after the other; weights are not used.
-        RoundRobin = "round-robin",
-        /// The lowest `priority` that is up; weights among equals.
-        Priority = "priority",
-        /// The gateway with the fewest active calls for its weight.
-        LeastCalls = "least-calls",
-        /// By chance, by weight.
-        Random = "random",
-        /// By Call-ID: retransmissions and everything of one call go the same way.
-        HashCallId = "hash-call-id",
-        /// By the user and host of From.
-        HashCaller = "hash-caller",
-        /// By the user and host of To.
-        HashCallee = "hash-callee",
-        /// By the host of the Request-URI.
-        HashDomain = "hash-domain",
-        /// By the user, host and port of the Request-URI.
-        HashRequestUri = "hash-request-uri",
-        /// All gateways at once; the first to answer has the call.
-        Parallel = "parallel",
-    }
-}
 
 choice! {
     /// What the Request-URI becomes when a call goes to a gateway.
@@ -61,7 +33,7 @@ section! {
         /// The gateways. A string stands for a gateway with this URI.
         live gateways: Vec<Gateway>;
         /// How the gateway of a call is picked.
-        live algorithm: Algorithm = Algorithm::Weighted;
+        live algorithm: Algorithm = Algorithm::default();
         /// What the Request-URI becomes.
         live request_uri: RequestUri = RequestUri::Gateway;
         /// Listener to send from.
@@ -104,18 +76,5 @@ section! {
         live reply_from: Vec<Network> = Vec::new();
         /// Most active calls; above it is full and calls go elsewhere.
         live calls_max: Option<u32> = None, within 1 => 100_000_000;
-    }
-}
-
-impl Algorithm {
-    /// It picks by a hash of the message.
-    pub const fn is_hash(self) -> bool {
-        use Algorithm::*;
-        matches!(self, HashCallId | HashCaller | HashCallee | HashDomain | HashRequestUri)
-    }
-
-    /// It looks at weights.
-    pub const fn uses_weight(self) -> bool {
-        !matches!(self, Algorithm::RoundRobin | Algorithm::Parallel)
     }
 }

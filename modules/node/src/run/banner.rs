@@ -63,7 +63,7 @@ fn set_in_words(set: &tuning::Set) -> String {
     let gateway = |gateway: &tuning::Gateway| {
         let target = gateway.uri.0.to_string();
         let mut text = if gateway.name == target { target } else { format!("{} at {target}", gateway.name) };
-        if set.algorithm.uses_weight() {
+        if set.algorithm.weights {
             text += &format!(" weight {}", gateway.weight);
         }
         text

@@ -268,27 +268,3 @@ fn names_are_unique_and_found() {
     }
     assert!(by_name("hash").is_none());
 }
-
-/// `tandem check` judges a file by `tuning`'s list; here the calls are spread.
-#[test]
-fn tuning_knows_the_same_algorithms_by_the_same_properties() {
-    let words: Vec<&str> = tuning::Algorithm::WORDS.iter().map(|(word, _)| *word).collect();
-    assert_eq!(words, ALGORITHMS.iter().map(|algorithm| algorithm.name).collect::<Vec<_>>());
-    use tuning::Algorithm::*;
-    for known in [
-        Weighted,
-        RoundRobin,
-        Priority,
-        LeastCalls,
-        Random,
-        HashCallId,
-        HashCaller,
-        HashCallee,
-        HashDomain,
-        HashRequestUri,
-        Parallel,
-    ] {
-        let ours = by_name(known.word()).unwrap();
-        assert_eq!((ours.weights, ours.hashes.is_some()), (known.uses_weight(), known.is_hash()), "{known}");
-    }
-}

@@ -1,9 +1,11 @@
 //! The dispatcher's algorithms by name: one function and one row of [`ALGORITHMS`] each.
 //!
-//! To add one, write its function and its row here. Its word for the TOML stands in `tuning`'s `Algorithm`
-//! (a test holds the two lists against each other). A function is given the gateways that may be chosen now
-//! (up, not tried for this request yet, in the file's order) and returns the position of one of them. It must
-//! not allocate: a decision is made for every call. [`smooth`] and [`rendezvous`] are what they are made of.
+//! To add one, write its function and its row here, nothing else: the schema of the TOML, its reference and
+//! the dispatcher all read this list. A function is given the gateways that may be chosen now (up, not tried
+//! for this request yet, in the file's order) and returns the position of one of them. It must not allocate:
+//! a decision is made for every call. [`smooth`] and [`rendezvous`] are what they are made of.
+
+#![forbid(unsafe_code)]
 
 pub mod rendezvous;
 pub mod smooth;
@@ -73,6 +75,8 @@ pub enum Subject {
 pub struct Algorithm {
     /// Its name in the TOML.
     pub name: &'static str,
+    /// What it does, for the reference of the TOML.
+    pub about: &'static str,
     /// Position of the gateway chosen.
     pub choose: fn(&mut Choice<'_, '_>) -> usize,
     /// It reads weights.
@@ -87,17 +91,34 @@ pub struct Algorithm {
 
 /// All algorithms. The first is the default.
 pub const ALGORITHMS: &[Algorithm] = &[
-    Algorithm { weights: true, ..Algorithm::named("weighted", weighted) },
-    Algorithm::named("round-robin", round_robin),
-    Algorithm { weights: true, priorities: true, ..Algorithm::named("priority", priority) },
-    Algorithm { weights: true, ..Algorithm::named("least-calls", least_calls) },
-    Algorithm { weights: true, ..Algorithm::named("random", random) },
-    Algorithm { hashes: Some(Subject::CallId), weights: true, ..Algorithm::named("hash-call-id", hash) },
-    Algorithm { hashes: Some(Subject::Caller), weights: true, ..Algorithm::named("hash-caller", hash) },
-    Algorithm { hashes: Some(Subject::Callee), weights: true, ..Algorithm::named("hash-callee", hash) },
-    Algorithm { hashes: Some(Subject::Domain), weights: true, ..Algorithm::named("hash-domain", hash) },
-    Algorithm { hashes: Some(Subject::RequestUri), weights: true, ..Algorithm::named("hash-request-uri", hash) },
-    Algorithm { parallel: true, ..Algorithm::named("parallel", first) },
+    Algorithm {
+        weights: true,
+        ..Algorithm::named("weighted", "Smooth, by `weight`: exact over any 100 calls of a shard.", weighted)
+    },
+    Algorithm::named("round-robin", "One after the other; weights are not used.", round_robin),
+    Algorithm {
+        weights: true,
+        priorities: true,
+        ..Algorithm::named("priority", "The lowest `priority` that is up; weights among equals.", priority)
+    },
+    Algorithm {
+        weights: true,
+        ..Algorithm::named("least-calls", "The gateway with the fewest active calls for its weight.", least_calls)
+    },
+    Algorithm { weights: true, ..Algorithm::named("random", "By chance, by weight.", random) },
+    Algorithm::hashing(
+        "hash-call-id",
+        "By Call-ID: retransmissions and everything of one call go the same way.",
+        Subject::CallId,
+    ),
+    Algorithm::hashing("hash-caller", "By the user and host of From.", Subject::Caller),
+    Algorithm::hashing("hash-callee", "By the user and host of To.", Subject::Callee),
+    Algorithm::hashing("hash-domain", "By the host of the Request-URI.", Subject::Domain),
+    Algorithm::hashing("hash-request-uri", "By the user, host and port of the Request-URI.", Subject::RequestUri),
+    Algorithm {
+        parallel: true,
+        ..Algorithm::named("parallel", "All gateways at once; the first to answer has the call.", first)
+    },
 ];
 
 /// The algorithm called `name`.
@@ -106,8 +127,12 @@ pub fn by_name(name: &str) -> Option<&'static Algorithm> {
 }
 
 impl Algorithm {
-    const fn named(name: &'static str, choose: fn(&mut Choice<'_, '_>) -> usize) -> Self {
-        Algorithm { name, choose, weights: false, priorities: false, hashes: None, parallel: false }
+    const fn named(name: &'static str, about: &'static str, choose: fn(&mut Choice<'_, '_>) -> usize) -> Self {
+        Algorithm { name, about, choose, weights: false, priorities: false, hashes: None, parallel: false }
+    }
+
+    const fn hashing(name: &'static str, about: &'static str, subject: Subject) -> Self {
+        Algorithm { hashes: Some(subject), weights: true, ..Algorithm::named(name, about, hash) }
     }
 }
 
