@@ -57,8 +57,7 @@ impl<A: App, D: Device> Shard<A, D> {
         self.input(now);
         self.handed_over(now);
         self.timers(now);
-        let (app, mut out) = self.parts();
-        app.on_turn_end(now, &mut out);
+        self.call(|app, out| app.on_turn_end(now, out));
         self.stats.wakes.add(self.outward.wake_touched());
         self.stats.turns.add(1);
         self.stats.timers_armed.set(self.wheel.armed() as u64);
@@ -118,22 +117,26 @@ impl<A: App, D: Device> Shard<A, D> {
                 let Some(Ok(parcel)) = self.inward.letters.get_mut(index).map(rtrb::Consumer::pop) else {
                     break;
                 };
-                let (app, mut out) = self.parts();
-                match parcel {
+                self.call(|app, out| match parcel {
                     Parcel::Letter(letter) => {
                         out.stats.letters_in.add(1);
-                        app.on_letter(now, letter, &mut out);
+                        app.on_letter(now, letter, out);
                     }
-                    Parcel::NetworkError(error) => app.on_network_error(now, &error, &mut out),
-                }
+                    Parcel::NetworkError(error) => app.on_network_error(now, &error, out),
+                });
             }
         }
     }
 
     fn input(&mut self, now: Now) {
         let (mut frames, mut bytes) = (0, 0);
-        let (receiver, transmitter) = self.device.halves();
-        let mut out = Outbox { transmitter, wheel: &mut self.wheel, outward: &mut self.outward, stats: &self.stats };
+        let (mut receiver, mut transmitter) = self.device.halves();
+        let mut out = Outbox {
+            transmitter: &mut transmitter,
+            wheel: &mut self.wheel,
+            outward: &mut self.outward,
+            stats: &self.stats,
+        };
         while let Some(input) = receiver.next(now.mono) {
             match input {
                 Input::Frame(frame) => {
@@ -158,8 +161,9 @@ impl<A: App, D: Device> Shard<A, D> {
         for ring in &mut self.inward.frames {
             let from = ring.from();
             for _ in 0..limits::LETTERS_PER_TURN_MAX {
+                let mut transmitter = self.device.halves().1;
                 let mut out = Outbox {
-                    transmitter: self.device.halves().1,
+                    transmitter: &mut transmitter,
                     wheel: &mut self.wheel,
                     outward: &mut self.outward,
                     stats: &self.stats,
@@ -180,21 +184,22 @@ impl<A: App, D: Device> Shard<A, D> {
                 Expiry::Moved => {}
                 Expiry::Fired(token) => {
                     self.stats.timers_fired.add(1);
-                    let (app, mut out) = self.parts();
-                    app.on_timer(now, token, &mut out);
+                    self.call(|app, out| app.on_timer(now, token, out));
                 }
             }
         }
     }
 
-    fn parts(&mut self) -> (&mut A, Outbox<'_, A::Letter>) {
-        let out = Outbox {
-            transmitter: self.device.halves().1,
+    /// Lends the application an outbox.
+    fn call(&mut self, what: impl FnOnce(&mut A, &mut Outbox<'_, A::Letter>)) {
+        let mut transmitter = self.device.halves().1;
+        let mut out = Outbox {
+            transmitter: &mut transmitter,
             wheel: &mut self.wheel,
             outward: &mut self.outward,
             stats: &self.stats,
         };
-        (&mut self.app, out)
+        what(&mut self.app, &mut out);
     }
 
     fn account(&self, before: Mono, woken: Mono, after: Mono) {

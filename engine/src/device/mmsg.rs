@@ -4,7 +4,7 @@
 //! `ppoll` before it when nothing is known to be there.
 
 use super::pending::{Failure, Reports, SendQueue};
-use super::{Device, Input, Receive, SlotSize, Transmit};
+use super::{Beside, Device, Input, Receive, SlotSize, Transmit};
 use crate::frame::{Egress, Frame};
 use crate::pools::Pools;
 use crate::stats::ShardStats;
@@ -16,7 +16,7 @@ use engine_sys::send_slots::SendSlots;
 use engine_sys::socket::{PollSet, UdpSocket};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,8 +195,8 @@ impl MmsgDevice {
 }
 
 impl Device for MmsgDevice {
-    type Receiver = MmsgReceiver;
-    type Transmitter = MmsgTransmitter;
+    type Receiver<'a> = &'a mut MmsgReceiver;
+    type Transmitter<'a> = &'a mut MmsgTransmitter;
 
     fn exchange(&mut self, wait: Option<Micros>) -> io::Result<()> {
         self.flush();
@@ -229,6 +229,16 @@ impl Device for MmsgDevice {
         self.flush();
         self.poll = PollSet::new([]);
         self.sockets.clear();
+    }
+}
+
+impl Beside for MmsgDevice {
+    fn watch(&mut self, descriptor: BorrowedFd<'_>) {
+        self.poll.add(descriptor);
+    }
+
+    fn unwatch(&mut self, descriptor: BorrowedFd<'_>) {
+        self.poll.remove(descriptor);
     }
 }
 

@@ -12,6 +12,7 @@
 use crate::frame::{Egress, Frame, NetworkError};
 use crate::time::{Micros, Mono};
 use std::io;
+use std::os::fd::BorrowedFd;
 
 pub mod mmsg;
 mod pending;
@@ -21,9 +22,13 @@ pub mod uring;
 /// A driver for datagrams.
 pub trait Device {
     /// Where received input is read.
-    type Receiver: Receive;
+    type Receiver<'a>: Receive
+    where
+        Self: 'a;
     /// Where output is written.
-    type Transmitter: Transmit;
+    type Transmitter<'a>: Transmit
+    where
+        Self: 'a;
 
     /// Sends all that is queued, waits for input for at most `wait` (`None`: as long as it takes),
     /// and collects it. Wakes early when the shard's waker is signalled.
@@ -33,13 +38,23 @@ pub trait Device {
     fn exchange(&mut self, wait: Option<Micros>) -> io::Result<()>;
 
     /// Both halves at once.
-    fn halves(&mut self) -> (&mut Self::Receiver, &mut Self::Transmitter);
+    fn halves(&mut self) -> (Self::Receiver<'_>, Self::Transmitter<'_>);
 
     /// True when the next [`Device::exchange`] must not wait: input or sends are left over.
     fn backlog(&self) -> bool;
 
     /// Sends what is queued, takes everything back from the kernel and closes the sockets.
     fn close(&mut self);
+}
+
+/// A driver for the kernel's sockets, which can stand beside another that has descriptors of its own.
+pub trait Beside: Device {
+    /// Ends a wait when `descriptor` is readable. Nothing is read from it. It must be taken out with
+    /// [`Beside::unwatch`] before it is closed.
+    fn watch(&mut self, descriptor: BorrowedFd<'_>);
+
+    /// No longer waits for `descriptor`.
+    fn unwatch(&mut self, descriptor: BorrowedFd<'_>);
 }
 
 /// One piece of input.
@@ -76,4 +91,20 @@ pub trait Transmit {
     /// exchange; frames to one peer leave in the order of their commits. False: there is no such
     /// listener.
     fn commit(&mut self, egress: &Egress, len: usize) -> bool;
+}
+
+impl<T: Receive + ?Sized> Receive for &mut T {
+    fn next(&mut self, now: Mono) -> Option<Input<'_>> {
+        (**self).next(now)
+    }
+}
+
+impl<T: Transmit + ?Sized> Transmit for &mut T {
+    fn reserve(&mut self, size: SlotSize) -> Option<&mut [u8]> {
+        (**self).reserve(size)
+    }
+
+    fn commit(&mut self, egress: &Egress, len: usize) -> bool {
+        (**self).commit(egress, len)
+    }
 }

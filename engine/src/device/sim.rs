@@ -92,8 +92,8 @@ impl SimDevice {
 }
 
 impl Device for SimDevice {
-    type Receiver = SimReceiver;
-    type Transmitter = SimTransmitter;
+    type Receiver<'a> = &'a mut SimReceiver;
+    type Transmitter<'a> = &'a mut SimTransmitter;
 
     fn exchange(&mut self, _wait: Option<Micros>) -> io::Result<()> {
         self.receiver.quota = limits::RECEIVE_BATCH_MAX;

@@ -9,7 +9,7 @@
 //! the same turn have then overtaken it. Otherwise frames to one peer leave in order.
 
 use super::pending::{Failure, Reports, SendQueue};
-use super::{Device, Input, Receive, SlotSize, Transmit};
+use super::{Beside, Device, Input, Receive, SlotSize, Transmit};
 use crate::frame::{Egress, Frame};
 use crate::pools::Pools;
 use crate::stats::ShardStats;
@@ -23,6 +23,7 @@ use engine_sys::steer::LargeSplit;
 use engine_sys::uring::{Buffers, OVERHEAD_BYTES_MAX, Received, RingConfig, Uring};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -177,8 +178,8 @@ impl UringDevice {
 }
 
 impl Device for UringDevice {
-    type Receiver = UringReceiver;
-    type Transmitter = UringTransmitter;
+    type Receiver<'a> = &'a mut UringReceiver;
+    type Transmitter<'a> = &'a mut UringTransmitter;
 
     fn exchange(&mut self, wait: Option<Micros>) -> io::Result<()> {
         self.receiver.release();
@@ -212,6 +213,16 @@ impl Device for UringDevice {
         // WHY: what cannot be sent now is lost with the process anyway. The ring and its sockets close
         // when the device is dropped, which follows.
         let _ = self.exchange(Some(Micros(0)));
+    }
+}
+
+impl Beside for UringDevice {
+    fn watch(&mut self, descriptor: BorrowedFd<'_>) {
+        self.receiver.uring.watch(descriptor);
+    }
+
+    fn unwatch(&mut self, descriptor: BorrowedFd<'_>) {
+        self.receiver.uring.unwatch(descriptor);
     }
 }
 

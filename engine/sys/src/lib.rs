@@ -19,3 +19,4 @@ pub mod send_slots;
 pub mod socket;
 pub mod steer;
 pub mod uring;
+pub mod xdp;

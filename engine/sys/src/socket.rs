@@ -145,6 +145,16 @@ impl PollSet {
         PollSet(descriptors.into_iter().map(poll).collect())
     }
 
+    /// Adds one, behind all others.
+    pub fn add(&mut self, descriptor: BorrowedFd<'_>) {
+        self.0.push(libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, descriptor: BorrowedFd<'_>) {
+        self.0.retain(|poll| poll.fd != descriptor.as_raw_fd());
+    }
+
     /// Waits until one is ready, or `timeout` passes (`None`: for ever). Returns how many are.
     ///
     /// # Errors

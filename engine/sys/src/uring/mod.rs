@@ -59,11 +59,19 @@ pub struct Uring {
     ports: Vec<Port>,
     wake_armed: bool,
     wake_fd: i32,
+    watched: Vec<Watched>,
     received: VecDeque<Received>,
     ended: Vec<(usize, i32)>,
     failed: Vec<(SlotId, i32)>,
     /// An exchange failed midway: entries that point to slots may be left in the queue.
     broken: bool,
+}
+
+/// A descriptor of somebody else that ends a wait.
+#[derive(Debug)]
+struct Watched {
+    fd: i32,
+    armed: bool,
 }
 
 /// A datagram that lies in a receive buffer, to be given back with [`Uring::give_back`].
@@ -90,7 +98,7 @@ impl Uring {
     /// # Errors
     /// When the kernel lacks what is needed, forbids it, or memory is short.
     pub fn new(sockets: Vec<(UdpSocket, Buffers)>, event: &Event, config: &RingConfig) -> io::Result<Self> {
-        let entries = config.sends + 2 * sockets.len() + 8;
+        let entries = config.sends + 2 * sockets.len() + WATCHED_MAX + 8;
         let entries = u32::try_from(entries).map_err(|_| io::ErrorKind::InvalidInput)?;
         // WHY: twice the buffers, so that the queue never overflows while receptions are taken.
         let completions = 2 * u32::from(config.buffers.0) + u32::from(config.large_buffers.0);
@@ -116,6 +124,7 @@ impl Uring {
             large,
             wake_armed: false,
             wake_fd: event.as_raw_fd(),
+            watched: Vec::with_capacity(WATCHED_MAX),
             received: VecDeque::with_capacity(usize::from(count) + usize::from(large_count)),
             ended: Vec::with_capacity(2 * ports.len()),
             failed: Vec::with_capacity(config.sends),
@@ -150,6 +159,9 @@ impl Uring {
             self.push(&send_entry(slots, *id))?;
         }
         let wait = if self.received.is_empty() { wait } else { Some(Duration::ZERO) };
+        if wait != Some(Duration::ZERO) {
+            self.arm_watched()?;
+        }
         self.enter(wait)?;
         self.collect();
         // Only when the completion queue was full.
@@ -184,6 +196,27 @@ impl Uring {
     /// True if a reception waits for buffers or was not armed for another reason.
     pub fn must_arm(&self) -> bool {
         !self.wake_armed || self.ports.iter().any(|port| !port.armed && self.has_buffers(port.buffers))
+    }
+
+    /// Ends a wait when `descriptor` is readable; at most `WATCHED_MAX` of them. It must be taken out with
+    /// [`Uring::unwatch`] before it is closed.
+    pub fn watch(&mut self, descriptor: BorrowedFd<'_>) {
+        let watched = Watched { fd: descriptor.as_raw_fd(), armed: false };
+        // A place that was given up: the numbers of the others must not change.
+        if let Some(free) = self.watched.iter_mut().find(|one| one.fd < 0) {
+            *free = watched;
+        } else if self.watched.len() < WATCHED_MAX {
+            self.watched.push(watched);
+        }
+    }
+
+    /// No longer waits for `descriptor`. The kernel lets go of it before this returns.
+    pub fn unwatch(&mut self, descriptor: BorrowedFd<'_>) {
+        let fd = descriptor.as_raw_fd();
+        let Some(watched) = self.watched.iter_mut().find(|watched| watched.fd == fd) else { return };
+        *watched = Watched { fd: -1, armed: false };
+        // WHY the result does not matter: it may not have been armed.
+        let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::fd(io_uring::types::Fd(fd)).all());
     }
 
     /// Socket number `index`.
@@ -228,6 +261,20 @@ impl Uring {
             let poll = opcode::PollAdd::new(io_uring::types::Fd(self.wake_fd), libc::POLLIN as u32);
             self.push(&poll.multi(true).build().user_data(tag(Tag::Wake, 0)))?;
             self.wake_armed = true;
+        }
+        Ok(())
+    }
+
+    /// WHY once and not multishot: while there is work nobody waits, and then arrivals need not be told.
+    fn arm_watched(&mut self) -> io::Result<()> {
+        for index in 0..self.watched.len() {
+            let Some(watched) = self.watched.get_mut(index).filter(|watched| watched.fd >= 0 && !watched.armed) else {
+                continue;
+            };
+            watched.armed = true;
+            let poll = opcode::PollAdd::new(io_uring::types::Fd(watched.fd), libc::POLLIN as u32).build();
+            // INVARIANT: few descriptors are watched, far fewer than 2^32.
+            self.push(&poll.user_data(tag(Tag::Watched, index as u32)))?;
         }
         Ok(())
     }
@@ -279,6 +326,11 @@ impl Uring {
                     self.failed.push((id, entry.result().saturating_neg()));
                 }
                 Tag::Wake => self.wake_armed = more,
+                Tag::Watched => {
+                    if let Some(watched) = self.watched.get_mut(number as usize) {
+                        watched.armed = false;
+                    }
+                }
                 Tag::Receive => {
                     let index = number as usize;
                     if let Some(port) = self.ports.get_mut(index) {
@@ -375,6 +427,7 @@ enum Tag {
     Receive,
     Send,
     Wake,
+    Watched,
 }
 
 fn tag(kind: Tag, number: u32) -> u64 {
@@ -385,13 +438,16 @@ fn untag(user_data: u64) -> (Tag, u32) {
     let kind = match user_data >> 32 {
         0 => Tag::Receive,
         1 => Tag::Send,
-        _ => Tag::Wake,
+        2 => Tag::Wake,
+        _ => Tag::Watched,
     };
     (kind, user_data as u32)
 }
 
 const ORDINARY_GROUP: u16 = 0;
 const LARGE_GROUP: u16 = 1;
+/// Descriptors of others that may be watched.
+const WATCHED_MAX: usize = 64;
 const CANCEL_TRIES: usize = 20;
 /// IORING_ENTER_GETEVENTS (without it deferred completions do not run) and IORING_ENTER_EXT_ARG.
 const ENTER_FLAGS: u32 = 1 | 8;
