@@ -20,6 +20,12 @@ impl<'o> Encoder<'o> {
         self.number([u8::from(flag)])
     }
 
+    /// How many of something follow.
+    pub(crate) fn count(&mut self, count: usize) -> &mut Self {
+        // INVARIANT: what is counted has a number of two bytes (listeners, sets, gateways).
+        self.number(u16::try_from(count).unwrap_or(0).to_le_bytes())
+    }
+
     pub(crate) fn text(&mut self, text: &[u8]) -> &mut Self {
         // INVARIANT: texts are parts of messages, which are shorter than 64 KB.
         let length = u16::try_from(text.len()).unwrap_or(0);

@@ -17,6 +17,7 @@
 //! | when a gateway is probed | `dispatcher/probe.rs` |
 //! | what an in-dialog request needs | `calls/dialog.rs` |
 //! | what a call is and how long it lives | `calls.rs`, `calls/life.rs` |
+//! | what goes to another process | `hand_over.rs`, `origin.rs`, `calls/hand_over.rs`, `note.rs` |
 //! | a reason, its status and counter | `reason.rs` |
 
 #![forbid(unsafe_code)]
@@ -24,7 +25,9 @@
 pub mod calls;
 pub mod dispatcher;
 mod encoding;
+mod hand_over;
 mod note;
+mod origin;
 mod policy;
 pub mod reason;
 pub mod route;
@@ -37,6 +40,7 @@ mod tests;
 
 pub use dispatcher::event::GatewayEvent;
 pub use note::Note;
+pub use origin::{Origin, OriginError};
 pub use policy::{Setup, TandemPolicy};
 pub use reason::Reason;
 pub use serving::Serving;

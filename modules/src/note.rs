@@ -4,7 +4,7 @@ use crate::calls::CallId;
 use crate::encoding::{Decoder, Encoder};
 use crate::tables::Number;
 use proto::message::Span;
-use proto::policy::NoteEncoding;
+use proto::policy::{NoteEncoding, Target};
 use std::num::NonZeroU64;
 
 /// See the module.
@@ -103,6 +103,25 @@ impl Attempts {
         })
     }
 
+    /// Other numbers for the same gateways. One that has none is nobody's, and owes nothing.
+    pub(crate) fn renumber(&mut self, number: impl Fn(Number) -> Option<Number>) {
+        for (at, gateway) in self.gateways.iter_mut().take(usize::from(self.len)).enumerate() {
+            match number(Number(*gateway)) {
+                Some(ours) => *gateway = ours.0,
+                None => {
+                    *gateway = Target::NO_GATEWAY;
+                    self.open &= !(1 << at);
+                }
+            }
+        }
+    }
+
+    /// Those that still owe a final response.
+    pub(crate) fn open(&self) -> impl Iterator<Item = Number> + use<> {
+        let open = self.open;
+        self.iter().filter(move |(at, _)| open & (1 << at) != 0).map(|(_, gateway)| gateway)
+    }
+
     fn iter(&self) -> impl Iterator<Item = (usize, Number)> + use<> {
         let (gateways, len) = (self.gateways, usize::from(self.len));
         gateways.into_iter().take(len).map(Number).enumerate()
@@ -124,7 +143,7 @@ impl Note {
 }
 
 /// Version of a note's encoding.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl NoteEncoding for Note {
     fn encode(&self, out: &mut Vec<u8>) {
@@ -132,7 +151,7 @@ impl NoteEncoding for Note {
         let call_number = |call: &Option<CallId>| call.map_or(0, |id| id.0.get()).to_le_bytes();
         let mut out = Encoder::new(out);
         out.number([VERSION]).flag(set.is_some()).number(set.map_or(0, |set| set.0).to_le_bytes());
-        out.number([attempts.len]);
+        out.number([attempts.len]).number(attempts.open.to_le_bytes());
         for gateway in attempts.gateways.iter().take(attempts.len()) {
             out.number(gateway.to_le_bytes());
         }
@@ -155,7 +174,7 @@ impl NoteEncoding for Note {
         let (has_set, set) = (from.flag()?, from.word()?);
         note.set = has_set.then_some(Number(set));
         note.attempts.len = from.byte().filter(|len| usize::from(*len) <= limits::BRANCHES_MAX)?;
-        // WHY nothing is open: what is under way was counted where it started, and is not taken off here.
+        note.attempts.open = from.short().filter(|open| u32::from(*open) >> note.attempts.len == 0)?;
         for gateway in note.attempts.gateways.iter_mut().take(usize::from(note.attempts.len)) {
             *gateway = from.word()?;
         }
@@ -211,7 +230,7 @@ mod tests {
         let mut bytes = Vec::new();
         note.encode(&mut bytes);
         let read = Note::decode(&bytes).unwrap();
-        assert_eq!(read, Note { attempts: Attempts { open: 0, ..note.attempts }, ..note });
+        assert_eq!(read, note);
         assert!((0..bytes.len()).all(|length| Note::decode(&bytes[..length]).is_none()));
         bytes[0] = 9;
         assert_eq!(Note::decode(&bytes), None);
@@ -225,6 +244,16 @@ mod tests {
         assert!(attempts.close(Number(9)) && !attempts.close(Number(9)));
         assert_eq!((attempts.close_any(), attempts.close_any()), (Some(Number(7)), None));
         assert_eq!(attempts.len(), 2);
+    }
+
+    #[test]
+    fn a_gateway_without_a_number_owes_nothing() {
+        let mut attempts = Attempts::default();
+        assert!(attempts.push(Number(7)) && attempts.push(Number(9)) && attempts.close(Number(9)));
+        attempts.renumber(|theirs| (theirs == Number(7)).then_some(Number(3)));
+        assert_eq!((attempts.len(), attempts.open().collect::<Vec<_>>()), (2, vec![Number(3)]));
+        attempts.renumber(|_| None);
+        assert_eq!((attempts.open().count(), attempts.close_any()), (0, None));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The policy of one shard: its tables, its state, and what its owner asks of it beside the six points.
 
-use crate::calls::hand_over::{self, HandOverError};
 use crate::calls::{CallFigures, Calls, life};
 use crate::dispatcher::event::GatewayEvent;
 use crate::dispatcher::figures::GatewaySnapshot;
 use crate::dispatcher::probe::Probe;
 use crate::dispatcher::{self, Dispatcher};
+use crate::hand_over::Arrivals;
 use crate::reason::ReasonCounts;
 use crate::serving::Serving;
 use crate::sources::UnknownSources;
@@ -43,6 +43,7 @@ pub struct TandemPolicy {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) calls: Calls,
     pub(crate) reasons: ReasonCounts,
+    pub(crate) arrivals: Arrivals,
 }
 
 /// Calls that are closed for their age in one turn.
@@ -63,6 +64,7 @@ impl TandemPolicy {
             unknown: UnknownSources::new(setup.unknown_sources, setup.boot_secret),
             calls: Calls::new(setup.calls, setup.boot_secret),
             reasons: ReasonCounts::default(),
+            arrivals: Arrivals::default(),
             tables,
         }
     }
@@ -114,24 +116,6 @@ impl TandemPolicy {
     /// Another shard's event.
     pub fn apply_event(&mut self, event: GatewayEvent, now: Now) {
         self.dispatcher.apply(&self.tables, event, now);
-    }
-
-    /// Hands every call to `sink`, a frame each, for another shard or process. Allocates: off the packet path.
-    pub fn export_calls(&self, now: Now, sink: impl FnMut(&[u8])) {
-        hand_over::export(&self.calls, now.mono, sink);
-    }
-
-    /// Takes in a call that another shard or process exported, if `mine` says that its slot belongs here.
-    ///
-    /// # Errors
-    /// The frame is damaged, the call is here already, or there is no room.
-    pub fn import_call(
-        &mut self,
-        now: Now,
-        frame: &[u8],
-        mine: impl FnOnce(u16) -> bool,
-    ) -> Result<bool, HandOverError> {
-        hand_over::import(&mut self.calls, &mut self.dispatcher, frame, mine, now.mono)
     }
 
     /// Every gateway as this shard sees it.

@@ -144,6 +144,14 @@ impl Policy for TandemPolicy {
         life::ended(&mut self.calls, &mut self.dispatcher, end.status, note);
     }
 
+    fn taken_over(&mut self, _request: &[u8], note: &mut Note, _now: Now) {
+        self.note_taken_over(note);
+    }
+
+    fn target_taken_over(&mut self, target: &mut Target) {
+        self.branch_taken_over(target);
+    }
+
     fn own_response(&mut self, ticket: u64, outcome: Outcome, after: Micros, now: Now) {
         self.dispatcher.probe_ended(&self.tables, ticket, outcome, after, now);
     }

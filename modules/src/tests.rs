@@ -3,6 +3,7 @@
 
 mod dialogs;
 mod failover;
+mod hand_over;
 mod health;
 mod new_requests;
 mod probes;

@@ -351,9 +351,12 @@ pub trait Policy {
     /// Point 6: the transaction is over for the caller (final response sent, or none can be).
     fn transaction_end(&mut self, end: &End<'_>, note: &mut Self::Note, now: Now);
 
-    /// An open transaction of another process or shard goes on here, with the note that came with it (hand-over).
+    /// A transaction of another process or shard goes on here, with the note that came with it (hand-over).
     /// Numbers in it that mean something else here are the policy's to put right.
     fn taken_over(&mut self, _request: &[u8], _note: &mut Self::Note, _now: Now) {}
+
+    /// The same for the target of each of its branches; called before [`Policy::taken_over`].
+    fn target_taken_over(&mut self, _target: &mut Target) {}
 
     /// A request that the policy itself sent (a probe) was answered, timed out or could not be sent.
     /// `after`: since it was first sent.

@@ -71,6 +71,15 @@ impl ShardApp {
         self.shard
     }
 
+    /// The same as `proto::steer` counts shards.
+    pub(crate) fn shard_number(&self) -> u16 {
+        u16::from(self.shard.0)
+    }
+
+    pub(crate) const fn shards(&self) -> u16 {
+        self.shards
+    }
+
     /// A datagram: read, found its owner, and carried there or here.
     fn carry(&mut self, now: Now, frame: &Frame<'_>, mine: bool, out: &mut Outbox<'_, Letter>) {
         let source = Endpoint { listener: frame.listener, local: frame.local, peer: frame.peer, flow: frame.flow };
@@ -176,8 +185,16 @@ impl App for ShardApp {
                     self.proxy.on_answer(now, ticket, answer, &mut outbox(out, &mut self.questions));
                 }
             }
+            Letter::Export => {
+                let exported = Letter::Exported { shard: self.shard, state: self.export(now) };
+                self.post(LANES, exported, out);
+            }
+            Letter::Import(states) => {
+                let taken = self.import(now, &states, out);
+                self.post(LANES, Letter::Imported { shard: self.shard, states, taken }, out);
+            }
             // Never sent to a shard.
-            Letter::Retired { .. } | Letter::Question(_) => {}
+            Letter::Retired { .. } | Letter::Question(_) | Letter::Exported { .. } | Letter::Imported { .. } => {}
         }
     }
 
@@ -203,7 +220,7 @@ fn class_of(message: &Message<'_>) -> Class {
     if new_call { Class::NewCall } else { Class::Other }
 }
 
-fn outbox<'a, 'b>(engine: &'a mut Outbox<'b, Letter>, questions: &'a mut Questions) -> ShardOutbox<'a, 'b> {
+pub(crate) fn outbox<'a, 'b>(engine: &'a mut Outbox<'b, Letter>, questions: &'a mut Questions) -> ShardOutbox<'a, 'b> {
     ShardOutbox { engine, questions }
 }
 

@@ -4,7 +4,7 @@
 //! copied, and whatever is large in it (tables, a snapshot, a question) stands behind a pointer that
 //! goes back to where it came from. INVARIANT: a shard neither allocates nor frees for a letter. What
 //! a lane allocated returns to that lane to be dropped; what a shard keeps for its questions returns
-//! to that shard.
+//! to that shard. Only `Export` and `Import` allocate: they come while no traffic does.
 //!
 //! | Letter | From | To | Answered by |
 //! |---|---|---|---|
@@ -13,10 +13,13 @@
 //! | `Serve` | control | every shard | |
 //! | `Gateway` | the shard that learnt it | every other shard and control | |
 //! | `Question` | a shard | DNS lane | `Answer` in the same box |
+//! | `Export` | control of a process that ends | every shard | `Exported` |
+//! | `Import` | control of its successor | every shard | `Imported`, with the states |
 //!
 //! Errors of the network and the end of the process need no letter: the engine tells every shard. What
 //! goes into the log needs none: figures tell of it.
 
+use crate::shard_hand_over::{StateError, Taken};
 use crate::snapshot::ShardSnapshot;
 use engine::{Address, LaneId, ShardId};
 pub use modules::Serving;
@@ -53,6 +56,26 @@ pub enum Letter {
     Question(Box<Question>),
     /// The question with [`Question::answer`] set.
     Answer(Box<Question>),
+    /// Write down all that is in flight. No frame comes any more.
+    Export,
+    /// What was in flight ([`crate::shard_hand_over`]).
+    Exported {
+        /// Whose it is.
+        shard: ShardId,
+        /// Its bytes.
+        state: Vec<u8>,
+    },
+    /// Take what is yours out of the states of all shards of another process. No frame has come yet.
+    Import(Arc<[Vec<u8>]>),
+    /// It was taken, or nothing was.
+    Imported {
+        /// Who took it.
+        shard: ShardId,
+        /// The states, to be dropped by the lane.
+        states: Arc<[Vec<u8>]>,
+        /// What was taken.
+        taken: Result<Taken, StateError>,
+    },
 }
 
 /// Most bytes of a host name (RFC 1035 §2.3.4).

@@ -30,6 +30,7 @@ pub mod metrics;
 mod notify;
 pub mod reply;
 pub mod run;
+pub mod shard_hand_over;
 mod shard_outbox;
 mod shard_questions;
 mod shard_snapshot;

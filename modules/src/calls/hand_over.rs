@@ -1,8 +1,8 @@
 //! Calls move to another process (hot upgrade) or to another number of shards, beside the open transactions
 //! (`proto::proxy`'s `export` and `import`).
 //!
-//! Both sides have the same boot secret, which calls are found by, and the same tables numbers, which gateways are
-//! named by. Ages travel, not moments: the clocks of two processes need not agree.
+//! Both sides have the same boot secret, which calls are found by. Gateways are named by the exporter's numbers; what
+//! they are called goes before ([`crate::Origin`]). Ages travel, not moments: the clocks of two processes need not agree.
 //!
 //! ```text
 //! version  slot  age  flags  hash  gateway  initiator, responder: address, listener, flow, Contact
@@ -41,8 +41,19 @@ pub fn export(calls: &Calls, now: Mono, mut sink: impl FnMut(&[u8])) {
     }
 }
 
-/// Takes in one call, if `mine` says that its slot belongs here. False: it does not. Frames have to come in the
-/// order in which one side wrote them; those of several sides may be mixed, and then age a little late.
+/// For how long the call in a frame has lived. `None`: the frame is damaged.
+pub(crate) fn age(frame: &[u8]) -> Option<Micros> {
+    let mut from = Decoder::new(frame);
+    from.byte().filter(|version| *version == VERSION)?;
+    from.short()?;
+    from.long().map(Micros)
+}
+
+/// Takes in one call, if `mine` says that its slot belongs here. False: it does not. `here` gives our number of
+/// the exporter's gateway; a call whose gateway has none here goes on, charged to nobody.
+///
+/// INVARIANT: frames come in the order of age, the oldest first, for in this order calls expire. One that comes too
+/// late expires with those before it.
 ///
 /// # Errors
 /// See [`HandOverError`].
@@ -50,6 +61,7 @@ pub fn import(
     calls: &mut Calls,
     dispatcher: &mut Dispatcher,
     frame: &[u8],
+    here: impl FnOnce(Number) -> Option<Number>,
     mine: impl FnOnce(u16) -> bool,
     now: Mono,
 ) -> Result<bool, HandOverError> {
@@ -61,8 +73,9 @@ pub fn import(
     if !mine(slot) {
         return Ok(false);
     }
-    let (opening, age) = read(&mut from, slot).ok_or(HandOverError::Damaged)?;
+    let (mut opening, age) = read(&mut from, slot).ok_or(HandOverError::Damaged)?;
     let opened = Mono(now.0.saturating_sub(age.0));
+    opening.gateway = opening.gateway.and_then(here);
     calls.open(&opening, opened).ok_or(HandOverError::NotTaken)?;
     if let Some(gateway) = opening.gateway.filter(|_| !opening.early) {
         dispatcher.call_taken_over(gateway);

@@ -129,6 +129,11 @@ impl Dispatcher {
         self.count_by_number(gateway, |figures| figures.active = figures.active.saturating_add(1));
     }
 
+    /// A request under way to this gateway came from another shard or process, where it was counted as an attempt.
+    pub fn attempt_taken_over(&mut self, gateway: Number) {
+        self.count_by_number(gateway, |figures| figures.pending = figures.pending.saturating_add(1));
+    }
+
     /// A call of this gateway ended.
     pub fn call_closed(&mut self, gateway: Number) {
         self.count_by_number(gateway, |figures| figures.active = figures.active.saturating_sub(1));

@@ -299,11 +299,11 @@ fn calls_are_handed_over() {
 
     let mut new = Bench::new(&toml);
     for frame in &frames {
-        assert_eq!(new.policy.import_call(new.now, frame, |slot| slot != SLOT), Ok(false));
-        assert_eq!(new.policy.import_call(new.now, frame, |slot| slot == SLOT), Ok(true));
-        assert!(new.policy.import_call(new.now, frame, |_| true).is_err(), "it is here already");
+        assert_eq!(new.policy.import_call(new.now, frame, None, |slot| slot != SLOT), Ok(false));
+        assert_eq!(new.policy.import_call(new.now, frame, None, |slot| slot == SLOT), Ok(true));
+        assert!(new.policy.import_call(new.now, frame, None, |_| true).is_err(), "it is here already");
         let damaged =
-            (0..frame.len()).all(|length| new.policy.import_call(new.now, &frame[..length], |_| true).is_err());
+            (0..frame.len()).all(|length| new.policy.import_call(new.now, &frame[..length], None, |_| true).is_err());
         assert!(damaged);
     }
     assert_eq!((new.policy.calls().active, new.policy.calls().early), (1, 1));

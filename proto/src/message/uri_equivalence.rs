@@ -1,6 +1,6 @@
 //! Whether two URIs mean the same (RFC 3261 §19.1.4, RFC 5954 for IPv6, RFC 3966 §5 for `tel:`).
 
-use super::escape::{unescaped, unescaped_eq_ignore_case};
+use super::escape::unescaped;
 use super::uri::{Scheme, Uri};
 
 /// See [`Uri::equivalent`].
@@ -95,7 +95,7 @@ fn digits(number: &[u8]) -> impl Iterator<Item = u8> {
 fn all_parameters_in(one: &Uri<'_>, two: &Uri<'_>) -> bool {
     one.parameters().all(|(name, value)| {
         two.parameters().any(|(other_name, other)| {
-            unescaped_eq_ignore_case(name, other_name) && same_text_ignoring_case(value, other)
+            same_text_ignoring_case(name, other_name) && same_text_ignoring_case(value, other)
         })
     })
 }

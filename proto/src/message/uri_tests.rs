@@ -58,6 +58,7 @@ fn telephone_numbers() {
     assert_eq!(number.param(b"phone-context"), Some(&b"example.com"[..]));
     assert!(number.equivalent(&uri("TEL:+12015550123;phone-context=EXAMPLE.com;ext=5")));
     assert!(!number.equivalent(&uri("tel:+12015550123;ext=5")));
+    assert!(uri("tel:4;e%78t=1").equivalent(&uri("tel:4;E%58t=1")), "an escaped name is a name");
     assert_eq!(error("tel:"), UriError::Number);
     assert_eq!(error("tel:+"), UriError::Number);
     assert_eq!(error("tel:+1 2"), UriError::Number);

@@ -182,7 +182,9 @@ where
     }
 
     fn hang_branch(&mut self, transaction: u32, image: &BranchImage<'_>) -> Option<()> {
-        let index = self.transactions.add_branch(Branch { transaction, ..image.plain })?;
+        let mut target = image.plain.target;
+        self.policy.target_taken_over(&mut target);
+        let index = self.transactions.add_branch(Branch { transaction, target, ..image.plain })?;
         if let Some(request_uri) = image.request_uri {
             let kept = self.transactions.keep(request_uri)?;
             self.transactions.branch_mut(index)?.request_uri = Some(kept);
@@ -204,15 +206,15 @@ where
         for branch in self.transactions.branch_indices(transaction) {
             self.transactions.rearm_branch(branch, out);
         }
-        let Some(context) = self.transactions.context(transaction).filter(|context| !context.answered) else {
-            return;
-        };
-        let mut note = context.note;
+        let Some(context) = self.transactions.context(transaction) else { return };
+        let (mut note, answered) = (context.note, context.answered);
         self.policy.taken_over(self.transactions.request(transaction), &mut note, now);
         if let Some(context) = self.transactions.context_mut(transaction) {
             context.note = note;
         }
-        self.ask_again(transaction, out);
+        if !answered {
+            self.ask_again(transaction, out);
+        }
     }
 
     /// Says whose keys these are, and nothing about the secret.

@@ -212,8 +212,9 @@ impl Control {
                     self.shards.post(question.shard, Letter::Answer(question));
                 }
             }
-            // INVARIANT: shards do not send these to lanes.
-            Letter::Install(_) | Letter::Serve(_) | Letter::Answer(_) => {}
+            // INVARIANT: shards do not send these to lanes; the last two answer what this lane does not ask.
+            Letter::Install(_) | Letter::Serve(_) | Letter::Answer(_) | Letter::Export | Letter::Import(_) => {}
+            Letter::Exported { .. } | Letter::Imported { .. } => {}
         }
     }
 
