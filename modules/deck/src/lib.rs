@@ -1,0 +1,18 @@
+//! Rate decks: what vendors and customers are charged, by the first digits of the number.
+//!
+//! ```text
+//!  bytes ──> [read] ──> Deck (rows, exact) ──> [compile] ──> image bytes ──> Image ──> quotes
+//!               │            │                                   mapped by the node
+//!            findings    [compare] with the deck in force
+//! ```
+//!
+//! Read [`read::DeckReader`] and [`image::Image`] first. No I/O, no clock, no floats: whoever calls brings
+//! the bytes, the time zone and the time.
+
+#![forbid(unsafe_code)]
+
+pub mod billing;
+mod code;
+pub mod money;
+
+pub use code::{CODE_DIGITS_MAX, Code};
