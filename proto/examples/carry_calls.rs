@@ -64,7 +64,7 @@ impl Policy for Smallest {
         targets: &mut TargetSet,
         _: Now,
     ) -> Verdict<u8> {
-        assert_eq!(proof, Proof::Token { from_initiator: true, to_initiator: false });
+        assert_eq!(proof, Proof::Token { from_initiator: true, to_far_side: false });
         self.target(targets)
     }
     fn transaction_end(&mut self, _: &End<'_>, _: &mut [u64; 4], _: Now) {}

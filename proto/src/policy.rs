@@ -50,8 +50,9 @@ pub enum Proof {
     Token {
         /// The sender is the side that sent the first INVITE.
         from_initiator: bool,
-        /// It goes where that INVITE said that its sender is reached (topmost Record-Route, else Contact).
-        to_initiator: bool,
+        /// It goes where the other side is reached, as that side said when the dialog began (its next
+        /// Record-Route behind us, else its Contact).
+        to_far_side: bool,
     },
     /// No token, or one that does not verify. Only a live call can vouch for it.
     None,

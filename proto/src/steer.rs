@@ -56,8 +56,23 @@ pub(crate) fn verify_route(keys: &Keys, request: &Message<'_>, uri: &Uri<'_>) ->
 
 /// The token for our Record-Route in a request that opens a dialog.
 pub(crate) fn route_token(keys: &Keys, owner: Owner, request: &Message<'_>) -> [u8; ROUTE_TOKEN_CHARS] {
-    let initiator = hash_of_initiator(keys, request);
-    RouteToken { owner, flags: 0, initiator }.sign(keys, request.call_id(), request.from_tag())
+    let far_side = hash_of_initiator(keys, request);
+    RouteToken { owner, to_responder: false, far_side }.sign(keys, request.call_id(), request.from_tag())
+}
+
+/// The token that takes the place of ours in the 2xx that opens a dialog. `beyond`: the Record-Route value next
+/// to ours on the responder's side; the initiator's requests go there, else to the Contact (RFC 3261 §12.1.2).
+/// `None`: the response says neither.
+pub(crate) fn token_to_responder(
+    keys: &Keys,
+    ours: RouteToken,
+    response: &Message<'_>,
+    beyond: Option<Uri<'_>>,
+) -> Option<[u8; ROUTE_TOKEN_CHARS]> {
+    let contact = || Uri::parse(response.name_addrs(HeaderName::Contact).next()?.ok()?.uri).ok();
+    let far_side = hash_of_target(keys, response.call_id(), &beyond.or_else(contact)?);
+    let token = RouteToken { to_responder: true, far_side, ..ours };
+    Some(token.sign(keys, response.call_id(), response.from_tag()))
 }
 
 /// Where requests to the sender of this request will go: its topmost Record-Route, else its Contact (RFC 3261

@@ -7,7 +7,7 @@
 //! ```text
 //!  byte   0        1       2..4   4..6   6           7        8..16          16..20     20..28
 //!  Via    ver|kind key id  node   slot   generation  branch   transaction    loop hash  MAC
-//!  Route  ver|kind key id  node   slot   generation  flags    initiator (8..12), MAC (12..20)
+//!  Route  ver|kind key id  node   slot   generation  flags    far side (8..12), MAC (12..20)
 //! ```
 //!
 //! Written in URL-safe base 64 without padding: token characters of RFC 3261 §25.1.
@@ -73,14 +73,16 @@ pub enum BranchKind {
 pub struct RouteToken {
     /// Where the call lives.
     pub owner: Owner,
-    /// Reserved; zero today.
-    pub flags: u8,
-    /// Hash of where requests to the dialog's initiator go (see `steer`); 0: unknown. WHY: it opens the way
-    /// back to a caller whom no table names, after a restart too, and to nobody else.
-    pub initiator: u32,
+    /// It stands in the initiator's Route: the far side is the responder. Else it is the initiator.
+    pub to_responder: bool,
+    /// Hash of where requests to the far side go (see `steer`); 0: unknown. WHY: it opens the way to a side
+    /// of the dialog whom no table names, after a restart too, and to nobody else.
+    pub far_side: u32,
 }
 
 const VERSION: u8 = 1;
+/// Flag of a route token.
+const TO_RESPONDER: u8 = 1;
 const KIND_STATEFUL: u8 = 1;
 const KIND_STATELESS: u8 = 2;
 const KIND_ROUTE: u8 = 3;
@@ -167,8 +169,8 @@ impl RouteToken {
     pub fn sign(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> [u8; ROUTE_TOKEN_CHARS] {
         let (key_id, secret) = keys.signing();
         let mut bytes = [0u8; ROUTE_BYTES];
-        put(&mut bytes, 0, &head(KIND_ROUTE, key_id, &self.owner, self.flags));
-        put(&mut bytes, 8, &self.initiator.to_be_bytes());
+        put(&mut bytes, 0, &head(KIND_ROUTE, key_id, &self.owner, if self.to_responder { TO_RESPONDER } else { 0 }));
+        put(&mut bytes, 8, &self.far_side.to_be_bytes());
         let mac = mac(&secret, bytes.get(..ROUTE_SIGNED).unwrap_or_default(), call_id, initiator_tag);
         put(&mut bytes, ROUTE_SIGNED, &mac);
         let mut text = [0u8; ROUTE_TOKEN_CHARS];
@@ -185,12 +187,12 @@ impl RouteToken {
         if kind != KIND_ROUTE {
             return None;
         }
-        let initiator = u32::from_be_bytes(bytes.get(8..ROUTE_SIGNED)?.try_into().ok()?);
+        let far_side = u32::from_be_bytes(bytes.get(8..ROUTE_SIGNED)?.try_into().ok()?);
         let mut signed = [0u8; BRANCH_SIGNED];
         put(&mut signed, 0, bytes.get(..ROUTE_SIGNED)?);
         let mac = bytes.get(ROUTE_SIGNED..)?.try_into().ok()?;
         Some(Unverified {
-            token: RouteToken { owner, flags, initiator },
+            token: RouteToken { owner, to_responder: flags & TO_RESPONDER != 0, far_side },
             key_id,
             signed,
             signed_len: ROUTE_SIGNED,
@@ -297,7 +299,7 @@ mod tests {
     #[test]
     fn every_changed_character_is_noticed() {
         let keys = keys(&[1]);
-        let token = RouteToken { owner: branch_token().owner, flags: 0, initiator: 0x0102_0304 };
+        let token = RouteToken { owner: branch_token().owner, to_responder: false, far_side: 0x0102_0304 };
         let text = token.sign(&keys, b"call", b"tag");
         for at in 0..text.len() {
             let mut forged = text;
@@ -312,7 +314,7 @@ mod tests {
     fn an_older_key_still_verifies_and_the_first_signs() {
         let old = keys(&[1]);
         let both = keys(&[2, 1]);
-        let token = RouteToken { owner: branch_token().owner, flags: 0, initiator: 0x0102_0304 };
+        let token = RouteToken { owner: branch_token().owner, to_responder: false, far_side: 0x0102_0304 };
         let by_old = RouteToken::read(&token.sign(&old, b"c", b"t")).unwrap();
         assert_eq!(by_old.verify(&both, b"c", b"t"), Some(token));
         let by_new = RouteToken::read(&token.sign(&both, b"c", b"t")).unwrap();
@@ -322,8 +324,11 @@ mod tests {
 
     #[test]
     fn a_route_token_is_no_branch_token() {
-        let text =
-            RouteToken { owner: branch_token().owner, flags: 0, initiator: 0x0102_0304 }.sign(&keys(&[1]), b"c", b"t");
+        let text = RouteToken { owner: branch_token().owner, to_responder: false, far_side: 0x0102_0304 }.sign(
+            &keys(&[1]),
+            b"c",
+            b"t",
+        );
         assert!(BranchToken::read(&with_cookie(&text)).is_none());
         assert!(BranchToken::read(b"z9hG4bK").is_none());
         assert!(BranchToken::read(b"").is_none());

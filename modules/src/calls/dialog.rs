@@ -2,8 +2,8 @@
 //!
 //! It needs a proof: our signed Route token, or a live call whose Call-ID, tags and source it has. And it
 //! needs a target (next Route, else Request-URI) that is a listed gateway, a listed source, a contact or
-//! address of that call, or the way back to its initiator that our token has signed (that alone is left of a
-//! call after a restart). A To tag or a Route proves nothing. Everything else is 403; an ACK is dropped.
+//! address of that call, or the other side as our token has signed it (that alone is left of a call after a
+//! restart). A To tag or a Route proves nothing. Everything else is 403; an ACK is dropped.
 //!
 //! Without our Route, or when its Request-URI still names us, it is routed from the call's entry: the
 //! Request-URI becomes the other side's Contact, the next hop the other side's address.
@@ -74,7 +74,7 @@ fn stages(
     let found = dialog.calls.key(request.message).and_then(|key| dialog.calls.find(&key));
     let live = found.map(|(_, call, from_initiator)| Live { call, from_initiator });
     let has_token = matches!(proof, Proof::Token { .. });
-    let signed = matches!(proof, Proof::Token { to_initiator: true, .. });
+    let signed = matches!(proof, Proof::Token { to_far_side: true, .. });
     prove(dialog, request, has_token, live, now)?;
     note_request(request.message, found.map(|(id, _, from_initiator)| (id, from_initiator)), note);
     match (has_token, request.next_route, live) {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TOKEN: Proof = Proof::Token { from_initiator: true, to_initiator: false };
+const TOKEN: Proof = Proof::Token { from_initiator: true, to_far_side: false };
 
 fn bye(uri: &str) -> String {
     message("BYE", uri, "1", "uac", "uas")
@@ -126,9 +126,9 @@ fn the_way_back_to_the_initiator_that_our_token_signed_is_open() {
     let back = message("BYE", "sip:alice@8.8.8.8:5062", "1", "uas", "uac");
     let gateway = "203.0.113.1:5060";
     let (verdict, transaction) =
-        bench.in_dialog(&back, gateway, Proof::Token { from_initiator: false, to_initiator: true }, None);
+        bench.in_dialog(&back, gateway, Proof::Token { from_initiator: false, to_far_side: true }, None);
     assert_eq!((verdict, transaction.targets[0].0.next_hop), (Verdict::Forward, address("8.8.8.8:5062")));
-    let unsigned = Proof::Token { from_initiator: false, to_initiator: false };
+    let unsigned = Proof::Token { from_initiator: false, to_far_side: false };
     assert_eq!(bench.in_dialog(&back, gateway, unsigned, None).0, refused(Reason::DialogTarget));
 }
 

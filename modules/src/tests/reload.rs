@@ -51,7 +51,7 @@ fn a_call_of_a_gateway_that_was_taken_away_still_ends() {
     bench.reload("[[set]]\nname = \"carriers\"\ngateways = [\"sip:203.0.113.7\"]\n");
     let bye = message("BYE", "sip:203.0.113.1", "1", "uac", "uas");
     let (verdict, transaction) =
-        bench.in_dialog(&bye, CALLER, Proof::Token { from_initiator: true, to_initiator: false }, None);
+        bench.in_dialog(&bye, CALLER, Proof::Token { from_initiator: true, to_far_side: false }, None);
     assert_eq!(verdict, Verdict::Forward, "the call's own address");
     bench.end(transaction, 200);
     assert_eq!(bench.policy.calls().active, 0);

@@ -33,6 +33,7 @@ mod image;
 mod own;
 mod park;
 mod preprocess;
+mod record_route;
 mod relay;
 mod reply;
 mod request;

@@ -21,8 +21,8 @@ pub struct Preprocessed<'m> {
     pub next_route: Option<NameAddr<'m>>,
     /// Whether our token proves the dialog.
     pub proof: Proof,
-    /// Where its token says that the dialog's initiator is reached.
-    initiator: u32,
+    /// Where its token says that the side which the request is for is reached; 0: it says nothing of it.
+    far_side: u32,
     /// Listener named by the last of ours that was taken off.
     pub leaves_by: Option<u16>,
 }
@@ -32,7 +32,7 @@ pub struct Preprocessed<'m> {
 pub(super) struct UriText(Option<[u8; limits::URI_BYTES_MAX]>);
 
 /// Routes of ours that may stand on top: two, where interfaces or families differ (double Record-Route).
-const OWN_ROUTES_MAX: usize = 2;
+pub(super) const OWN_ROUTES_MAX: usize = 2;
 
 impl<P: Policy> Proxy<P> {
     /// Recognises what is ours. `None`: the Request-URI or a Route that counts cannot be read.
@@ -49,7 +49,7 @@ impl<P: Policy> Proxy<P> {
             removals: [None; 3],
             next_route: None,
             proof: Proof::None,
-            initiator: 0,
+            far_side: 0,
             leaves_by: None,
         };
         if message.field(HeaderName::Route).is_some() {
@@ -118,8 +118,8 @@ impl<P: Policy> Proxy<P> {
             && done.proof == Proof::None
             && let Some((token, from_initiator)) = verified
         {
-            done.proof = Proof::Token { from_initiator, to_initiator: false };
-            done.initiator = token.initiator;
+            done.proof = Proof::Token { from_initiator, to_far_side: false };
+            done.far_side = if token.to_responder == from_initiator { token.far_side } else { 0 };
         }
         own
     }
@@ -134,14 +134,14 @@ impl<P: Policy> Proxy<P> {
         self.policy.is_us(host, port) || host.ip().is_some_and(asked)
     }
 
-    /// Notes whether a request of the other side goes where our token says that the initiator is reached.
+    /// Notes whether a request goes where our token says that the other side of its dialog is reached.
     fn judge_target(&self, message: &Message<'_>, done: &mut Preprocessed<'_>) {
-        let Proof::Token { from_initiator: false, to_initiator } = &mut done.proof else {
+        let Proof::Token { to_far_side, .. } = &mut done.proof else {
             return;
         };
         let target = done.next_route.map_or(Some(done.uri), |route| Uri::parse(route.uri).ok());
-        *to_initiator = done.initiator != 0
-            && target.is_some_and(|uri| hash_of_target(&self.settings.keys, message.call_id(), &uri) == done.initiator);
+        *to_far_side = done.far_side != 0
+            && target.is_some_and(|uri| hash_of_target(&self.settings.keys, message.call_id(), &uri) == done.far_side);
     }
 
     /// A `maddr` that names us goes, with the port and transport that came with it, if the request came in that

@@ -1,9 +1,11 @@
 //! RFC 3261 §16.7 steps 3, 8 and 9: responses on their way upstream, and again for whoever repeats his request.
 
+use super::record_route::Renewed;
 use super::reply::{Status, reply_egress, write_response};
 use super::{Outbox, Proxy};
 use crate::message::{HeaderName, Message, Span, Splice, Via, Writer};
 use crate::policy::Policy;
+use crate::token::Keys;
 use crate::transaction::{Actions, Branch, ServerMachine, server_invite, server_non_invite};
 
 impl<P: Policy> Proxy<P> {
@@ -11,7 +13,7 @@ impl<P: Policy> Proxy<P> {
     pub(super) fn relay_provisional(&mut self, transaction: u32, message: &Message<'_>, out: &mut impl Outbox) {
         let mut buffer = core::mem::take(&mut self.outgoing);
         let mut writer = Writer::new(&mut buffer);
-        write_relayed(message, None, &mut writer, |_| {});
+        write_relayed(&self.settings.keys, message, None, &mut writer, |_| {});
         let length = writer.finish().unwrap_or(0);
         let bytes = buffer.get(..length).unwrap_or_default();
         let kept = self.transactions.keep(bytes);
@@ -45,7 +47,8 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         let egress = reply_egress(&record.source, record.reply_port);
-        if out.transmit(&egress, |writer| write_relayed(message, None, writer, |_| {})) {
+        let keys = &self.settings.keys;
+        if out.transmit(&egress, |writer| write_relayed(keys, message, None, writer, |_| {})) {
             self.counters.response_sent(message.method(), message.status());
         } else {
             self.counters.drop(super::Drop::NotSent);
@@ -103,10 +106,12 @@ fn in_proceeding(machine: ServerMachine) -> bool {
     )
 }
 
-/// A response as it goes upstream: our Via off, another status if wanted, headers added at the end.
+/// A response as it goes upstream: our Via off, our Record-Route renewed, another status if wanted, headers
+/// added at the end.
 ///
 /// WHY no Retry-After with 503: it would be taken for ours (§21.5.4), and nobody would send us calls for a while.
 pub(super) fn write_relayed(
+    keys: &Keys,
     message: &Message<'_>,
     status: Option<u16>,
     out: &mut Writer<'_>,
@@ -128,7 +133,14 @@ pub(super) fn write_relayed(
     if message.status() == 503 && message.field(HeaderName::RetryAfter).is_some() {
         cut_via_and_retry_after(message, &top, &mut splice);
     } else {
+        let mut renewed = Renewed::of(keys, message);
+        if let Some(renewed) = &mut renewed {
+            renewed.write_before(top.removal.start, &mut splice);
+        }
         splice.cut(top.removal);
+        if let Some(renewed) = &mut renewed {
+            renewed.write_before(message.header_end(), &mut splice);
+        }
     }
     splice.insert(message.header_end(), add);
     splice.finish();

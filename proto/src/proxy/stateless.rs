@@ -76,7 +76,8 @@ impl<P: Policy> Proxy<P> {
         }
         let listener = u16::from(token.branch);
         let egress = Egress { listener, local: self.settings.local(source, listener), peer: back, flow: 0 };
-        if out.transmit(&egress, |writer| write_relayed(message, None, writer, |_| {})) {
+        let keys = &self.settings.keys;
+        if out.transmit(&egress, |writer| write_relayed(keys, message, None, writer, |_| {})) {
             self.counters.response_sent(message.method(), message.status());
         } else {
             self.counters.drop(Drop::NotSent);

@@ -6,9 +6,9 @@ use proto::policy::Proof;
 use proto::proxy::{Drop, Refused};
 
 const CALLEE: &str = "127.0.0.1:5071";
-const BY_INITIATOR: Proof = Proof::Token { from_initiator: true, to_initiator: false };
-const BY_OTHER: Proof = Proof::Token { from_initiator: false, to_initiator: false };
-const TO_INITIATOR: Proof = Proof::Token { from_initiator: false, to_initiator: true };
+const BY_INITIATOR: Proof = Proof::Token { from_initiator: true, to_far_side: false };
+const BY_OTHER: Proof = Proof::Token { from_initiator: false, to_far_side: false };
+const TO_INITIATOR: Proof = Proof::Token { from_initiator: false, to_far_side: true };
 
 /// An established call, and the Record-Route values of its INVITE.
 fn established() -> (Rig, Vec<String>) {
@@ -70,6 +70,57 @@ pub fn the_token_knows_the_way_back_to_the_initiator() {
         rig.receive(CALLEE, &format!("BYE {request_uri} SIP/2.0{after}"));
         let wanted = if back { TO_INITIATOR } else { BY_OTHER };
         assert_eq!(rig.proxy.policy.proofs, [wanted], "{more} {rest} {request_uri}");
+    }
+}
+
+/// The responder is reached where its 2xx says: the next Record-Route on its side, else Contact.
+#[test]
+pub fn the_token_of_the_2xx_knows_the_way_to_the_responder() {
+    // What the 2xx has above our Record-Route, what stands in Route behind ours, the Request-URI, whether it is the way.
+    let beyond = "Record-Route: <sip:192.0.2.3;lr>, <sip:Proxy.example:5070;lr>\r\n";
+    let table = [
+        ("", "", "sip:other@192.0.2.9:5066", true),
+        ("", "", "sip:called@192.0.2.9:5067", false),
+        ("", "", "sip:called@192.0.2.8:5066", false),
+        ("", ", <sip:192.0.2.1;lr>", "sip:called@192.0.2.9:5066", false),
+        (beyond, ", <sip:proxy.example:5070;lr>, <sip:192.0.2.3;lr>", "sip:called@192.0.2.9:5066", true),
+        (beyond, "", "sip:called@192.0.2.9:5066", false),
+    ];
+    for (above, rest, request_uri, there) in table {
+        for via_first in [true, false] {
+            let mut rig = Rig::new([Say::Forward(vec![CALLEE])]);
+            let sent = rig.call(CALLEE);
+            let asked = headers(&sent, "Record-Route").swap_remove(0);
+            let mut answer = respond(&sent, 200, "to1", "Contact: <sip:called@192.0.2.9:5066>\r\n");
+            let own = format!("Record-Route: {asked}\r\n");
+            answer = match via_first {
+                true => answer.replace(&own, &format!("{above}{own}")),
+                false => answer.replace(&own, "").replacen("Via: SIP", &format!("{above}{own}Via: SIP"), 1),
+            };
+            rig.receive(CALLEE, &answer);
+            let passed = rig.expect(CALLER, "SIP/2.0 200");
+            let ours = headers(&passed, "Record-Route").pop().unwrap();
+            assert_eq!(ours.len(), asked.len());
+            assert_ne!(ours, asked);
+            // Nothing else has changed but our Via.
+            let restored = passed.replace(&ours, &asked);
+            assert!(answer.ends_with(&restored[restored.find("From:").unwrap()..]), "{answer}\n{restored}");
+
+            rig.proxy.policy.verdicts.push_back(Say::Drop);
+            let bye = by_caller("BYE", &format!("{ours}{rest}"));
+            let (_, after) = bye.split_once(" SIP/2.0").unwrap();
+            rig.receive(CALLER, &format!("BYE {request_uri} SIP/2.0{after}"));
+            let wanted = Proof::Token { from_initiator: true, to_far_side: there };
+            assert_eq!(rig.proxy.policy.proofs, [wanted], "{above} {rest} {request_uri}");
+
+            // It opens no way for the other side, nor the request's token for this one.
+            rig.proxy.policy.verdicts.extend([Say::Drop, Say::Drop]);
+            rig.receive(CALLEE, &by_callee("BYE", &ours).replace("z9hG4bKin", "z9hG4bKx"));
+            let bye = by_caller("BYE", &asked).replace("z9hG4bKin", "z9hG4bKy");
+            let (_, after) = bye.split_once(" SIP/2.0").unwrap();
+            rig.receive(CALLER, &format!("BYE sip:caller@127.0.0.1:5090 SIP/2.0{after}"));
+            assert_eq!(rig.proxy.policy.proofs[1..], [BY_OTHER, BY_INITIATOR]);
+        }
     }
 }
 
