@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn seconds_as_carriers_bill_them() {
-        let up = |seconds_us, initial, subsequent| billed_seconds(seconds_us, increments(initial, subsequent), Rounding::Up);
+        let up =
+            |seconds_us, initial, subsequent| billed_seconds(seconds_us, increments(initial, subsequent), Rounding::Up);
         assert_eq!(up(1, 1, 1), 1);
         assert_eq!(up(1_000_000, 1, 1), 1);
         assert_eq!(up(1_000_001, 1, 1), 2);

@@ -25,10 +25,13 @@ impl Code {
         if digits.len() > CODE_DIGITS_MAX {
             return None;
         }
-        digits.iter().try_fold((0, 60_u32), |(packed, shift), byte| {
-            let symbol = byte.is_ascii_digit().then(|| u64::from(byte - b'0') + 1)?;
-            Some((packed | symbol << shift, shift.saturating_sub(4)))
-        }).map(|(packed, _)| Code(packed))
+        digits
+            .iter()
+            .try_fold((0, 60_u32), |(packed, shift), byte| {
+                let symbol = byte.is_ascii_digit().then(|| u64::from(byte - b'0') + 1)?;
+                Some((packed | symbol << shift, shift.saturating_sub(4)))
+            })
+            .map(|(packed, _)| Code(packed))
     }
 
     /// A number that is asked about: a leading `+` is skipped, and digits beyond the longest code are not

@@ -14,5 +14,7 @@
 pub mod billing;
 mod code;
 pub mod money;
+pub mod read;
+pub mod rows;
 
 pub use code::{CODE_DIGITS_MAX, Code};
