@@ -131,8 +131,8 @@ fn open(listener: &Listener) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// A buffer that a saturated shard empties in `wait`.
-fn receive_buffer_bytes(wait: Micros) -> usize {
+/// Bytes of a receive buffer that a saturated shard empties in `wait`, as the kernel counts them.
+pub fn receive_buffer_bytes(wait: Micros) -> usize {
     let datagrams = wait.0.saturating_mul(DATAGRAMS_PER_SECOND) / 1_000_000;
     usize::try_from(datagrams.saturating_mul(DATAGRAM_BYTES)).unwrap_or(usize::MAX)
 }

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod errno;
 pub mod error_queue;
 pub mod event;
+pub mod host;
 pub mod memory;
 pub mod mmsg;
 pub mod send_slots;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done.
     Good,
-    /// Not done: the reason was written to standard error.
+    /// Not done: the reason was written to standard error. For `doctor`: something costs calls.
     Failed,
     /// The command line is wrong.
     Usage,

@@ -5,6 +5,7 @@
 
 mod check;
 mod client;
+mod doctor;
 mod exit;
 mod gateways;
 mod generate;
@@ -40,6 +41,8 @@ enum Command {
     },
     /// Prove a configuration file before it goes live. Exit code 0: good, 78: bad.
     Check(check::Arguments),
+    /// Say what on this host costs calls, and what to do about it; changes nothing.
+    Doctor(doctor::Arguments),
     /// Show the gateways, or take one out of use and back.
     Gateways(gateways::Arguments),
     /// Show who was refused: the answer to "we send you calls and you see nothing".
@@ -127,6 +130,7 @@ impl Cli {
         match self.command {
             Command::Run { config } => crate::run::run(&config),
             Command::Check(arguments) => check::check(&arguments),
+            Command::Doctor(arguments) => doctor::doctor(&arguments),
             Command::Gateways(arguments) => gateways::gateways(&arguments),
             Command::Sources(arguments) => sources::sources(&arguments),
             Command::Stats(arguments) => stats::stats(&arguments),

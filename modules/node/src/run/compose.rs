@@ -71,7 +71,7 @@ fn faces_a_network(config: &Config) -> bool {
 }
 
 /// A core for each shard. More shards than cores share them in turn.
-fn cores(config: &Config, environment: &Environment) -> Vec<usize> {
+pub(crate) fn cores(config: &Config, environment: &Environment) -> Vec<usize> {
     let given = config.shards.cores.as_ref().map(|list| list.cores().to_vec());
     let cores: Vec<usize> = given
         .or_else(|| environment.cores.clone())
