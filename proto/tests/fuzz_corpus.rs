@@ -1,8 +1,14 @@
 //! Replays the corpora of the fuzz targets on stable: seeds, and whatever the fuzzer has found.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![allow(missing_docs, unreachable_pub, reason = "tests")]
 
+#[allow(dead_code, reason = "shared with other tests")]
+mod events;
 mod exercise;
+#[path = "proxy/rig.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod rig;
 
 use std::path::Path;
 
@@ -30,5 +36,13 @@ fn edit() {
     corpus("edit", |input| {
         let (script, datagram) = exercise::split_script(input);
         exercise::edit::message(datagram, script);
+    });
+}
+
+#[test]
+fn events() {
+    corpus("events", |input| {
+        let (capacity, events) = events::bytes::events_of(input);
+        events::run(capacity, &events);
     });
 }

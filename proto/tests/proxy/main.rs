@@ -5,6 +5,9 @@
 mod ask;
 mod call;
 mod cancel;
+#[path = "../events/mod.rs"]
+#[allow(dead_code, reason = "events as bytes are for the fuzz target and its corpus")]
+mod events;
 mod failover;
 mod fork;
 mod hand_over;

@@ -178,15 +178,16 @@ pub struct World {
     pub timers: BTreeMap<(Mono, u64), TimerToken>,
     pub asked: Vec<Ticket>,
     next: u64,
+    buffer: Vec<u8>,
 }
 
 impl Outbox for World {
     fn transmit(&mut self, to: &Egress, mut write: impl FnMut(&mut Writer<'_>)) -> bool {
-        let mut buffer = vec![0; limits::MESSAGE_BYTES_MAX];
-        let mut writer = Writer::new(&mut buffer);
+        self.buffer.resize(limits::MESSAGE_BYTES_MAX, 0);
+        let mut writer = Writer::new(&mut self.buffer);
         write(&mut writer);
         let length = writer.finish().expect("a message that fits");
-        self.sent.push_back((*to, String::from_utf8_lossy(&buffer[..length]).into_owned()));
+        self.sent.push_back((*to, String::from_utf8_lossy(&self.buffer[..length]).into_owned()));
         true
     }
     fn arm(&mut self, at: Mono, token: TimerToken) -> TimerHandle {
