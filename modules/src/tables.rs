@@ -8,7 +8,7 @@ mod build;
 pub mod numbering;
 mod own;
 
-pub use build::{Inputs, Mark, TablesError};
+pub use build::{Inputs, Mark, NamedAddress, TablesError};
 pub use numbering::Number;
 pub use own::Own;
 

@@ -39,7 +39,7 @@ const SLOT: u16 = 77;
 struct Bench {
     policy: TandemPolicy,
     now: Now,
-    addresses: HashMap<tuning::HostPort, Vec<SocketAddr>>,
+    addresses: HashMap<tuning::HostPort, Vec<crate::tables::NamedAddress>>,
     marks: BTreeMap<String, Mark>,
 }
 
@@ -241,7 +241,7 @@ impl Bench {
 
 fn build(
     toml: &str,
-    addresses: &HashMap<tuning::HostPort, Vec<SocketAddr>>,
+    addresses: &HashMap<tuning::HostPort, Vec<crate::tables::NamedAddress>>,
     marks: &BTreeMap<String, Mark>,
     previous: Option<&Tables>,
 ) -> Arc<Tables> {

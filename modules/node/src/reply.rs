@@ -40,6 +40,9 @@ pub struct GatewayRow {
     pub probe_micros: Option<u64>,
     /// Responses from it that were not believed: forged branches and strange addresses.
     pub refused_responses: u64,
+    /// Where the last of them came from.
+    #[serde(default)]
+    pub refused_from: Option<String>,
     /// An operator's decision about it.
     pub admin: Option<AdminEntry>,
 }

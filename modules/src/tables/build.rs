@@ -17,11 +17,28 @@ pub struct Inputs<'i> {
     /// The configuration, checked.
     pub config: &'i Config,
     /// Addresses of the gateways by name, best first; the last good answer when there is no new one.
-    pub addresses: &'i HashMap<HostPort, Vec<SocketAddr>>,
+    pub addresses: &'i HashMap<HostPort, Vec<NamedAddress>>,
     /// What operators said, by gateway name.
     pub marks: &'i BTreeMap<String, Mark>,
     /// Addresses of this host: what wildcard listeners stand for.
     pub local_addresses: &'i [IpAddr],
+}
+
+/// One address of a gateway by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedAddress {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Its part of the gateway's calls, against the other addresses of the name (RFC 2782: the weight among
+    /// those of the best priority). 0: only when the others failed.
+    pub share: u32,
+}
+
+impl From<SocketAddr> for NamedAddress {
+    /// An address among equals.
+    fn from(address: SocketAddr) -> Self {
+        NamedAddress { address, share: 1 }
+    }
 }
 
 /// An operator's word about a gateway. Who and why is kept by whoever keeps the marks.
@@ -64,8 +81,8 @@ impl std::fmt::Display for TablesError {
 impl std::error::Error for TablesError {}
 
 /// Weights of a set with gateways of several addresses are scaled by this, so that the addresses of one
-/// gateway can divide its share: exact for up to six addresses.
-const WEIGHT_SCALE: u32 = 60;
+/// gateway can divide its share: exact for up to six equal addresses, and for shares in percent.
+const WEIGHT_SCALE: u32 = 600;
 
 impl Tables {
     /// Compiles. `previous`: the tables that hold now; what stays keeps its number.
@@ -235,13 +252,13 @@ struct PlannedGateway<'c> {
 }
 
 fn plan_gateways<'c>(set: &'c tuning::Set, inputs: &Inputs<'c>) -> Vec<PlannedGateway<'c>> {
-    let addresses_of = |gateway: &tuning::Gateway| -> Vec<SocketAddr> {
+    let addresses_of = |gateway: &tuning::Gateway| -> Vec<NamedAddress> {
         let uri = &gateway.uri.0;
         let mut addresses = match uri.address() {
-            Some(address) => vec![address],
+            Some(address) => vec![address.into()],
             None => inputs.addresses.get(uri).cloned().unwrap_or_default(),
         };
-        addresses.iter_mut().for_each(|address| *address = canonical(*address));
+        addresses.iter_mut().for_each(|named| named.address = canonical(named.address));
         addresses
     };
     let several = set.gateways.iter().any(|gateway| addresses_of(gateway).len() > 1);
@@ -250,17 +267,26 @@ fn plan_gateways<'c>(set: &'c tuning::Set, inputs: &Inputs<'c>) -> Vec<PlannedGa
     for gateway in &set.gateways {
         let addresses = addresses_of(gateway);
         let mark = inputs.marks.get(&gateway.name).copied();
-        let parts = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
         let scaled = gateway.weight.saturating_mul(scale);
-        let weight = if gateway.weight == 0 { 0 } else { (scaled / parts).max(1) };
         if addresses.is_empty() {
-            planned.push(PlannedGateway { config: gateway, address: None, weight, mark });
+            planned.push(PlannedGateway { config: gateway, address: None, weight: scaled, mark });
         }
-        for address in addresses {
+        let shares = addresses.iter().map(|named| u64::from(named.share)).sum();
+        for NamedAddress { address, share } in addresses {
+            let weight = part(scaled, share, shares);
             planned.push(PlannedGateway { config: gateway, address: Some(address), weight, mark });
         }
     }
     planned
+}
+
+/// `share` of `shares` of a weight; at least 1 of what is more than nothing.
+fn part(weight: u32, share: u32, shares: u64) -> u32 {
+    if weight == 0 || share == 0 {
+        return 0;
+    }
+    let part = u64::from(weight) * u64::from(share) / shares.max(1);
+    u32::try_from(part).unwrap_or(u32::MAX).max(1)
 }
 
 fn renew(

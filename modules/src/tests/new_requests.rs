@@ -211,7 +211,7 @@ fn a_request_uri_that_does_not_fit_is_414() {
     let mut bench = Bench::new(&TWO.replace("203.0.113.1\"", "gateway.with.a.long.name.example.com\""));
     bench.addresses.insert(
         tuning::HostPort::parse("gateway.with.a.long.name.example.com").unwrap(),
-        vec![address("203.0.113.1:5060")],
+        vec![address("203.0.113.1:5060").into()],
     );
     bench.reload(&TWO.replace("203.0.113.1\"", "gateway.with.a.long.name.example.com\""));
     let uri = format!("sip:{}@1.1.1.1", "9".repeat(2_030));

@@ -1,6 +1,7 @@
 //! Reloads: what stays keeps its number, health and counts; an old number means nobody else.
 
 use super::*;
+use crate::tables::NamedAddress;
 
 #[test]
 fn what_stays_keeps_health_counts_and_its_turn() {
@@ -67,6 +68,31 @@ fn a_failing_transaction_goes_on_with_the_new_tables() {
 }
 
 #[test]
+fn addresses_of_a_name_share_by_srv_weight_and_those_without_a_share_wait() {
+    let toml = "[[set]]\nname = \"s\"\ngateways = [{ uri = \"sip:gw.example.com\", name = \"named\", weight = 3 }]\n";
+    let mut bench = Bench::new(toml);
+    let shares = [("203.0.113.1:5060", 7_000), ("203.0.113.2:5060", 3_000), ("203.0.113.3:5060", 0)];
+    let named = shares.map(|(at, share)| NamedAddress { address: address(at), share });
+    bench.addresses.insert(tuning::HostPort::parse("gw.example.com").unwrap(), named.to_vec());
+    bench.reload(toml);
+    let count = |bench: &mut Bench, calls: u32| {
+        let mut counts: BTreeMap<SocketAddr, u32> = BTreeMap::new();
+        for n in 0..calls {
+            let (_, transaction) = bench.call(&n.to_string());
+            *counts.entry(transaction.targets[0].0.next_hop).or_default() += 1;
+            bench.end(transaction, 200);
+        }
+        counts
+    };
+    let counts = count(&mut bench, 1_000);
+    assert_eq!(counts.into_values().collect::<Vec<_>>(), [700, 300], "the third waits");
+    bench.policy.unreachable(address("203.0.113.1:5060"), bench.now);
+    bench.policy.unreachable(address("203.0.113.2:5060"), bench.now);
+    let counts = count(&mut bench, 10);
+    assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(address("203.0.113.3:5060"), 10)]);
+}
+
+#[test]
 fn each_address_of_a_name_is_a_gateway_and_they_divide_its_share() {
     let toml = "[[set]]\nname = \"s\"\ngateways = [\n{ uri = \"sip:gw.example.com\", name = \"named\", weight = 50 },\n\
                 { uri = \"sip:203.0.113.9\", name = \"plain\", weight = 50 }]\n";
@@ -74,7 +100,7 @@ fn each_address_of_a_name_is_a_gateway_and_they_divide_its_share() {
     assert_eq!(bench.state("named"), State::Unresolved);
     assert!((0..10).all(|n| bench.call(&n.to_string()).0 == "plain"));
     let name = tuning::HostPort::parse("gw.example.com").unwrap();
-    bench.addresses.insert(name.clone(), vec![address("203.0.113.1:5060"), address("203.0.113.2:5060")]);
+    bench.addresses.insert(name.clone(), vec![address("203.0.113.1:5060").into(), address("203.0.113.2:5060").into()]);
     bench.reload(toml);
     let mut counts: BTreeMap<SocketAddr, u32> = BTreeMap::new();
     for n in 0..400 {
@@ -88,7 +114,7 @@ fn each_address_of_a_name_is_a_gateway_and_they_divide_its_share() {
     }
     assert_eq!(counts.into_values().collect::<Vec<_>>(), [100, 100, 200]);
     bench.policy.unreachable(address("203.0.113.1:5060"), bench.now);
-    bench.addresses.insert(name, vec![address("203.0.113.2:5060"), address("203.0.113.3:5060")]);
+    bench.addresses.insert(name, vec![address("203.0.113.2:5060").into(), address("203.0.113.3:5060").into()]);
     bench.reload(toml);
     let addresses: Vec<_> = bench.policy.tables().addresses.iter().flatten().map(|known| known.address).collect();
     assert!(!addresses.contains(&address("203.0.113.1:5060")) && addresses.len() == 3);

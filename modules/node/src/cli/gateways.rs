@@ -104,11 +104,22 @@ fn render(reply: &Gateways, now: u64, colour: bool) -> String {
     }
     let rows: Vec<_> = reply.gateways.iter().map(|gateway| row(gateway, now)).collect();
     let mut text = table::render(COLUMNS, &rows, colour);
+    reply.gateways.iter().filter_map(refused).for_each(|line| text.push_str(&line));
     if !reply.absent.is_empty() {
         let absent: Vec<_> = reply.absent.keys().map(String::as_str).collect();
         text.push_str(&format!("decided, but not in the configuration now: {}\n", absent.join(", ")));
     }
     text
+}
+
+/// What was not believed under a gateway's name: more often its own second address than a forgery.
+fn refused(gateway: &GatewayRow) -> Option<String> {
+    let from = gateway.refused_from.as_ref()?;
+    Some(format!(
+        "{}: {} responses refused, the last from {from}; if that is this carrier's, add it to `reply_from` of the gateway\n",
+        gateway.name,
+        count(gateway.refused_responses)
+    ))
 }
 
 fn row(gateway: &GatewayRow, now: u64) -> Vec<Text> {
@@ -174,5 +185,20 @@ mod tests {
         assert!(lines[2].contains("disabled") && lines[2].ends_with("ann: ticket 7"), "{text}");
         assert!(lines[2].contains("1m 0s"), "since the decision, not since the last probe: {text}");
         assert_eq!(lines[1].matches("127.0.0.1:5071").count(), 1);
+    }
+
+    #[test]
+    fn responses_that_were_not_believed_are_told_with_their_address() {
+        let row = |from: Option<&str>| GatewayRow {
+            name: "gw1".into(),
+            state: "up".into(),
+            refused_responses: 1_200,
+            refused_from: from.map(str::to_owned),
+            ..GatewayRow::default()
+        };
+        let text = |from| render(&Gateways { gateways: vec![row(from)], absent: Default::default() }, 0, false);
+        let told = text(Some("192.0.2.9:5060"));
+        assert!(told.contains("gw1: 1,200 responses refused, the last from 192.0.2.9:5060"), "{told}");
+        assert!(told.contains("reply_from") && !text(None).contains("reply_from"));
     }
 }

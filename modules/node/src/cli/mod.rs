@@ -32,7 +32,7 @@ pub struct Cli {
 enum Command {
     /// Carry calls as a configuration file says.
     ///
-    /// SIGHUP reads the file again. SIGTERM and SIGINT refuse new calls, let open transactions finish
+    /// SIGHUP reads the file again. SIGUSR1 opens the log file anew, after it was renamed. SIGTERM and SIGINT refuse new calls, let open transactions finish
     /// and end the process, at the latest after `drain_seconds`; a second one ends it at once.
     Run {
         /// The configuration.

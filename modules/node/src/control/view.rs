@@ -66,6 +66,7 @@ pub(super) fn gateways(gathered: &Gathered) -> Gateways {
                 row.failed_by = causes.map(|(cause, count)| (cause.label().to_owned(), count)).collect();
                 row.probe_micros = Some(known.probe_latency.0).filter(|micros| *micros > 0);
                 row.refused_responses = known.figures.refused_responses;
+                row.refused_from = known.figures.refused_from.map(|address| address.to_string());
             }
             reply.gateways.push(row);
         }

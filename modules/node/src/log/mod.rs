@@ -6,14 +6,15 @@
 //! ([`rate`]); what was held back is counted on the next line of its kind and in the metrics. A
 //! record of an operator's change has no budget: it is always written.
 
+mod outlet;
 mod rate;
 mod render;
 
+pub use outlet::{LogFile, Outlet};
 pub use render::Format;
 
 use rate::Budgets;
 use serde_json::Value;
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -117,11 +118,12 @@ pub struct Style {
 enum Command {
     Write(Record),
     Flush(SyncSender<()>),
+    Reopen,
 }
 
 impl Log {
     /// Starts the lane, writing to `sink`.
-    pub fn start(style: Style, sink: impl Write + Send + 'static) -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub fn start(style: Style, sink: impl Outlet + Send + 'static) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (records, inbox) = sync_channel(RECORDS_MAX);
         let counters = Arc::new(LogCounters::default());
         let budgets = Budgets::new(style.lines_per_second);
@@ -145,6 +147,14 @@ impl Log {
         &self.counters
     }
 
+    /// Has the lane open its file anew, after everything sent so far: whoever renames log files asks for it.
+    /// Never waits.
+    pub fn reopen(&self) {
+        if self.records.try_send(Command::Reopen).is_err() {
+            self.counters.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Waits until everything sent so far is written, at most `longest`. For the end of the process.
     pub fn flush(&self, longest: Duration) {
         let (done, written) = sync_channel(1);
@@ -161,7 +171,7 @@ struct Lane<W> {
     budgets: Budgets,
 }
 
-impl<W: Write> Lane<W> {
+impl<W: Outlet> Lane<W> {
     fn work(mut self, inbox: &Receiver<Command>) {
         let mut line = String::new();
         while let Ok(command) = inbox.recv() {
@@ -171,9 +181,19 @@ impl<W: Write> Lane<W> {
                     let _ = self.sink.flush();
                     let _ = done.send(());
                 }
+                Command::Reopen => self.reopen(&mut line),
             }
         }
         let _ = self.sink.flush();
+    }
+
+    /// What cannot be opened is told where lines went until now: they go there still.
+    fn reopen(&mut self, line: &mut String) {
+        let record = match self.sink.reopen() {
+            Ok(()) => Record::new(Level::Info, "log-reopened"),
+            Err(error) => Record::new(Level::Error, "log-not-reopened").with("error", error.to_string()),
+        };
+        self.write(record.always(), line);
     }
 
     fn write(&mut self, mut record: Record, line: &mut String) {
@@ -199,6 +219,7 @@ impl<W: Write> Lane<W> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
+    use std::io::Write;
     use std::sync::Mutex;
 
     #[derive(Clone, Default)]
@@ -213,6 +234,8 @@ mod tests {
         }
     }
 
+    impl Outlet for Sink {}
+
     /// A sink that takes nothing until it is opened.
     struct Stuck(Receiver<()>);
     impl Write for Stuck {
@@ -224,6 +247,8 @@ mod tests {
             Ok(())
         }
     }
+
+    impl Outlet for Stuck {}
 
     const STYLE: Style = Style { level: Level::Info, format: Format::Text, lines_per_second: 20 };
 
@@ -272,6 +297,33 @@ mod tests {
         }
         assert!(log.counters().lost.load(Ordering::Relaxed) >= 99);
         drop(open);
+        drop(log);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_renamed_file_is_left_for_a_new_one_and_no_line_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, renamed) = (folder.path().join("tandem.log"), folder.path().join("tandem.log.1"));
+        let (log, thread) = Log::start(STYLE, LogFile::open(&path).unwrap()).unwrap();
+        log.send(Record::new(Level::Info, "before"));
+        log.flush(Duration::from_secs(5));
+        std::fs::rename(&path, &renamed).unwrap();
+        log.send(Record::new(Level::Info, "between"));
+        log.reopen();
+        log.send(Record::new(Level::Info, "after"));
+        log.flush(Duration::from_secs(5));
+        let text = |path| std::fs::read_to_string(path).unwrap();
+        let (old, new) = (text(&renamed), text(&path));
+        assert!(old.contains("before") && old.contains("between") && !old.contains("after"), "{old}");
+        assert!(new.contains("log-reopened") && new.contains("after"), "{new}");
+
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(&renamed, "").unwrap();
+        log.reopen();
+        log.flush(Duration::from_secs(5));
+        assert_eq!(log.counters().written.load(Ordering::Relaxed), 5, "told to the file that is still open");
         drop(log);
         thread.join().unwrap();
     }

@@ -11,7 +11,6 @@
 
 mod banner;
 mod compose;
-mod interfaces;
 mod interrupts;
 mod signals;
 
@@ -25,7 +24,7 @@ use crate::control::{Ask, Control, End, Inbox, Parts, metrics_page};
 use crate::disk::{AdminFile, Directory, DiskLane, Job, LastGood, keys};
 use crate::dns::{self, DnsLane};
 use crate::letter::Letter;
-use crate::log::{Format, Level, Log, Style};
+use crate::log::{Format, Level, Log, LogFile, Style};
 use crate::metrics::MetricsLane;
 use crate::{lanes, notify};
 use banner::{Started, banner};
@@ -107,9 +106,6 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     lanes::keep_off(&running.serving().cores);
     let text = |error: std::io::Error| error.to_string();
     let log = start_log(config)?;
-    if let Some(events) = running.take_xdp_events() {
-        interfaces::start(events, log.clone()).map_err(|error| error.to_string())?;
-    }
     let (disk, _) = DiskLane::start(directory).map_err(text)?;
     let (inbox, queue) = Inbox::new(lane.waker());
     let dns = start_dns(config, &inbox)?;
@@ -228,11 +224,7 @@ fn start_log(config: &Config) -> Result<Log, Failure> {
     let started = match &config.log.destination {
         LogDestination::Stderr => Log::start(style, std::io::stderr()),
         LogDestination::Stdout => Log::start(style, std::io::stdout()),
-        LogDestination::File(path) => {
-            let file = std::fs::File::options().create(true).append(true).open(path);
-            file.and_then(|file| Log::start(style, file))
-                .map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))
-        }
+        LogDestination::File(path) => LogFile::open(path).and_then(|file| Log::start(style, file)),
     };
     started.map(|(log, _)| log).map_err(|error| format!("the log cannot be written: {error}"))
 }
