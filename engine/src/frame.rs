@@ -40,7 +40,7 @@ pub struct Frame<'a> {
     pub peer: SocketAddr,
     /// The stream connection it came over; 0 for UDP.
     pub flow: u64,
-    /// When the shard took it from the driver.
+    /// When it arrived: by the kernel's stamp where there is one, else when the shard took it from the driver.
     pub received: Mono,
     /// The payload, contiguous, at most `limits::MESSAGE_BYTES_MAX`.
     pub bytes: &'a [u8],

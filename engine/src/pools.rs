@@ -1,5 +1,7 @@
 //! How much of everything a shard reserves at its start.
 
+use crate::time::Micros;
+
 /// Sizes, for each shard. All of it is taken and touched at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pools {
@@ -17,6 +19,8 @@ pub struct Pools {
     pub letters: usize,
     /// Bytes of all hand-over rings into one shard together.
     pub hand_over_bytes: usize,
+    /// How long a busy shard sleeps for more than one frame to come (io_uring); zero: not at all.
+    pub gather: Micros,
 }
 
 impl Default for Pools {
@@ -29,6 +33,7 @@ impl Default for Pools {
             large_receive_buffers: 32,
             letters: 1_024,
             hand_over_bytes: 4 * 1024 * 1024,
+            gather: Micros(limits::GATHER_MICROS),
         }
     }
 }

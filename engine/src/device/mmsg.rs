@@ -3,12 +3,13 @@
 //! An exchange is `sendmmsg` for each listener that has something to send, then one `recvmmsg`, with
 //! `ppoll` before it when nothing is known to be there.
 
+use super::arrival::arrival;
 use super::pending::{Failure, Reports, SendQueue};
 use super::{Beside, Device, Input, Receive, SlotSize, Transmit};
 use crate::frame::{Egress, Frame};
 use crate::pools::Pools;
 use crate::stats::ShardStats;
-use crate::time::{Micros, Mono};
+use crate::time::{Micros, Mono, Now, Wall};
 use crate::wake::Waker;
 use engine_sys::errno;
 use engine_sys::mmsg::{ReceiveBatch, SendBatch};
@@ -41,6 +42,8 @@ pub struct MmsgReceiver {
     read: usize,
     listener: u16,
     local: SocketAddr,
+    /// The wall clock when the batch was received.
+    wall: Wall,
     drops_seen: Vec<u32>,
     reports: Reports,
     stats: Arc<ShardStats>,
@@ -76,6 +79,7 @@ impl MmsgDevice {
                 read: 0,
                 listener: 0,
                 local: SocketAddr::from(([0, 0, 0, 0], 0)),
+                wall: Wall::default(),
                 drops_seen: vec![0; sockets.len()],
                 reports: Reports::new(),
                 stats: Arc::clone(&stats),
@@ -255,6 +259,7 @@ impl MmsgReceiver {
         self.read = 0;
         self.listener = u16::try_from(listener).unwrap_or(u16::MAX);
         self.local = local;
+        self.wall = Wall::read();
     }
 
     /// Counts what came with a datagram; false when it cannot be used.
@@ -287,7 +292,7 @@ impl MmsgReceiver {
             local,
             peer: datagram.peer?,
             flow: 0,
-            received: now,
+            received: arrival(Now { mono: now, wall: self.wall }, datagram.ancillary.arrived.map(Wall)),
             bytes: datagram.bytes,
         }))
     }

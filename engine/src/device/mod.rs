@@ -14,6 +14,8 @@ use crate::time::{Micros, Mono};
 use std::io;
 use std::os::fd::BorrowedFd;
 
+mod arrival;
+mod gather;
 pub mod mmsg;
 mod pending;
 pub mod sim;

@@ -8,19 +8,21 @@
 //! A send that fails by the pending error of another destination is repeated at once; later frames of
 //! the same turn have then overtaken it. Otherwise frames to one peer leave in order.
 
+use super::arrival::arrival;
+use super::gather::Gather;
 use super::pending::{Failure, Reports, SendQueue};
 use super::{Beside, Device, Input, Receive, SlotSize, Transmit};
 use crate::frame::{Egress, Frame};
 use crate::pools::Pools;
 use crate::stats::ShardStats;
-use crate::time::{Micros, Mono};
+use crate::time::{Micros, Mono, Now, Wall};
 use crate::wake::Waker;
 use engine_sys::errno;
 use engine_sys::mmsg::send_now;
 use engine_sys::send_slots::{SendSlots, SlotId};
 use engine_sys::socket::UdpSocket;
 use engine_sys::steer::LargeSplit;
-use engine_sys::uring::{Buffers, OVERHEAD_BYTES_MAX, Received, RingConfig, Uring};
+use engine_sys::uring::{Buffers, OVERHEAD_BYTES_MAX, Received, RingConfig, Uring, Wait};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
@@ -36,6 +38,7 @@ pub struct UringDevice {
     transmitter: UringTransmitter,
     /// What one exchange sends.
     batch: Vec<SlotId>,
+    gather: Gather,
     stats: Arc<ShardStats>,
 }
 
@@ -47,6 +50,8 @@ pub struct UringReceiver {
     /// What `next` lent out last.
     current: Option<Received>,
     quota: usize,
+    /// The wall clock at the end of the last exchange.
+    wall: Wall,
     reports: Reports,
     stats: Arc<ShardStats>,
 }
@@ -97,6 +102,7 @@ impl UringDevice {
                 ports,
                 current: None,
                 quota: 0,
+                wall: Wall::default(),
                 reports: Reports::new(),
                 stats: Arc::clone(&stats),
             },
@@ -106,6 +112,7 @@ impl UringDevice {
                 wildcard,
             },
             batch: Vec::with_capacity(sends),
+            gather: Gather::new(pools.gather),
             stats,
         })
     }
@@ -193,11 +200,14 @@ impl Device for UringDevice {
         };
         self.batch.clear();
         self.batch.extend_from_slice(self.transmitter.queue.waiting());
-        let wait = wait.map(|wait| Duration::from_micros(wait.0));
+        let wait = Wait::at_most(wait.map(|wait| Duration::from_micros(wait.0)));
+        let wait = wait.gathering(limits::GATHER_FRAMES, Duration::from_micros(self.gather.wait().0));
         self.receiver.uring.exchange(&mut self.transmitter.slots, &self.batch, wait)?;
         self.settle_sends();
         self.settle_receptions();
         self.receiver.quota = limits::RECEIVE_BATCH_MAX;
+        self.receiver.wall = Wall::read();
+        self.gather.count(self.receiver.uring.arrived(), self.receiver.wall);
         Ok(())
     }
 
@@ -266,7 +276,7 @@ impl UringReceiver {
             local,
             peer: datagram.peer?,
             flow: 0,
-            received: now,
+            received: arrival(Now { mono: now, wall: self.wall }, datagram.ancillary.arrived.map(Wall)),
             bytes: datagram.bytes,
         }))
     }

@@ -1,15 +1,17 @@
 //! Control messages of `recvmsg` and `sendmsg`, read and written as bytes.
 //!
-//! Read: the address that a datagram was sent to (IP_PKTINFO, IPV6_PKTINFO), the socket's drop count
-//! (SO_RXQ_OVFL), and extended errors (IP_RECVERR, IPV6_RECVERR). Written: the source address to use.
+//! Read: the address that a datagram was sent to (IP_PKTINFO, IPV6_PKTINFO), when it arrived
+//! (SO_TIMESTAMPNS), the socket's drop count (SO_RXQ_OVFL), and extended errors (IP_RECVERR,
+//! IPV6_RECVERR). Written: the source address to use.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Room for a source address to send with, in bytes.
 pub const SOURCE_BYTES: usize = HEADER + align(size_of::<libc::in6_pktinfo>());
-/// Room that a received datagram's control messages take on a socket bound to one address: the drops.
-pub const RECEIVE_BYTES: usize = HEADER + align(4);
-/// The same on a wildcard socket: the address that was asked, and the drops.
+/// Room that a received datagram's control messages take on a socket bound to one address: the time of
+/// its arrival, and the drops.
+pub const RECEIVE_BYTES: usize = HEADER + align(size_of::<libc::timespec>()) + HEADER + align(4);
+/// The same on a wildcard socket: the address that was asked as well.
 pub const RECEIVE_WILDCARD_BYTES: usize = RECEIVE_BYTES + SOURCE_BYTES;
 
 const HEADER: usize = size_of::<libc::cmsghdr>();
@@ -23,6 +25,8 @@ const fn align(length: usize) -> usize {
 pub struct Received {
     /// The address that the datagram was sent to.
     pub local: Option<IpAddr>,
+    /// When the kernel received the datagram, in microseconds of the wall clock.
+    pub arrived: Option<u64>,
     /// Datagrams that the socket has dropped since it was opened (wraps).
     pub drops: Option<u32>,
 }
@@ -50,6 +54,7 @@ pub fn received(control: &[u8]) -> Received {
                 let ip: Option<[u8; 16]> = data.get(..16).and_then(|b| b.try_into().ok());
                 found.local = ip.map(|ip| IpAddr::V6(Ipv6Addr::from(ip)));
             }
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => found.arrived = micros(data),
             (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                 found.drops = data.first_chunk().map(|b| u32::from_ne_bytes(*b));
             }
@@ -57,6 +62,14 @@ pub fn received(control: &[u8]) -> Received {
         }
     }
     found
+}
+
+/// Reads a timespec.
+fn micros(data: &[u8]) -> Option<u64> {
+    let seconds = i64::from_ne_bytes(*data.first_chunk()?);
+    let nanoseconds = i64::from_ne_bytes(*data.get(8..)?.first_chunk()?);
+    let nanoseconds = u64::try_from(nanoseconds).ok()?;
+    u64::try_from(seconds).ok()?.checked_mul(1_000_000)?.checked_add(nanoseconds / 1_000)
 }
 
 /// Finds the extended error among the control messages of an error-queue entry.
@@ -124,7 +137,10 @@ mod tests {
         let mut control = message(libc::SOL_SOCKET, libc::SO_TIMESTAMP, &[0; 16]);
         control.extend(message(libc::IPPROTO_IP, libc::IP_PKTINFO, &[1, 0, 0, 0, 9, 9, 9, 9, 192, 0, 2, 7]));
         control.extend(message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &77u32.to_ne_bytes()));
+        let time = [1_700_000_000i64.to_ne_bytes(), 123_456_789i64.to_ne_bytes()].concat();
+        control.extend(message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &time));
         let found = received(&control);
+        assert_eq!(found.arrived, Some(1_700_000_000_123_456));
         assert_eq!(found.local, Some("192.0.2.7".parse().unwrap()));
         assert_eq!(found.drops, Some(77));
     }

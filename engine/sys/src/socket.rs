@@ -83,14 +83,15 @@ impl UdpSocket {
         self.0.send_buffer_size()
     }
 
-    /// Has the socket report: ICMP errors (error queue), its drops, and on a wildcard address the
-    /// address that each datagram was sent to. Lets large datagrams be fragmented (no DF).
+    /// Has the socket report: ICMP errors (error queue), its drops, when each datagram arrived, and on a
+    /// wildcard address the address that it was sent to. Lets large datagrams be fragmented (no DF).
     ///
     /// # Errors
     /// When the kernel lacks one of these.
     pub fn set_reports(&self, address: SocketAddr) -> io::Result<()> {
         let wildcard = address.ip().is_unspecified();
         self.set_option(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
+        self.set_option(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
         if address.is_ipv6() {
             self.set_option(libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)?;
             self.set_option(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT)?;

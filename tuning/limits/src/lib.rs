@@ -75,6 +75,20 @@ pub const LARGE_SLOT_BYTES: usize = 65_536;
 /// WHY: 64 × 3 µs keep the first answer of a batch below 200 µs; larger batches save nothing more.
 pub const RECEIVE_BATCH_MAX: usize = 64;
 
+/// How long a busy shard sleeps for more input to come before it takes what there is, in microseconds.
+///
+/// WHY: waking costs two to three times what a datagram costs. At 35,000 datagrams a second this takes a
+/// third off all costs; it adds less than this to a transit, far below what a peer notices.
+pub const GATHER_MICROS: u64 = 100;
+
+/// So many frames that are there end that sleep.
+pub const GATHER_FRAMES: u32 = 4;
+
+/// Frames a second from which on a shard is busy enough to gather.
+///
+/// WHY: below, most sleeps would end with one frame all the same, and each would cost a timer as well.
+pub const GATHER_FRAMES_PER_SECOND: u64 = 25_000;
+
 /// Most timer steps (fired, or moved down a level of the wheel) in one turn.
 pub const TIMERS_PER_TURN_MAX: usize = 256;
 

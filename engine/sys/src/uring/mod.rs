@@ -17,7 +17,7 @@ use crate::mmsg::Datagram;
 use crate::send_slots::{SendSlots, SlotId};
 use crate::socket::UdpSocket;
 use buffers::BufferRing;
-use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fixed, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use std::collections::VecDeque;
 use std::io;
@@ -27,9 +27,11 @@ use std::time::Duration;
 mod buffers;
 mod layout;
 mod probe;
+mod wait;
 
 use layout::Layout;
 pub use probe::probe;
+pub use wait::Wait;
 
 /// Sizes of a ring.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +63,12 @@ pub struct Uring {
     wake_fd: i32,
     watched: Vec<Watched>,
     received: VecDeque<Received>,
+    /// Datagrams that the last exchange brought.
+    arrived: usize,
     ended: Vec<(usize, i32)>,
     failed: Vec<(SlotId, i32)>,
+    /// The kernel can wait for several completions, but not for long (6.12).
+    gathers: bool,
     /// An exchange failed midway: entries that point to slots may be left in the queue.
     broken: bool,
 }
@@ -119,6 +125,7 @@ impl Uring {
         let (large_count, bytes) = config.large_buffers;
         let large = BufferRing::register(&ring, LARGE_GROUP, large_count, bytes)?;
         Ok(Uring {
+            gathers: wait::gathers(&ring),
             ring,
             ordinary,
             large,
@@ -126,6 +133,7 @@ impl Uring {
             wake_fd: event.as_raw_fd(),
             watched: Vec::with_capacity(WATCHED_MAX),
             received: VecDeque::with_capacity(usize::from(count) + usize::from(large_count)),
+            arrived: 0,
             ended: Vec::with_capacity(2 * ports.len()),
             failed: Vec::with_capacity(config.sends),
             ports,
@@ -134,14 +142,14 @@ impl Uring {
     }
 
     /// Sends `ids` in their order, each on the socket that it was committed for, arms every reception
-    /// that has ended and has buffers again, and waits for something to arrive: at most `wait`
-    /// (`None`: for ever), not at all if something is there already.
+    /// that has ended and has buffers again, and waits for something to arrive as `wait` says, not at
+    /// all if something is left from before.
     ///
     /// Afterwards [`Uring::next_received`], [`Uring::ended`] and [`Uring::failed`] tell what happened.
     ///
     /// # Errors
     /// What makes the ring unusable; every later call fails too.
-    pub fn exchange(&mut self, slots: &mut SendSlots, ids: &[SlotId], wait: Option<Duration>) -> io::Result<()> {
+    pub fn exchange(&mut self, slots: &mut SendSlots, ids: &[SlotId], wait: Wait) -> io::Result<()> {
         if self.broken {
             return Err(io::Error::other("the ring broke in an earlier exchange"));
         }
@@ -151,22 +159,23 @@ impl Uring {
         Ok(())
     }
 
-    fn exchange_once(&mut self, slots: &mut SendSlots, ids: &[SlotId], wait: Option<Duration>) -> io::Result<()> {
+    fn exchange_once(&mut self, slots: &mut SendSlots, ids: &[SlotId], wait: Wait) -> io::Result<()> {
+        self.arrived = 0;
         self.ended.clear();
         self.failed.clear();
         self.arm()?;
         for id in ids {
             self.push(&send_entry(slots, *id))?;
         }
-        let wait = if self.received.is_empty() { wait } else { Some(Duration::ZERO) };
-        if wait != Some(Duration::ZERO) {
+        let wait = if self.received.is_empty() { wait } else { Wait::NOT };
+        if wait != Wait::NOT {
             self.arm_watched()?;
         }
         self.enter(wait)?;
         self.collect();
         // Only when the completion queue was full.
         while !self.ring.submission().is_empty() {
-            self.enter(Some(Duration::ZERO))?;
+            self.enter(Wait::NOT)?;
             self.collect();
         }
         Ok(())
@@ -175,6 +184,11 @@ impl Uring {
     /// The next datagram that has arrived.
     pub fn next_received(&mut self) -> Option<Received> {
         self.received.pop_front()
+    }
+
+    /// How many datagrams the last exchange brought.
+    pub fn arrived(&self) -> usize {
+        self.arrived
     }
 
     /// True while datagrams are left from the last exchange.
@@ -294,16 +308,13 @@ impl Uring {
         pushed.map_err(|_| io::Error::other("the submission queue is full"))
     }
 
-    /// One `io_uring_enter`: submits, runs deferred completions, waits for one.
-    fn enter(&mut self, wait: Option<Duration>) -> io::Result<()> {
-        let want = u32::from(wait != Some(Duration::ZERO));
-        let timeout = wait.map(Timespec::from);
-        let mut arguments = SubmitArgs::new();
-        if let Some(timeout) = &timeout {
-            arguments = arguments.timespec(timeout);
-        }
+    /// One `io_uring_enter`: submits, runs deferred completions, waits.
+    fn enter(&mut self, wait: Wait) -> io::Result<()> {
+        let wait = if self.gathers { wait } else { wait.without_gathering() };
+        let timeout = wait.timeout().map(Timespec::from);
+        let (want, arguments) = wait.arguments(timeout.as_ref());
         let to_submit = u32::try_from(self.ring.submission().len()).unwrap_or(u32::MAX);
-        // SAFETY: the flags belong to the argument's type, and it lives across the call.
+        // SAFETY: the flags belong to the argument's type; it and the timeout live across the call.
         let entered = unsafe {
             let submitter = self.ring.submitter();
             submitter.enter(to_submit, want, ENTER_FLAGS, Some(&arguments))
@@ -342,6 +353,7 @@ impl Uring {
                         if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
                             ring.took();
                             let length = usize::try_from(entry.result()).unwrap_or(0);
+                            self.arrived += 1;
                             self.received.push_back(Received { port: index, buffer, length });
                         }
                         if !more {
@@ -366,7 +378,7 @@ impl Drop for Uring {
             if !self.wake_armed && self.ports.iter().all(|port| !port.armed) {
                 break;
             }
-            let _ = self.enter(Some(Duration::from_millis(1)));
+            let _ = self.enter(Wait::at_most(Some(Duration::from_millis(1))));
         }
         let _ = self.ring.submitter().unregister_files();
         let _ = self.ring.submitter().unregister_buf_ring(ORDINARY_GROUP);
