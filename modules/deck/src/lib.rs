@@ -13,7 +13,10 @@
 
 pub mod billing;
 mod code;
+pub mod compile;
+pub mod image;
 pub mod money;
+pub mod nanp;
 pub mod read;
 pub mod rows;
 

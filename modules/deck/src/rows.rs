@@ -181,7 +181,7 @@ impl Interned {
 
     /// The index of an origin group; `None` when there are too many.
     pub fn origin(&mut self, name: &str) -> Option<u16> {
-        u16::try_from(self.origins.index_of(name)).ok()
+        u16::try_from(self.origins.index_of(name)).ok().filter(|index| *index < u16::MAX)
     }
 
     /// Adds a row.

@@ -94,11 +94,11 @@ impl Body {
             self.findings.add(line, odd, &field);
             codes.clear();
         }
-        if !codes.is_empty() {
-            if let Some(terms) = self.terms(columns, record) {
-                let price = self.price(columns, record);
-                self.add(line, &codes, price, terms);
-            }
+        if !codes.is_empty()
+            && let Some(terms) = self.terms(columns, record)
+        {
+            let price = self.price(columns, record);
+            self.add(line, &codes, price, terms);
         }
         self.codes = codes;
     }
