@@ -13,6 +13,7 @@
 
 pub mod billing;
 mod code;
+pub mod compare;
 pub mod compile;
 pub mod image;
 pub mod money;

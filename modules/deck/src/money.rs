@@ -117,7 +117,7 @@ impl Decimal {
     }
 
     /// Units at [`Digits::MAX`]: for comparing what has different decimals.
-    fn finest(self) -> i128 {
+    pub(crate) fn finest(self) -> i128 {
         i128::from(self.units) * 10_i128.pow(u32::from(Digits::MAX.0 - self.digits.0))
     }
 }
