@@ -1,5 +1,6 @@
 """What is measured: Tandem, the echo floor, Kamailio. Each is started on one core and stopped again."""
 
+import json
 import os
 import shutil
 import signal
@@ -13,22 +14,23 @@ from . import host
 
 ADDRESS = "127.0.0.1:5960"
 GATEWAYS = ["127.0.0.1:5971", "127.0.0.1:5972"]
+WHOLESALE_GATEWAYS = [*GATEWAYS, "127.0.0.1:5973", "127.0.0.1:5974"]
 WEIGHTS = [70, 30]
+WHOLESALE_WEIGHTS = [40, 20, 20, 20]
 # A shard takes and touches its memory before it serves.
 START_SECONDS = 40
 
 # Room for 20,000 calls a second on one shard: ended transactions are kept for 32 s.
+LIMITS = {"transactions_per_shard": 1 << 20, "calls_per_shard": 1 << 17, "store_mebibytes_per_shard": 512}
 TANDEM = """
 [listen]
 udp = ["{address}"]
 
 [shards]
-cores = [{core}]
+cores = {cores}
 
 [limits]
-transactions_per_shard = {transactions}
-calls_per_shard = 131072
-store_mebibytes_per_shard = 512
+{limits}
 
 [control]
 socket = "{folder}/tandem.sock"
@@ -50,8 +52,13 @@ class Candidate:
 
     name = "?"
 
-    def __init__(self, core):
+    def __init__(self, core, offset=0):
         self.core = core
+        # Added to every port, so that two can run beside one another.
+        self.offset = offset
+        self.address = moved(ADDRESS, offset)
+        # What it may run on.
+        self.cores = [core]
         self.folder = Path(tempfile.mkdtemp(prefix="tandem-bench-"))
         self.process = None
 
@@ -60,10 +67,10 @@ class Candidate:
 
     def __enter__(self):
         log = open(self.folder / "log", "w")
-        command = ["taskset", "-c", str(self.core), *self.command()]
+        command = ["taskset", "-c", ",".join(map(str, self.cores)), *self.command()]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
         until = time.monotonic() + START_SECONDS
-        while not answers(ADDRESS):
+        while not answers(self.address):
             if self.process.poll() is not None or time.monotonic() > until:
                 text = (self.folder / "log").read_text()[-2000:]
                 self.__exit__()
@@ -86,11 +93,17 @@ class Candidate:
         self.process.stdin.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         until = time.monotonic() + 3
-        while taken(ADDRESS) and time.monotonic() < until:
+        while taken(self.address) and time.monotonic() < until:
             time.sleep(0.05)
 
     def pids(self):
         return host.tree(self.process.pid)
+
+
+def moved(address, offset):
+    """The address with its port moved."""
+    ip, port = _pair(address)
+    return f"{ip}:{port + offset}"
 
 
 def _pair(address):
@@ -126,13 +139,15 @@ def answers(address):
 
 
 class Tandem(Candidate):
-    """The proxy of this repository."""
+    """The proxy of this repository. `limits` change pools, `shards` names the cores of several shards."""
 
     name = "tandem"
 
-    def __init__(self, core, binary, mode="stateful"):
-        super().__init__(core)
-        self.binary, self.mode = binary, mode
+    def __init__(self, core, binary, mode="stateful", limits=None, shards=None, offset=0, extra=""):
+        super().__init__(core, offset)
+        self.binary, self.mode, self.extra = binary, mode, extra
+        self.limits, self.shards = {**LIMITS, **(limits or {})}, shards or [core]
+        self.cores = self.shards
 
     def command(self):
         kind = {
@@ -141,18 +156,34 @@ class Tandem(Candidate):
             "failover": 'algorithm = "priority"\nbreaker = "off"',
             "wholesale": 'algorithm = "weighted"\nbreaker = "off"\nattempts_max = 4\nfailover_codes = [503]',
         }[self.mode]
-        failover = self.mode == "failover"
-        gateways = GATEWAYS + [f"127.0.0.1:{5973 + n}" for n in range(2)] if self.mode == "wholesale" else GATEWAYS
+        addresses, weights = _gateways(self.mode)
         lines = []
-        for place, address in enumerate(gateways):
-            weight = "" if self.mode == "stateless" else f", weight = {WEIGHTS[place] if place < 2 else 50}"
-            rank = f", priority = {place}" if failover else ""
-            lines.append(f'  {{ uri = "sip:{address}"{weight}{rank} }},')
+        for place, (address, weight) in enumerate(zip(addresses, weights)):
+            share = "" if self.mode == "stateless" else f", weight = {weight}"
+            rank = f", priority = {place}" if self.mode == "failover" else ""
+            lines.append(f'  {{ uri = "sip:{moved(address, self.offset)}"{share}{rank} }},')
         file = self.folder / "tandem.toml"
         (self.folder / "state").mkdir()
-        file.write_text(TANDEM.format(address=ADDRESS, core=self.core, folder=self.folder, set=kind,
-                                      transactions=1 << 20, gateways="\n".join(lines)))
+        file.write_text(self.extra + TANDEM.format(address=self.address, cores=self.shards, folder=self.folder, set=kind,
+                                      limits="\n".join(f"{key} = {value}" for key, value in self.limits.items()),
+                                      gateways="\n".join(lines)))
         return [str(self.binary), "run", "--config", str(file)]
+
+    def stats(self):
+        """`tandem stats`: {(name, labels as text): value}, labels in the order of their names."""
+        done = subprocess.run([str(self.binary), "stats", "--socket", str(self.folder / "tandem.sock"), "--format", "json"],
+                              capture_output=True, text=True, check=True)
+        return {(figure["name"], ",".join(f"{key}={figure['labels'][key]}" for key in sorted(figure["labels"]))):
+                figure["value"] for figure in json.loads(done.stdout)["figures"]}
+
+    def pool(self, name):
+        """How many places of a pool are taken, or bytes of the store."""
+        return self.stats()["tandem_pool_used", f"pool={name}"]
+
+
+def _gateways(mode):
+    """Addresses and weights of the gateways."""
+    return (WHOLESALE_GATEWAYS, WHOLESALE_WEIGHTS) if mode == "wholesale" else (GATEWAYS, WEIGHTS)
 
 
 class Echo(Candidate):
@@ -160,12 +191,13 @@ class Echo(Candidate):
 
     name = "floor"
 
-    def __init__(self, core, binary):
+    def __init__(self, core, binary, absorb_below=0):
         super().__init__(core)
-        self.binary = binary
+        self.binary, self.absorb_below = binary, absorb_below
 
     def command(self):
-        return [str(self.binary), "--listen", ADDRESS, "--cores", str(self.core)]
+        return [str(self.binary), "--listen", self.address, "--cores", str(self.core), "--absorb-below",
+                str(self.absorb_below)]
 
 
 class Kamailio(Candidate):
@@ -178,17 +210,16 @@ class Kamailio(Candidate):
 
     def command(self):
         dispatcher = self.folder / "dispatcher.list"
+        addresses, weights = _gateways(self.mode)
         lines = []
-        gateways = GATEWAYS + [f"127.0.0.1:{5973 + n}" for n in range(2)] if self.mode == "wholesale" else GATEWAYS
-        weights = [40, 20, 20, 20] if self.mode == "wholesale" else WEIGHTS
-        for place, address in enumerate(gateways):
-            rank = len(gateways) - place if self.mode == "failover" else 0
-            lines.append(f"1 sip:{address} 0 {rank} weight={weights[place]}\n")
+        for place, (address, weight) in enumerate(zip(addresses, weights)):
+            rank = len(addresses) - place if self.mode == "failover" else 0
+            lines.append(f"1 sip:{address} 0 {rank} weight={weight}\n")
         dispatcher.write_text("".join(lines))
         file = self.folder / "call.cfg"
         file.write_text(self.config.read_text().replace("DISPATCHER_LIST", str(dispatcher)))
         switches = {"stateful": [], "stateless": ["-A", "STATELESS"], "failover": ["-A", "FAILOVER", "-A", "PRIORITY"],
                     "wholesale": ["-A", "FAILOVER"]}[self.mode]
         memory = ["-x", self.memory, "-X", self.memory] if self.memory != "default" else []
-        return [self.binary, "-DD", "-E", "-f", str(file), "-l", f"udp:{ADDRESS}", "-n", str(self.workers),
+        return [self.binary, "-DD", "-E", "-f", str(file), "-l", f"udp:{self.address}", "-n", str(self.workers),
                 "-m", "1024", "-M", "32", "-Y", str(self.folder), *memory, *switches]

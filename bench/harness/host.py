@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def cores():
@@ -65,7 +66,21 @@ def sample(pids, core):
             system += int(fields[12])
             resident += int(fields[21])
     return Sample(now_us(), user / TICKS, system / TICKS, core_times(core), ksoftirqd(core),
-                  resident * os.sysconf("SC_PAGE_SIZE"))
+                  resident * PAGE_BYTES)
+
+
+def shard_times(pid):
+    """CPU seconds of each shard's thread of a Tandem, by name."""
+    times = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            name, text = (task / "comm").read_text().strip(), (task / "stat").read_text()
+        except OSError:
+            continue
+        if name.startswith("shard-"):
+            fields = text.rsplit(")", 1)[1].split()
+            times[name] = (int(fields[11]) + int(fields[12])) / TICKS
+    return times
 
 
 def core_times(core):

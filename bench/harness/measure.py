@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 
 from . import host
-from .candidates import ADDRESS
 
 # A window is void if more than this share of the core's time was stolen, went to ksoftirqd, or was
 # used by programs that are not the candidate.
@@ -69,32 +68,43 @@ class Run:
         }
 
 
+def load(generator, core, target, workload, rate, seconds, flags):
+    """Starts the generator on `core`. `rate` is a number or, as steps, text."""
+    rate = rate if isinstance(rate, str) else f"{rate:.1f}"
+    command = [str(generator), workload, "--target", target, "--rate", rate, "--duration", f"{seconds}s",
+               "--cores", str(core), "--quiet", "--format", "json", "--grace", "3s",
+               "--max-failed", str(10**9), "--max-lost", str(10**9), *flags]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def report_of(process):
+    """What a generator printed at its end."""
+    output, errors = process.communicate(timeout=60)
+    if not output:
+        raise RuntimeError(f"{' '.join(process.args)}\n{errors}")
+    return json.loads(output)
+
+
 def run(candidate, generator, core, workload, rate, flags, seconds):
     """Runs `workload` at `rate` against a candidate that serves. `core` is the generator's."""
     settle = min(2.0, seconds / 4)
-    command = [str(generator), workload, "--target", ADDRESS, "--rate", f"{rate:.1f}", "--duration", f"{seconds}s",
-               "--cores", str(core), "--quiet", "--format", "json", "--grace", "3s",
-               "--max-failed", str(10**9), "--max-lost", str(10**9), *flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = load(generator, core, candidate.address, workload, rate, seconds, flags)
     try:
         time.sleep(settle + 0.3)
         pids = candidate.pids()
         first = host.sample(pids, candidate.core)
         time.sleep(seconds - settle - 0.5)
         last = host.sample(pids, candidate.core)
-        output, errors = process.communicate(timeout=60)
+        report = report_of(process)
     except BaseException:
         process.kill()
         process.wait()
         raise
-    if not output:
-        raise RuntimeError(f"{' '.join(command)}\n{errors}")
-    report = json.loads(output)
     span = (last.at_us - first.at_us) / 1e6
     user, system = last.user - first.user, last.system - first.system
     series = report["series"]
-    done = _between(series, first.at_us, last.at_us, lambda point: point["completed"] + point["rejected"])
-    attempts = _between(series, first.at_us, last.at_us, lambda point: point["attempts"])
+    done = between(series, first.at_us, last.at_us, lambda point: point["completed"] + point["rejected"])
+    attempts = between(series, first.at_us, last.at_us, lambda point: point["attempts"])
     result = Run(candidate.name, workload, rate, span, done, attempts, user, system, (user + system) / span,
                  last.resident, _void(candidate, first, last, span, user + system), report)
     transit = result.latency("transit", "p50")
@@ -103,7 +113,7 @@ def run(candidate, generator, core, workload, rate, flags, seconds):
     return result
 
 
-def _between(series, begin_us, end_us, count):
+def between(series, begin_us, end_us, count):
     """A count over a window, interpolated between the points of the generator's series."""
     def at(moment):
         before = {"at_us": series[0]["at_us"], "value": 0} if series else None

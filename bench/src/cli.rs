@@ -39,6 +39,8 @@ pub enum Command {
     Options(RequestArgs),
     /// REGISTER of a new contact each.
     Register(RequestArgs),
+    /// REGISTER of a new contact each, with the credentials that the registrar asks for: MD5 or SHA-256.
+    RegisterDigest(DigestArgs),
     /// Gateways alone, until a signal.
     Gateways(GatewaysArgs),
     /// Datagrams to an echo program: the floor under every other figure.
@@ -164,6 +166,26 @@ pub struct RequestArgs {
     pub expect: Vec<u16>,
 }
 
+/// Shape of registrations with credentials.
+#[derive(Clone, Debug, Args)]
+pub struct DigestArgs {
+    /// What all single requests have.
+    #[command(flatten)]
+    pub request: RequestArgs,
+    /// User name in the credentials (default: the number that is registered).
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Password, the same for all.
+    #[arg(long, value_name = "WORD")]
+    pub password: String,
+    /// Digits of the first number registered; each registration adds one.
+    #[arg(long, default_value_t = 3_000_000_000, value_name = "NUMBER")]
+    pub first_number: u64,
+    /// Uses a nonce again, with the next nonce count, until it is refused: half the messages.
+    #[arg(long)]
+    pub reuse_nonce: bool,
+}
+
 /// Gateways without callers.
 #[derive(Clone, Debug, Args)]
 pub struct GatewaysArgs {
@@ -223,6 +245,10 @@ pub struct EchoArgs {
     /// `1,3,2,1` moves like a call: INVITE; 100, 180 and 200; ACK and BYE; 200.
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "COUNT,...")]
     pub bursts: Vec<usize>,
+    /// The last burst does not come back: for an echo program that absorbs its datagrams, as the target
+    /// of a call that is turned away absorbs the ACK.
+    #[arg(long)]
+    pub last_absorbed: bool,
 }
 
 /// Drivers by name.

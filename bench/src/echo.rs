@@ -39,6 +39,8 @@ pub struct Settings {
     pub sizes: Vec<usize>,
     /// Datagrams of each burst, at least one each.
     pub bursts: Vec<usize>,
+    /// The last burst does not come back: the echo program is told to absorb it.
+    pub last_absorbed: bool,
     /// Sequences at the same time.
     pub places: u32,
     /// Listeners to send from, in turn.
@@ -146,10 +148,15 @@ impl Echo {
         }
         sequence.burst += 1;
         sequence.since = now;
-        if sequence.burst < self.settings.bursts.len() {
+        let bursts = self.settings.bursts.len();
+        let next = sequence.burst;
+        if next < bursts {
             self.send_burst(wire, key);
-            return;
+            if !(self.settings.last_absorbed && next + 1 == bursts) {
+                return;
+            }
         }
+        let book = &mut *self.reporter.book;
         book.caller.answered += 1;
         book.caller.completed += 1;
         if let Some(alarm) = self.sequences.remove(key).and_then(|ended| ended.alarm) {

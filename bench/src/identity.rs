@@ -32,6 +32,8 @@ pub enum Leg {
     Unwanted,
     /// A request outside of calls: OPTIONS, REGISTER.
     Single,
+    /// The same request once more, with the credentials that were asked for.
+    Credentials,
 }
 
 impl Leg {
@@ -42,6 +44,7 @@ impl Leg {
             Leg::Bye => b'b',
             Leg::Unwanted => b'u',
             Leg::Single => b's',
+            Leg::Credentials => b'c',
         }
     }
 
@@ -52,6 +55,7 @@ impl Leg {
             b'b' => Leg::Bye,
             b'u' => Leg::Unwanted,
             b's' => Leg::Single,
+            b'c' => Leg::Credentials,
             _ => return None,
         })
     }
@@ -184,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         assert_eq!(key_of_tag(RUN, &tag(RUN, KEY)), Some(KEY));
-        for leg in [Leg::Invite, Leg::Ack, Leg::Bye, Leg::Unwanted, Leg::Single] {
+        for leg in [Leg::Invite, Leg::Ack, Leg::Bye, Leg::Unwanted, Leg::Single, Leg::Credentials] {
             assert_eq!(key_of_branch(RUN, &branch(RUN, KEY, leg)), Some((KEY, leg)));
         }
         let moment = Mono(123_456_789_012);

@@ -10,6 +10,7 @@
 pub mod back_off;
 pub mod caller;
 pub mod cli;
+pub mod digest;
 pub mod duration;
 pub mod echo;
 pub mod gateway;

@@ -131,6 +131,7 @@ impl World {
             places: 2_000,
             established: 2_000,
             seed,
+            account: None,
         };
         change(&mut settings);
         let caller = Caller::new(settings, &[(0, CALLER.parse().unwrap())]);

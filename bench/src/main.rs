@@ -43,6 +43,7 @@ fn serve(command: Command) -> Result<ExitCode, RunError> {
         Command::Wholesale(args) => Setup::calls(Workload::Wholesale, args)?,
         Command::Options(args) => Setup::requests("options", Kind::Options, args)?,
         Command::Register(args) => Setup::requests("register", Kind::Register, args)?,
+        Command::RegisterDigest(args) => Setup::registrations(args)?,
         Command::Gateways(args) => Setup::gateways(args)?,
         Command::Echo(args) => {
             let setup = EchoSetup::new(args)?;

@@ -1,18 +1,23 @@
 //! Sends every frame back: the floor under every figure, on the same drivers and the same loop.
 //!
 //! `echo --listen 127.0.0.1:5060 --cores 0,1 --driver auto|uring|mmsg`; ends on end of input or a line.
+//! With `--absorb-below BYTES` smaller frames are taken and not sent back, like the ACK of a refused call.
 
 use engine::{App, Config, Driver, Frame, Listener, NetworkError, Now, Outbox, Pools, ShardId, Steering};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-struct Echo;
+struct Echo {
+    absorb_below: usize,
+}
 
 impl App for Echo {
     type Letter = ();
 
     fn on_frame(&mut self, _now: Now, frame: &Frame<'_>, out: &mut Outbox<'_, ()>) {
-        out.transmit_bytes(&frame.back(), frame.bytes);
+        if frame.bytes.len() >= self.absorb_below {
+            out.transmit_bytes(&frame.back(), frame.bytes);
+        }
     }
     fn on_network_error(&mut self, _: Now, _: &NetworkError, _: &mut Outbox<'_, ()>) {}
     fn on_timer(&mut self, _: Now, _: u64, _: &mut Outbox<'_, ()>) {}
@@ -33,12 +38,14 @@ fn echo() -> Result<(), Box<dyn std::error::Error>> {
     let mut listeners = Vec::new();
     let mut cores = Vec::new();
     let mut driver = Driver::Auto;
+    let mut absorb_below = 0;
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or("every flag has a value")?;
         match name.as_str() {
             "--listen" => listeners.push(Listener::new(value.parse()?)),
             "--cores" => cores = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
+            "--absorb-below" => absorb_below = value.parse()?,
             "--driver" => {
                 driver = match value.as_str() {
                     "auto" => Driver::Auto,
@@ -54,7 +61,7 @@ fn echo() -> Result<(), Box<dyn std::error::Error>> {
         listeners.push(Listener::new(SocketAddr::from(([127, 0, 0, 1], 5060))));
     }
     let config = Config { cores, listeners, driver, steering: Steering::Random, pools: Pools::default(), lanes: 0 };
-    let running = engine::launch(&config, |_| Echo)?;
+    let running = engine::launch(&config, move |_| Echo { absorb_below })?;
     println!("{:?}", running.serving());
     std::io::stdin().read_line(&mut String::new())?;
     running.stop();

@@ -47,7 +47,7 @@ pub const INVITE: &str = concat!(
 
 /// What a proxy sends on (RFC 3261 §16.6): another Request-URI, a Via, a Record-Route, one hop less, and
 /// `rport` and `received` in the Via of the sender.
-fn rewrite(message: &Message<'_>, out: &mut Writer<'_>) {
+pub fn rewrite(message: &Message<'_>, out: &mut Writer<'_>) {
     let via = message.top_via().unwrap();
     let hops = message.max_forwards().unwrap().unwrap_or(70);
 

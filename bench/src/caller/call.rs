@@ -39,14 +39,16 @@ pub(super) struct Call<A> {
     /// The CANCEL got its own response.
     pub(super) cancel_answered: bool,
     pub(super) rang: bool,
+    /// Its 401 has been answered.
+    pub(super) challenged: bool,
     pub(super) intended: Mono,
     pub(super) number: u64,
     pub(super) back_off: BackOff,
     pub(super) alarm: Option<A>,
     /// Hash of the To tag of the answer: tells a repeated 2xx from a second one.
     pub(super) answer_tag: u64,
-    /// The BYE, ready to send.
-    pub(super) bye: Option<ParkedId>,
+    /// The BYE, or the REGISTER with its credentials, ready to send.
+    pub(super) parked: Option<ParkedId>,
     pub(super) bye_hop: std::net::SocketAddr,
     pub(super) bye_sent: Mono,
 }

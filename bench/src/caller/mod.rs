@@ -13,6 +13,7 @@
 //! ```
 
 mod call;
+mod registration;
 mod responses;
 
 use std::net::{IpAddr, SocketAddr};
@@ -24,6 +25,7 @@ use proto::{
 
 use crate::{
     back_off::{BackOff, Repeated, Timing, Verdict},
+    digest::{Account, Challenge},
     identity::{self, Key, Run},
     message::{
         replies::{self, Replies, Reply},
@@ -40,8 +42,8 @@ use crate::{
 };
 use call::{Call, Phase};
 
-/// Room for the BYE of a call.
-const BYE_BYTES_MAX: u16 = 1_536;
+/// Room for the BYE of a call, or for a REGISTER with credentials.
+const PARKED_BYTES_MAX: u16 = 1_536;
 
 /// What the callers of a shard do.
 #[derive(Clone, Debug)]
@@ -76,6 +78,8 @@ pub struct Settings {
     pub established: u32,
     /// For draws.
     pub seed: u64,
+    /// Who registers, where challenges are answered.
+    pub account: Option<Account>,
 }
 
 /// What a start sends.
@@ -95,6 +99,8 @@ struct Line {
     sent_by: Vec<u8>,
     requests: Requests,
     replies: Replies,
+    /// The challenge that is answered without being asked, and how often its nonce was used.
+    challenge: Option<(Challenge, u32)>,
 }
 
 /// The callers of one shard; `A` names a timer.
@@ -102,7 +108,7 @@ pub struct Caller<A> {
     settings: Settings,
     lines: Vec<Line>,
     calls: Slab<Call<A>>,
-    byes: Parking,
+    parking: Parking,
     random: fastrand::Rng,
     started: u64,
     given_up: usize,
@@ -119,12 +125,13 @@ impl<A: Copy> Caller<A> {
                 sent_by: address.to_string().into_bytes(),
                 requests: Requests::new(settings.run, *address, settings.target),
                 replies: Replies::new(*address),
+                challenge: None,
             })
             .collect();
         Caller {
             lines,
             calls: Slab::with_capacity(settings.places),
-            byes: Parking::new(settings.established, BYE_BYTES_MAX),
+            parking: Parking::new(settings.established, PARKED_BYTES_MAX),
             random: fastrand::Rng::with_seed(settings.seed),
             started: 0,
             given_up: 0,
@@ -157,18 +164,20 @@ impl<A: Copy> Caller<A> {
             will_cancel: self.random.f64() < self.settings.cancel.0,
             cancel_answered: false,
             rang: false,
+            challenged: false,
             intended,
             number: self.settings.first_number.wrapping_add(index.wrapping_mul(self.settings.number_step)),
             back_off: BackOff::start(repeated, self.settings.timing, now),
             alarm: None,
             answer_tag: 0,
-            bye: None,
+            parked: None,
             bye_hop: self.settings.target,
             bye_sent: now,
         };
         match self.calls.insert(call) {
             Ok(key) => {
                 book.latencies.record(Timed::Lag, now.since(intended));
+                self.authorize_first(key);
                 self.send(wire, book, key, request);
                 self.arm_back_off(wire, key);
             }
@@ -311,8 +320,10 @@ impl<A: Copy> Caller<A> {
             return;
         };
         let particulars = call.particulars(key);
-        let sent = wire.send(line.listener, self.settings.target, |out| {
-            line.requests.write(request, &particulars, b"", out);
+        let parked = call.parked.filter(|_| request == Request::Register).map(|parked| self.parking.bytes(parked));
+        let sent = wire.send(line.listener, self.settings.target, |out| match parked {
+            Some(bytes) => out.put(bytes),
+            None => line.requests.write(request, &particulars, b"", out),
         });
         book.caller.unsent += u64::from(!sent);
     }
@@ -366,10 +377,10 @@ impl<A: Copy> Caller<A> {
         let Some(call) = self.calls.get(key) else {
             return;
         };
-        let (Some(line), Some(bye)) = (self.lines.get(call.line), call.bye) else {
+        let (Some(line), Some(bye)) = (self.lines.get(call.line), call.parked) else {
             return;
         };
-        let bytes = self.byes.bytes(bye);
+        let bytes = self.parking.bytes(bye);
         let sent = wire.send(line.listener, call.bye_hop, |out| out.put(bytes));
         book.caller.unsent += u64::from(!sent);
     }
@@ -391,8 +402,8 @@ impl<A: Copy> Caller<A> {
             if let Some(alarm) = call.alarm {
                 wire.disarm(alarm);
             }
-            if let Some(bye) = call.bye {
-                self.byes.leave(bye);
+            if let Some(bye) = call.parked {
+                self.parking.leave(bye);
             }
             self.given_up -= usize::from(call.phase == Phase::GivenUp);
         }

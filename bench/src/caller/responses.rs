@@ -5,7 +5,7 @@ use proto::{
     time::Micros,
 };
 
-use super::{Caller, call::Phase};
+use super::{Caller, call::Phase, registration::Challenged};
 use crate::{
     identity::{self, BRANCH_BYTES, Key, Leg},
     message::{
@@ -45,7 +45,9 @@ impl<A: Copy> Caller<A> {
             }
             (Some((key, Leg::Bye)), Method::Bye) => self.on_bye_response(wire, book, key, response),
             (Some((_, Leg::Unwanted)), Method::Bye) => {}
-            (Some((key, Leg::Single)), _) => self.on_single_response(wire, book, key, response),
+            (Some((key, leg @ (Leg::Single | Leg::Credentials))), _) => {
+                self.on_single_response(wire, book, key, leg, response);
+            }
             _ => book.caller.strays += 1,
         }
     }
@@ -144,12 +146,12 @@ impl<A: Copy> Caller<A> {
         call.bye_hop = path.next_hop;
         let branch = identity::branch(self.settings.run, key, Leg::Bye);
         let bye = in_dialog(b"BYE", &from.sent_by, &branch, response);
-        let Ok(parked) = self.byes.park(|out| bye.write(path, out)) else {
+        let Ok(parked) = self.parking.park(|out| bye.write(path, out)) else {
             book.caller.lose(Loss::NoRoom);
             self.remove(wire, key);
             return false;
         };
-        call.bye = Some(parked);
+        call.parked = Some(parked);
         match self.settings.hold {
             _ if cancelled || self.hanging_up => self.hang_up(wire, book, key),
             Some(Micros(0)) => self.hang_up(wire, book, key),
@@ -223,14 +225,21 @@ impl<A: Copy> Caller<A> {
         wire: &mut W,
         book: &mut Book,
         key: Key,
+        leg: Leg,
         response: &Message<'_>,
     ) {
         let (now, timing) = (wire.now(), self.settings.timing);
+        let status = response.status();
+        if status == 401 && self.settings.account.is_some() {
+            match self.on_challenge(wire, book, key, leg, response) {
+                Challenged::Answered | Challenged::Before => return,
+                Challenged::Refused => {}
+            }
+        }
         let Some(call) = self.calls.get_mut(key) else {
             book.caller.repeated_finals += 1;
             return;
         };
-        let status = response.status();
         if status < 200 {
             call.back_off.slow_down(timing);
             return;

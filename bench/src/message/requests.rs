@@ -70,9 +70,9 @@ Max-Forwards: 70
 From: <sip:{callee}@{target}>;tag={tag}
 To: <sip:{callee}@{target}>
 Call-ID: {call_id}
-CSeq: 1 REGISTER
+CSeq: {cseq} REGISTER
 Contact: <sip:{callee}@{local}>;expires=3600
-User-Agent: tandem-bench
+{authorization}User-Agent: tandem-bench
 Content-Length: 0
 
 ";
@@ -88,6 +88,8 @@ enum Hole {
     Callee,
     Caller,
     To,
+    CSeq,
+    Authorization,
 }
 
 fn hole(name: &str) -> Option<Hole> {
@@ -98,6 +100,8 @@ fn hole(name: &str) -> Option<Hole> {
         "callee" => Hole::Callee,
         "caller" => Hole::Caller,
         "to" => Hole::To,
+        "cseq" => Hole::CSeq,
+        "authorization" => Hole::Authorization,
         _ => return None,
     })
 }
@@ -139,6 +143,7 @@ pub struct Requests {
     ack: Template<Hole>,
     options: Template<Hole>,
     register: Template<Hole>,
+    register_uri: String,
 }
 
 /// Decimal digits of subscriber numbers.
@@ -165,7 +170,18 @@ impl Requests {
             ack: template(ACK, ""),
             options: template(OPTIONS, ""),
             register: template(REGISTER, ""),
+            register_uri: format!("sip:{target}"),
         }
+    }
+
+    /// Request-URI of a REGISTER.
+    pub fn register_uri(&self) -> &str {
+        &self.register_uri
+    }
+
+    /// Writes a REGISTER with credentials: the first one of its kind, or the second after a challenge.
+    pub fn write_register(&self, leg: Leg, call: &Particulars, credentials: &str, out: &mut Writer<'_>) {
+        self.fill(&self.register, leg, call, b"", Some(credentials), out);
     }
 
     /// Writes one request; `to` is the To value of the response that an ACK acknowledges.
@@ -178,6 +194,18 @@ impl Requests {
             Request::Options => (&self.options, Leg::Single),
             Request::Register => (&self.register, Leg::Single),
         };
+        self.fill(template, leg, call, to, None, out);
+    }
+
+    fn fill(
+        &self,
+        template: &Template<Hole>,
+        leg: Leg,
+        call: &Particulars,
+        to: &[u8],
+        credentials: Option<&str>,
+        out: &mut Writer<'_>,
+    ) {
         let run = self.run;
         template.render(out, |hole, out| match hole {
             Hole::Branch => out.put(&identity::branch(run, call.key, leg)),
@@ -186,6 +214,14 @@ impl Requests {
             Hole::Callee => out.put(&digits(call.number)),
             Hole::Caller => out.put(&digits(call.number.wrapping_mul(CALLER_STRIDE))),
             Hole::To => out.put(to),
+            Hole::CSeq => out.decimal(if leg == Leg::Credentials { 2 } else { 1 }),
+            Hole::Authorization => {
+                if let Some(credentials) = credentials {
+                    out.put(b"Authorization: ");
+                    out.put(credentials.as_bytes());
+                    out.put(b"\r\n");
+                }
+            }
         });
     }
 }
@@ -194,7 +230,7 @@ impl Requests {
 const CALLER_STRIDE: u64 = 7_919;
 
 /// The last ten decimal digits, zeros in front.
-fn digits(number: u64) -> [u8; NUMBER_DIGITS] {
+pub(crate) fn digits(number: u64) -> [u8; NUMBER_DIGITS] {
     let mut left = number % NUMBER_MODULUS;
     let mut out = [b'0'; NUMBER_DIGITS];
     for place in out.iter_mut().rev() {

@@ -95,6 +95,7 @@ impl Summary {
                 "completed": caller.completed,
                 "rejected": caller.rejected,
                 "cancelled": caller.cancelled,
+                "challenged": caller.challenged,
                 "failed": caller.failed(),
                 "lost_after_answer": caller.lost(),
                 "hung_up_by_peer": caller.hung_up_by_peer,
@@ -225,6 +226,9 @@ impl Summary {
         write_codes(f, "responses ", &caller.finals)?;
         if caller.bye_finals.iter().any(|(code, _)| code != 200) {
             write_codes(f, "  to BYE  ", &caller.bye_finals)?;
+        }
+        if caller.challenged > 0 {
+            writeln!(f, "           challenged and answered {}", caller.challenged)?;
         }
         if caller.cancelled + caller.hung_up_by_peer > 0 {
             writeln!(f, "           cancelled {}, ended by the gateway {}", caller.cancelled, caller.hung_up_by_peer)?;

@@ -184,6 +184,8 @@ tally! {
         rejected: u64,
         /// CANCELs sent.
         cancelled: u64,
+        /// Registrations whose challenge was answered.
+        challenged: u64,
         /// First final response of each attempt, by code.
         finals: Codes,
         /// Final responses to BYE, by code.

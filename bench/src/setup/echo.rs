@@ -52,6 +52,7 @@ impl EchoSetup {
                 target: load.caller.target,
                 sizes: args.size,
                 bursts: args.bursts,
+                last_absorbed: args.last_absorbed,
                 // Saturating by the rules of float casts.
                 places: (open as u32).min(PLACES_MAX),
                 listeners: 0,

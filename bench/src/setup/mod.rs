@@ -18,7 +18,8 @@ use proto::time::Micros;
 use crate::{
     back_off::Timing,
     caller::{self, Kind},
-    cli::{BehaviourArgs, CallArgs, GatewaysArgs, LoadArgs, RequestArgs, SharedArgs},
+    cli::{BehaviourArgs, CallArgs, DigestArgs, GatewaysArgs, LoadArgs, RequestArgs, SharedArgs},
+    digest::Account,
     duration::micros,
     gateway::behaviour::{Behaviour, BehaviourError, Behaviours, End, Outage, Outcome},
     host,
@@ -139,6 +140,21 @@ impl Setup {
         Ok(setup)
     }
 
+    /// Registrations with credentials.
+    pub fn registrations(args: DigestArgs) -> Result<Self, SetupError> {
+        let account = Account { user: args.user, password: args.password, nonce_reused: args.reuse_nonce };
+        if account.user.iter().chain([&account.password]).any(|text| text.contains(['"', '\\', ':'])) {
+            return Err(SetupError::Usage("--user and --password take no quotes, backslashes or colons".to_owned()));
+        }
+        let mut setup = Self::requests("register-digest", Kind::Register, args.request)?;
+        if let Some(load) = &mut setup.load {
+            load.caller.established = load.caller.places;
+            load.caller.first_number = args.first_number;
+            load.caller.account = Some(account);
+        }
+        Ok(setup)
+    }
+
     /// Gateways alone.
     pub fn gateways(args: GatewaysArgs) -> Result<Self, SetupError> {
         let file = args.behaviour.file()?;
@@ -214,6 +230,7 @@ impl Setup {
             places: args.max_active.unwrap_or(0),
             established: 0,
             seed: args.shared.seed,
+            account: None,
         };
         let mut setup = Setup {
             workload,

@@ -1,0 +1,35 @@
+"""The release programs that are measured, and the peers that are installed for it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = [("proto", ["parse_invite"]), ("engine", ["echo", "hand_over"]), ("tandem", ["carry_calls"])]
+PEERS = {"kamailio": "kamailio", "valgrind": "valgrind", "taskset": "util-linux"}
+
+
+def build(root, wanted):
+    """Builds the release programs; gives their folder."""
+    if wanted:
+        print("building", file=sys.stderr)
+        steps = [["-p", "tandem", "--bin", "tandem", "-p", "tandem-bench", "--bin", "tandem-bench"]]
+        # WHY each package alone: examples of different packages may share a name.
+        steps += [["-p", package, *(word for name in names for word in ("--example", name))] for package, names in EXAMPLES]
+        for step in steps:
+            subprocess.run(["cargo", "build", "--release", "--quiet", *step], cwd=root, check=True)
+    return Path(os.environ.get("CARGO_TARGET_DIR", root / "target")).resolve() / "release"
+
+
+def install(wanted):
+    """Peers that are missing, by apt where that is possible."""
+    missing = [package for program, package in PEERS.items() if not shutil.which(program)]
+    if missing and wanted and os.geteuid() == 0 and shutil.which("apt-get"):
+        print(f"installing {', '.join(missing)}", file=sys.stderr)
+        quiet = {"stdout": subprocess.DEVNULL, "check": False, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+        subprocess.run(["apt-get", "update", "-qq"], **quiet)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], **quiet)
+    for program in PEERS:
+        if not shutil.which(program):
+            print(f"no {program}: its columns stay empty", file=sys.stderr)

@@ -1,0 +1,36 @@
+"""The rows of the results file, each a function of a `Bench`; `ROWS` is their order and how they are chosen."""
+
+from . import calls, elsewhere, latency, memory, micro, overload, shards
+
+# Name on the command line: (function, names of the rows it writes). W1 comes first: it finds the rates that
+# others need.
+ROWS = {
+    "W1": (calls.w1, ["W1"]),
+    "W1@rates": (calls.w1_rates, [f"W1@{rate}" for rate in calls.RATES]),
+    "W0": (micro.w0, ["W0"]),
+    "W2": (calls.w2, ["W2"]),
+    "W3": (calls.w3, ["W3"]),
+    "W4": (shards.w4, ["W4"]),
+    "W5": (calls.w5, ["W5"]),
+    "W6": (micro.w6_w7, ["W6", "W7"]),
+    "W8": (micro.w8, ["W8"]),
+    "W9": (memory.w9, ["W9", "W9.accepted", "W9.non_invite", "W9.flat"]),
+    "W10": (latency.w10, ["W10", "W10.own"]),
+    "W11": (calls.w11, ["W11"]),
+    "O": (overload.rows, ["O", "O1.5", "O2", "O3"]),
+    "IDLE": (calls.idle, ["IDLE"]),
+    "ELSEWHERE": (elsewhere.rows, elsewhere.names()),
+}
+# What an impression of three minutes has.
+QUICK = ["W1", "W1@rates", "W0", "W3", "W6", "W8", "O", "ELSEWHERE"]
+
+
+def chosen(text):
+    """Names on the command line for `--rows`; a row's own name chooses the function that writes it."""
+    names = []
+    for wanted in text.split(","):
+        found = [name for name, (_, rows) in ROWS.items() if wanted == name or wanted in rows]
+        if not found:
+            raise ValueError(f"no such row: {wanted}; there are {', '.join(ROWS)}")
+        names += found
+    return [name for name in ROWS if name in names]
