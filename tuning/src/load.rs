@@ -127,12 +127,18 @@ fn syntax_findings(text: &str, errors: &[toml::de::Error]) -> Vec<Finding> {
     sorted.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     sorted.dedup_by_key(|error| line(error));
     sorted.truncate(if open { 1 } else { usize::MAX });
-    sorted.into_iter().map(|error| syntax_finding(error, open)).collect()
+    sorted.into_iter().map(|error| syntax_finding(text, error, open)).collect()
 }
 
-fn syntax_finding(error: &toml::de::Error, open: bool) -> Finding {
+fn syntax_finding(text: &str, error: &toml::de::Error, open: bool) -> Finding {
     let message = error.message();
+    let here = error.span().and_then(|span| text.get(span.start..)).unwrap_or_default();
     let remedy = match message {
+        _ if here.starts_with("//") || here.starts_with("/*") => "comments begin with #",
+        _ if here.starts_with(';') => "remove the semicolon: a line ends by itself",
+        _ if here.starts_with("\"") && message.starts_with("key with no value") => {
+            "write `name = \"value\"`; nothing is loaded or set by commands"
+        }
         _ if open => "close the bracket or the quotes that were opened before this",
         _ if message.starts_with("duplicate key") => "keep one of the two, or write [[name]] for a list of tables",
         _ if message.contains("string values must be quoted") => "put the text into double quotes",

@@ -157,13 +157,23 @@ macro_rules! textual {
 
 textual!(SocketAddr, "an address with its port, such as \"192.0.2.1:5060\" or \"[::]:5060\"", |text| {
     text.parse().map_err(|_| match Host::parse(text) {
+        Some(Host::Address(_)) if without_brackets(text).is_some() => {
+            let meant = without_brackets(text).unwrap_or_default();
+            ("an IPv6 address without brackets".to_owned(), format!("write {meant:?} if {:?} ends in a port", text))
+        }
         Some(Host::Address(address)) => {
             let remedy = format!("write the port too: \"{}\"", SocketAddr::new(address, SIP_PORT));
             ("has no port".to_owned(), remedy)
         }
         _ => {
-            let remedy = "write \"192.0.2.1:5060\" or \"[2001:db8::1]:5060\"; names are not looked up here";
-            ("not an address with its port".to_owned(), remedy.to_owned())
+            let scheme = text.strip_prefix("udp:").or_else(|| text.strip_prefix("sip:"));
+            let remedy = match scheme.and_then(|rest| rest.parse::<SocketAddr>().ok()) {
+                Some(address) => format!("write \"{address}\""),
+                None => "write \"192.0.2.1:5060\" or \"[2001:db8::1]:5060\"; names and cards are not looked up here, \
+                         \"0.0.0.0:5060\" is every address"
+                    .to_owned(),
+            };
+            ("not an address with its port".to_owned(), remedy)
         }
     })
 });
@@ -187,6 +197,14 @@ textual!(IpAddr, "an IPv4 or IPv6 address", |text| {
 
 textual!(GatewayUri, "a SIP URI such as \"sip:192.0.2.1:5060\" or \"sip:gw.example.com\"", parse_gateway_uri);
 textual!(Network, "a prefix such as \"192.0.2.0/24\", an address, or \"any\"", parse_network);
+
+/// `::1:5060` as `[::1]:5060`: an IPv6 address whose last group reads like a port of SIP.
+fn without_brackets(text: &str) -> Option<String> {
+    let (address, port) = text.rsplit_once(':')?;
+    let address: Ipv6Addr = address.parse().ok()?;
+    let port: u16 = port.parse().ok().filter(|port| *port >= 1024)?;
+    Some(SocketAddr::new(address.into(), port).to_string())
+}
 
 fn parse_gateway_uri(text: &str) -> Result<GatewayUri, (String, String)> {
     let refuse = |why: &str, remedy: String| Err((why.to_owned(), remedy));

@@ -35,7 +35,12 @@ impl<T: Value> Value for OneOrMany<T> {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>, _: Option<&Self>) -> Option<Self> {
         match node.get_ref() {
             DeValue::Array(_) => Vec::read(node, reader, None).map(OneOrMany),
-            _ => T::read(node, reader, None).map(|value| OneOrMany(vec![value])),
+            _ => {
+                let value = T::read(node, reader, None);
+                // WHY: what cannot be understood is not the same as no condition.
+                reader.lost |= value.is_none();
+                value.map(|value| OneOrMany(vec![value]))
+            }
         }
     }
     fn print(&self) -> Option<toml::Value> {

@@ -6,6 +6,7 @@
 
 mod address;
 mod duration;
+mod kamailio;
 mod many;
 mod marks;
 mod off;

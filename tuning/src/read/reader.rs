@@ -147,7 +147,14 @@ impl<'s> Reader<'s> {
             (DeValue::Table(_), list) if list.ends_with("entry a table") => {
                 format!("write [[{key}]], with two brackets")
             }
-            (DeValue::String(text), list) if list.starts_with("a list") => format!("write it in brackets: [{text:?}]"),
+            (DeValue::String(text), list) if list.starts_with("a list") => {
+                let parts: Vec<_> = text.split([',', ';']).map(|part| format!("{:?}", part.trim())).collect();
+                format!("write it in brackets: [{}]", parts.join(", "))
+            }
+            (DeValue::String(text), "a whole number") if text.parse::<i64>().is_ok() => {
+                format!("write {text}, without quotes")
+            }
+            (_, "a table") => format!("write the header [{key}] on a line of its own, and its keys below"),
             (DeValue::Integer(number), list) if list.starts_with("a list") => {
                 format!("write it in brackets: [{}]", number.as_str())
             }

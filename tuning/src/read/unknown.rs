@@ -1,5 +1,6 @@
 //! Keys that are not known where they stand: misspelt, in the wrong table, or of another program.
 
+use super::kamailio;
 use super::reader::suggestion;
 use crate::config::Config;
 use crate::diagnostic::Finding;
@@ -21,7 +22,10 @@ pub(super) fn unknown_key(name: &str, place: Range<usize>, table: &str, known: &
     let mut places = Vec::new();
     collect(name, "", &Config::keys(), &mut places);
     match places.as_slice() {
-        [] => finding.label("not known").remedy(all),
+        [] => match kamailio::instead_of(name) {
+            Some(instead) => finding.label("a word of Kamailio's").remedy(instead),
+            None => finding.label("not known").remedy(all),
+        },
         [top, ..] if top.is_empty() => {
             let remedy = "move it to the top of the file: what stands below a [header] belongs to that table";
             finding.label("a key of the top level").remedy(remedy)
