@@ -105,6 +105,7 @@ impl Shard {
                 hand_over_bytes: HAND_OVER_BYTES,
             },
             lanes: 1,
+            xdp: engine::XdpConfig::default(),
         };
         let mut running = engine::launch(&config, make)?;
         let lane =

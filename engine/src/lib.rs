@@ -6,8 +6,8 @@
 //! over lock-free rings: frames that another shard owns ([`Outbox::hand_over`]) and letters
 //! ([`Outbox::post`]). Blocking work has *lanes*: ordinary threads that hold a [`LaneEnd`].
 //!
-//! Read [`App`] and [`launch`] first. Drivers stand behind [`device::Device`]: io_uring, recvmmsg and
-//! a simulated one. All unsafe code of the workspace is in `engine-sys`.
+//! Read [`App`] and [`launch`] first. Drivers stand behind [`device::Device`]: io_uring, recvmmsg,
+//! AF_XDP beside either of them, and a simulated one. All unsafe code of the workspace is in `engine-sys`.
 
 #![forbid(unsafe_code)]
 
@@ -28,6 +28,9 @@ pub mod wake;
 pub mod wheel;
 
 pub use app::App;
+pub use device::xdp::inspect::{XdpPossibility, possibilities as xdp_possibilities};
+pub use device::xdp::lane::{XdpCounters, XdpEvent};
+pub use device::xdp::setup::{QueueMode, XdpConfig, XdpMode, XdpQueue};
 pub use frame::{Egress, Frame, LaneId, NetworkError, NetworkErrorKind, ShardId};
 pub use hand_over::Class;
 pub use launch::{Config, Driver, LaunchError, Running, Serving, io_uring_available, launch};

@@ -90,6 +90,30 @@ counters! {
     hand_over_shed_other,
     /// Stream messages held back because the other shard's ring was full; their connection waits.
     hand_over_held_stream,
+    /// Of the frames received, those that came by AF_XDP.
+    xdp_frames_in,
+    /// Of the frames sent, those that left by AF_XDP.
+    xdp_frames_out,
+    /// Times that the kernel was called to send what was queued on AF_XDP sockets.
+    xdp_kicks,
+    /// Packets that came by AF_XDP and were dropped: their headers contradict each other.
+    xdp_malformed,
+    /// The same: the sum of the IP or UDP header is wrong.
+    xdp_wrong_checksum,
+    /// The same: the source is no address of a single host.
+    xdp_martian,
+    /// The same: no listener has that address and port (any more).
+    xdp_not_served,
+    /// Frames sent by the kernel's socket: it alone can follow the route.
+    xdp_by_kernel_route,
+    /// The same: to this host, to many, or out of an interface that AF_XDP does not serve.
+    xdp_by_kernel_elsewhere,
+    /// The same: the Ethernet address of the next hop is unknown or has to be confirmed.
+    xdp_by_kernel_neighbour,
+    /// The same: larger than the MTU.
+    xdp_by_kernel_too_long,
+    /// The same: the transmit ring was full.
+    xdp_ring_full,
     /// Letters received.
     letters_in,
     /// Letters posted.

@@ -95,6 +95,7 @@ fn sockets(driver: Driver) {
         steering: Steering::Random,
         pools: Pools::default(),
         lanes: 1,
+        xdp: engine::XdpConfig::default(),
     };
     let mut running = engine::launch(&config, |_| Busy::new()).unwrap();
     let mut lane: LaneEnd<u64> = running.take_lane(LaneId(0)).unwrap();

@@ -20,6 +20,7 @@ pub mod mmsg;
 mod pending;
 pub mod sim;
 pub mod uring;
+pub mod xdp;
 
 /// A driver for datagrams.
 pub trait Device {

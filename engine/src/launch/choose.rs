@@ -2,6 +2,7 @@
 
 use super::{Config, Driver, LaunchError};
 use crate::device::uring::LARGE_SPLIT;
+use crate::device::xdp::setup::{self, Prepared, XdpConfig, XdpMode};
 
 /// A driver that was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub fn io_uring_available() -> Result<(), String> {
     engine_sys::uring::probe()
 }
 
+/// The driver of the kernel's sockets.
 pub(super) fn driver(wanted: Driver) -> Result<(Kind, Option<String>), LaunchError> {
     match wanted {
         Driver::Mmsg => Ok((Kind::Mmsg, Some("the configuration asks for it".to_owned()))),
@@ -41,10 +43,33 @@ pub(super) fn driver(wanted: Driver) -> Result<(Kind, Option<String>), LaunchErr
             Ok(()) => Ok((Kind::Uring, None)),
             Err(why) => Err(LaunchError::Driver(format!("{why}; driver \"auto\" falls back to recvmmsg"))),
         },
-        Driver::Auto => Ok(match io_uring_available() {
+        Driver::Auto | Driver::Xdp => Ok(match io_uring_available() {
             Ok(()) => (Kind::Uring, None),
             Err(why) => (Kind::Mmsg, Some(why)),
         }),
+    }
+}
+
+/// AF_XDP beside it: set up, or why not. `Err` when it must be and cannot.
+pub(super) fn xdp(config: &Config, shards: usize) -> Result<Result<Prepared, Option<String>>, LaunchError> {
+    if config.xdp.interfaces.len() > limits::XDP_INTERFACES_MAX {
+        let text = format!("AF_XDP serves at most {} interfaces", limits::XDP_INTERFACES_MAX);
+        return Err(LaunchError::Config(text));
+    }
+    match config.driver {
+        Driver::Xdp if config.xdp.interfaces.is_empty() => {
+            Err(LaunchError::Driver("driver \"xdp\" needs the names of its interfaces".to_owned()))
+        }
+        Driver::Xdp => match setup::prepare(&config.xdp, shards, &config.pools) {
+            Ok(prepared) => Ok(Ok(prepared)),
+            Err(why) => Err(LaunchError::Driver(format!("{why}; driver \"auto\" falls back to sockets"))),
+        },
+        Driver::Auto if !config.xdp.interfaces.is_empty() => {
+            let mode = if config.xdp.mode == XdpMode::Best { XdpMode::Worthwhile } else { config.xdp.mode };
+            let asked = XdpConfig { mode, ..config.xdp.clone() };
+            Ok(setup::prepare(&asked, shards, &config.pools).map_err(|why| Some(format!("no AF_XDP: {why}"))))
+        }
+        Driver::Auto | Driver::Uring | Driver::Mmsg => Ok(Err(None)),
     }
 }
 

@@ -2,6 +2,7 @@
 //! none of them take traffic before all are ready. Stopping, the reverse, is in [`running`].
 
 use crate::app::App;
+use crate::device::xdp::setup::{Prepared, XdpConfig, XdpQueue};
 use crate::frame::ShardId;
 use crate::links::{self, LinkConfig};
 use crate::listener::{self, BindError, Listener, Steering};
@@ -27,6 +28,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Which driver.
     pub driver: Driver,
+    /// What AF_XDP serves, beside the kernel's sockets.
+    pub xdp: XdpConfig,
     /// How the kernel spreads datagrams over shards.
     pub steering: Steering,
     /// How much of everything each shard has.
@@ -38,20 +41,25 @@ pub struct Config {
 /// Which driver serves the sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Driver {
-    /// io_uring where the kernel has what is needed, else recvmmsg.
+    /// AF_XDP on the interfaces that are named, where it is worth it; beside it, or alone, io_uring where
+    /// the kernel has what is needed, else recvmmsg.
     #[default]
     Auto,
     /// io_uring, or no start.
     Uring,
     /// recvmmsg and sendmmsg.
     Mmsg,
+    /// AF_XDP on the interfaces that are named, in whatever mode, or no start; beside it as with `Auto`.
+    Xdp,
 }
 
 /// What serves, as it was found out at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Serving {
-    /// `"io_uring"` or `"mmsg"`.
+    /// `"xdp"`, `"io_uring"` or `"mmsg"`.
     pub driver: &'static str,
+    /// What serves each queue of AF_XDP's interfaces.
+    pub queues: Vec<XdpQueue>,
     /// Why not a better one, if there is a better one.
     pub why: Option<String>,
     /// The core of each shard.
@@ -93,6 +101,11 @@ where
     let cores = choose::cores(config)?;
     config.pools.check().map_err(LaunchError::Config)?;
     let (driver, why) = choose::driver(config.driver)?;
+    // WHY before the addresses are bound: what is refused here has taken nothing yet.
+    let (xdp, no_xdp) = match choose::xdp(config, cores.len())? {
+        Ok(prepared) => (Some(prepared), None),
+        Err(why) => (None, why),
+    };
     let groups = config
         .listeners
         .iter()
@@ -100,8 +113,9 @@ where
         .collect::<Result<Vec<_>, _>>()
         .map_err(LaunchError::Bind)?;
     let serving = Serving {
-        driver: driver.name(),
-        why,
+        driver: if xdp.is_some() { "xdp" } else { driver.name() },
+        queues: xdp.as_ref().map(Prepared::queues).unwrap_or_default(),
+        why: no_xdp.or(why),
         cores: cores.clone(),
         addresses: groups.iter().map(|group| group.address).collect(),
     };
@@ -113,7 +127,7 @@ where
     };
     let (links, lanes) = links::join(&link_config).map_err(|error| LaunchError::Shard { shard: ShardId(0), error })?;
     let mut running = Running::new(serving, &links, lanes);
-    running.start(config, driver, groups, links, Arc::new(make))?;
+    running.start(config, driver, xdp, groups, links, Arc::new(make))?;
     Ok(running)
 }
 

@@ -4,6 +4,9 @@ use super::choose::Kind;
 use super::seat::{Seat, share_out};
 use super::{Config, LaunchError, Serving};
 use crate::app::App;
+use crate::device::xdp::Parts;
+use crate::device::xdp::lane::{self, Unstarted, XdpCounters, XdpEvent, XdpLane};
+use crate::device::xdp::setup::Prepared;
 use crate::frame::{LaneId, ShardId};
 use crate::links::Links;
 use crate::listener::Group;
@@ -13,7 +16,7 @@ use crate::wake::Waker;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
 /// Shards that run. Dropping it stops them.
@@ -25,6 +28,7 @@ pub struct Running<L> {
     wakers: Vec<Arc<Waker>>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     stop: Arc<AtomicBool>,
+    xdp: Option<XdpLane>,
 }
 
 impl<L: Send + 'static> Running<L> {
@@ -37,6 +41,7 @@ impl<L: Send + 'static> Running<L> {
             wakers: links.iter().map(|links| Arc::clone(&links.inward.waker)).collect(),
             threads: Vec::new(),
             stop: Arc::default(),
+            xdp: None,
         }
     }
 
@@ -45,6 +50,7 @@ impl<L: Send + 'static> Running<L> {
         &mut self,
         config: &Config,
         driver: Kind,
+        xdp: Option<Prepared>,
         groups: Vec<Group>,
         links: Vec<Links<L>>,
         make: Arc<F>,
@@ -53,6 +59,8 @@ impl<L: Send + 'static> Running<L> {
         A: App<Letter = L>,
         F: Fn(ShardId) -> A + Send + Sync + 'static,
     {
+        let (mut parts, lane) = self.split(config, xdp)?;
+        let mut parts = parts.drain(..);
         let (ready, readiness) = channel();
         let mut gates = Vec::new();
         let shares = share_out(groups, links.len());
@@ -65,6 +73,7 @@ impl<L: Send + 'static> Running<L> {
                 driver,
                 pools: config.pools,
                 sockets,
+                xdp: parts.next(),
                 stats: self.stats.get(index).map(Arc::clone).unwrap_or_default(),
                 stop: Arc::clone(&self.stop),
                 ready: ready.clone(),
@@ -86,12 +95,30 @@ impl<L: Send + 'static> Running<L> {
                 Err(_) => return Err(LaunchError::Panic),
             }
         }
+        if let Some(lane) = lane {
+            let started = lane.start().map_err(|error| LaunchError::Shard { shard: ShardId(0), error })?;
+            self.xdp = Some(started);
+            // WHY: all that is left to do with these rights is the lane's. Threads started from here on
+            // begin without them.
+            let _ = engine_sys::xdp::capability::give_up_for_xdp();
+        }
         // INVARIANT: every shard is ready; a gate that is dropped without this ends its shard.
         for go in gates {
             let _ = go.send(());
         }
         self.locked = engine_sys::memory::lock_all().is_ok();
         Ok(())
+    }
+
+    /// What AF_XDP's programs counted; `None` where it does not serve.
+    pub fn xdp_counters(&self) -> Option<&Arc<XdpCounters>> {
+        self.xdp.as_ref().map(XdpLane::counters)
+    }
+
+    /// What happens to AF_XDP's interfaces, as it happens; `None` where it does not serve, and the second
+    /// time.
+    pub fn take_xdp_events(&mut self) -> Option<Receiver<XdpEvent>> {
+        self.xdp.as_mut()?.take_events()
     }
 
     /// What serves.
@@ -131,6 +158,16 @@ impl<L: Send + 'static> Running<L> {
     /// True as soon as one shard has ended: asked to, by failure or by panic.
     pub fn any_ended(&self) -> bool {
         self.threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Gives each shard its part of AF_XDP.
+    fn split(&self, config: &Config, xdp: Option<Prepared>) -> Result<(Vec<Parts>, Option<Unstarted>), LaunchError> {
+        let Some(prepared) = xdp else {
+            return Ok((Vec::new(), None));
+        };
+        let (parts, lane) = lane::split(prepared, &self.serving.addresses, &config.pools, &self.wakers)
+            .map_err(|error| LaunchError::Shard { shard: ShardId(0), error })?;
+        Ok((parts, Some(lane)))
     }
 
     /// Waits until all shards have ended and their sockets are closed. Call [`Running::stop`] first,

@@ -2,9 +2,10 @@
 
 use super::choose::Kind;
 use crate::app::App;
-use crate::device::Device;
 use crate::device::mmsg::MmsgDevice;
 use crate::device::uring::UringDevice;
+use crate::device::xdp::{Parts, XdpDevice};
+use crate::device::{Beside, Device};
 use crate::frame::ShardId;
 use crate::links::Links;
 use crate::listener::Group;
@@ -25,6 +26,8 @@ pub(super) struct Seat {
     pub(super) driver: Kind,
     pub(super) pools: Pools,
     pub(super) sockets: Sockets,
+    /// What AF_XDP serves with, beside the driver.
+    pub(super) xdp: Option<Parts>,
     pub(super) stats: Arc<ShardStats>,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) ready: Sender<Readiness>,
@@ -52,13 +55,30 @@ impl Seat {
             Kind::Uring => {
                 let Sockets { ordinary, large } = sockets;
                 let device = UringDevice::new(ordinary, large, &self.pools, &waker, stats);
-                self.run(device, links, make)
+                self.beside(device, links, make)
             }
             Kind::Mmsg => {
                 let device = MmsgDevice::new(sockets.ordinary, &self.pools, waker, stats);
-                self.run(device, links, make)
+                self.beside(device, links, make)
             }
         }
+    }
+
+    /// With AF_XDP, if it serves this shard.
+    fn beside<A: App, D: Beside>(
+        mut self,
+        device: io::Result<D>,
+        links: Links<A::Letter>,
+        make: &impl Fn(ShardId) -> A,
+    ) -> io::Result<()> {
+        let Some(parts) = self.xdp.take() else {
+            return self.run(device, links, make);
+        };
+        let stats = Arc::clone(&self.stats);
+        let device = device.map(|device| XdpDevice::new(device, parts, stats));
+        // WHY: a shard reads what strangers send, and needs none of these rights any more.
+        let _ = engine_sys::xdp::capability::give_up_for_xdp();
+        self.run(device, links, make)
     }
 
     /// Says whether it is ready, waits for the others, and turns until it is stopped.

@@ -115,6 +115,7 @@ pub(crate) fn config(driver: Driver, shards: usize, addresses: &[&str]) -> Confi
         steering: Steering::Random,
         pools: Pools { timers: 1_024, hand_over_bytes: 1 << 20, ..Pools::default() },
         lanes: 1,
+        xdp: engine::XdpConfig::default(),
     }
 }
 

@@ -22,7 +22,7 @@ pub use listen::{Listen, Listener};
 pub use process::{Control, Dns, Keys, Log, LogDestination, LogFormat, LogLevel, Metrics, SocketAccess, State};
 pub use route::{NumberPrefix, Route};
 pub use set::{Gateway, LastUnavailable, RequestUri, Set};
-pub use shards::{CoreList, Driver, DriverKind, Shards, Steering};
+pub use shards::{CoreList, Driver, DriverKind, Shards, Steering, XdpMode};
 pub use source::SourceGroup;
 pub use timers::Timers;
 pub use upkeep::{Breaker, Probe};

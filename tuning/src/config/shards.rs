@@ -20,12 +20,26 @@ choice! {
 choice! {
     /// The interface to the kernel.
     DriverKind {
-        /// The best that the host permits.
+        /// AF_XDP on the `interfaces` where it is worth it; beside it, or alone, the best that the host permits.
         Auto = "auto",
+        /// AF_XDP on the `interfaces` in whatever mode, or no start; sockets beside it as with `auto`.
+        Xdp = "xdp",
         /// io_uring with multishot receive.
         IoUring = "io_uring",
         /// recvmmsg and sendmmsg.
         Mmsg = "mmsg",
+    }
+}
+
+choice! {
+    /// How AF_XDP may receive.
+    XdpMode {
+        /// The best that the interface permits: zero-copy, copied by the driver, with kind = "xdp" also generic.
+        Best = "best",
+        /// Copied by the driver, even where the card could do without.
+        Copy = "copy",
+        /// In the kernel's stack, which every driver can and which is slower than sockets.
+        Generic = "generic",
     }
 }
 
@@ -46,6 +60,13 @@ section! {
     Driver {
         /// The interface to the kernel.
         restart kind: DriverKind = DriverKind::Auto;
+        /// Network interfaces whose queues AF_XDP serves, past the kernel; VLANs on them too. All other
+        /// traffic, and whatever AF_XDP cannot do, goes on through sockets.
+        restart interfaces: Vec<String> = Vec::new();
+        /// How AF_XDP may receive.
+        restart xdp_mode: XdpMode = XdpMode::Best;
+        /// AF_XDP spins in the driver instead of waiting for interrupts: shorter delays for a busy core.
+        restart busy_poll: bool = false;
         /// Receive buffers of each shard, 2 KiB each; a power of two.
         restart receive_slots_per_shard: u32 = 1_024, within 64 => 32_768;
         /// Send buffers of each shard, 2 KiB each; a power of two.

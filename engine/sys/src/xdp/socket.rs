@@ -156,7 +156,7 @@ impl XdpSocket {
         if wanted < level / 4 {
             return;
         }
-        let wanted = wanted.min(self.fill.room(wanted));
+        let wanted = wanted.min(self.fill.room(wanted)).min(u32::try_from(umem.fill_room()).unwrap_or(u32::MAX));
         for _ in 0..wanted {
             let Some(frame) = umem.take() else { break };
             let address = umem.lend(frame, Borrower::Fill(self.number));
@@ -166,17 +166,22 @@ impl XdpSocket {
         self.fill.publish();
     }
 
-    /// The next packet that was received. Its place in the ring is free at once.
+    /// The next packet that was received. Its place in the ring is free after
+    /// [`XdpSocket::release_received`].
     pub fn receive(&mut self, umem: &mut Umem) -> Option<Packet> {
         loop {
             let descriptor = self.receive.pop()?;
-            self.receive.publish();
             if let Some((frame, offset)) = umem.reclaim(descriptor.address, Borrower::Fill(self.number)) {
                 self.filling = self.filling.saturating_sub(1);
                 let partial = descriptor.options & XDP_PKT_CONTD != 0;
                 return Some(Packet { frame, offset, length: descriptor.length as usize, partial });
             }
         }
+    }
+
+    /// Lets the kernel use the places of all packets that were taken.
+    pub fn release_received(&self) {
+        self.receive.publish();
     }
 
     /// True when something was received.
@@ -242,6 +247,11 @@ impl XdpSocket {
         }
     }
 
+    /// True when the driver sends by itself what is queued: it does not ask to be woken.
+    pub fn is_driven(&self) -> bool {
+        !self.transmit.needs_wakeup()
+    }
+
     /// Descriptors that the kernel has not taken from the transmit ring yet.
     pub fn unsent(&self) -> u32 {
         self.transmit.outstanding()
@@ -250,6 +260,7 @@ impl XdpSocket {
     /// Closes the socket and takes back all its frames.
     pub fn close(self, umem: &mut Umem) {
         let number = self.number;
+        // WHY first: as long as it is open, or its rings are mapped, the kernel may write into them.
         drop(self);
         umem.reclaim_all(number);
     }

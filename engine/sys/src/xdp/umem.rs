@@ -75,6 +75,8 @@ pub struct Umem {
     states: Box<[State]>,
     /// Last in, first out, so that the same few frames stay in cache.
     free: Vec<u32>,
+    /// Most frames that may be lent to be received into: the others stay for sending.
+    filling_max: usize,
     filling: usize,
     sending: usize,
     refused: u64,
@@ -88,16 +90,19 @@ enum State {
 }
 
 impl Umem {
-    /// Memory of `frames` frames, all free.
+    /// Memory of frames, all free: at most `receive` of them are lent to be received into at a time, and
+    /// `send` are left.
     ///
     /// # Errors
     /// When there is not enough memory.
-    pub fn new(frames: usize) -> io::Result<Self> {
+    pub fn new(receive: usize, send: usize) -> io::Result<Self> {
+        let frames = receive.saturating_add(send);
         let count = u32::try_from(frames).map_err(|_| io::ErrorKind::InvalidInput)?;
         Ok(Umem {
             memory: Arc::new(Memory(Region::new(frames.saturating_mul(FRAME_BYTES))?)),
             states: vec![State::Free; frames].into_boxed_slice(),
             free: (0..count).rev().collect(),
+            filling_max: receive,
             filling: 0,
             sending: 0,
             refused: 0,
@@ -117,9 +122,9 @@ impl Umem {
         self.free.push(frame.number);
     }
 
-    /// Free frames.
-    pub fn free_frames(&self) -> usize {
-        self.free.len()
+    /// Frames that may still be lent to be received into.
+    pub fn fill_room(&self) -> usize {
+        self.filling_max.saturating_sub(self.filling)
     }
 
     /// The memory, to read and write frames.
@@ -268,7 +273,7 @@ mod tests {
 
     #[test]
     fn every_frame_is_somewhere_and_only_there() {
-        let mut umem = Umem::new(8).unwrap();
+        let mut umem = Umem::new(4, 4).unwrap();
         let frame = umem.take().unwrap();
         let second = umem.take().unwrap();
         let address = umem.lend(frame, Borrower::Fill(0));
@@ -287,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_closed_sockets_frames_come_back() {
-        let mut umem = Umem::new(8).unwrap();
+        let mut umem = Umem::new(4, 4).unwrap();
         for borrower in [Borrower::Fill(0), Borrower::Transmit(0), Borrower::Fill(1)] {
             let frame = umem.take().unwrap();
             umem.lend(frame, borrower);
@@ -299,7 +304,7 @@ mod tests {
 
     #[test]
     fn frames_do_not_overlap() {
-        let mut umem = Umem::new(2).unwrap();
+        let mut umem = Umem::new(1, 1).unwrap();
         let (mut first, mut second) = (umem.take().unwrap(), umem.take().unwrap());
         let memory = Arc::clone(umem.memory());
         memory.bytes_mut(&mut first).fill(1);
@@ -311,7 +316,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "another memory")]
     fn a_frame_is_good_in_its_own_memory_only() {
-        let (mut one, other) = (Umem::new(2).unwrap(), Umem::new(2).unwrap());
+        let (mut one, other) = (Umem::new(1, 1).unwrap(), Umem::new(1, 1).unwrap());
         let frame = one.take().unwrap();
         other.memory().bytes(&frame);
     }

@@ -197,6 +197,7 @@ fn shards(tables: &Arc<Tables>, shared: &Arc<Shared>) -> Running<Letter> {
         steering: engine::Steering::default(),
         pools,
         lanes: 1,
+        xdp: engine::XdpConfig::default(),
     };
     let (tables, shared) = (Arc::clone(tables), Arc::clone(shared));
     engine::launch(&config, move |shard| Quiet {

@@ -41,6 +41,7 @@ pub(super) fn banner(started: &Started<'_>) -> String {
         line("carries by", &shards),
         line("driver", &driver),
     ];
+    lines.extend(serving.queues.iter().map(|queue| line("queue", &queue.to_string())));
     let sets = &started.config.sets;
     lines.extend(sets.iter().take(SETS_MAX).map(|set| line("gateways", &set_in_words(set))));
     if sets.len() > SETS_MAX {
@@ -88,6 +89,13 @@ mod tests {
         let config = tuning::parse(text, "test.toml", &tuning::Environment::unknown()).unwrap().config;
         let serving = engine::Serving {
             driver: "mmsg",
+            queues: vec![engine::XdpQueue {
+                interface: "eth0".to_owned(),
+                queue: 3,
+                shard: 1,
+                mode: engine::QueueMode::NativeCopy,
+                why: Some("its driver has no zero-copy".to_owned()),
+            }],
             why: Some("io_uring is not permitted".into()),
             cores: vec![0, 1],
             addresses: vec!["127.0.0.1:5060".parse().unwrap()],
@@ -104,6 +112,7 @@ mod tests {
             "127.0.0.1:5060 (udp)",
             "2 shards, on cores 0, 1",
             "mmsg (io_uring is not permitted)",
+            "eth0 queue 3: shard 1, native, copied (its driver has no zero-copy)",
             "carriers (weighted): 127.0.0.1:5071 weight 70, b at 127.0.0.1:5072 weight 30",
             "/run/tandem/control.sock",
             "up in 40 ms",

@@ -3,7 +3,7 @@
 use super::interrupts;
 use crate::app;
 use crate::disk::keys::NamedKey;
-use engine::{Driver, Listener, Pools, Steering};
+use engine::{Driver, Listener, Pools, Steering, XdpConfig, XdpMode};
 use proto::hash::Secret;
 use proto::message::Transport;
 use proto::proxy::{Advertised, Capacity, Listener as SipListener, Settings};
@@ -51,7 +51,9 @@ pub(super) fn engine(config: &Config, environment: &Environment) -> engine::Conf
             DriverKind::Auto => Driver::Auto,
             DriverKind::IoUring => Driver::Uring,
             DriverKind::Mmsg => Driver::Mmsg,
+            DriverKind::Xdp => Driver::Xdp,
         },
+        xdp: xdp(&config.driver),
         steering: match config.shards.steering {
             tuning::Steering::Core => Steering::ReceivingCpu,
             tuning::Steering::Auto if faces_a_network(config) && interrupts::are_one_a_core(&cores) => {
@@ -62,6 +64,18 @@ pub(super) fn engine(config: &Config, environment: &Environment) -> engine::Conf
         pools: pools(config, cores.len()),
         cores,
         lanes: LANES,
+    }
+}
+
+fn xdp(driver: &tuning::Driver) -> XdpConfig {
+    XdpConfig {
+        interfaces: driver.interfaces.clone(),
+        mode: match driver.xdp_mode {
+            tuning::XdpMode::Best => XdpMode::Best,
+            tuning::XdpMode::Copy => XdpMode::Copy,
+            tuning::XdpMode::Generic => XdpMode::Generic,
+        },
+        busy_poll: driver.busy_poll,
     }
 }
 

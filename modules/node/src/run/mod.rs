@@ -11,6 +11,7 @@
 
 mod banner;
 mod compose;
+mod interfaces;
 mod interrupts;
 mod signals;
 
@@ -106,6 +107,9 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     lanes::keep_off(&running.serving().cores);
     let text = |error: std::io::Error| error.to_string();
     let log = start_log(config)?;
+    if let Some(events) = running.take_xdp_events() {
+        interfaces::start(events, log.clone()).map_err(|error| error.to_string())?;
+    }
     let (disk, _) = DiskLane::start(directory).map_err(text)?;
     let (inbox, queue) = Inbox::new(lane.waker());
     let dns = start_dns(config, &inbox)?;

@@ -40,7 +40,7 @@ enum verdict {
 };
 
 struct interface {
-	__u8 mac[ETH_ALEN];
+	__u16 mac[ETH_ALEN / 2];
 	__u16 unused;
 	// Longest packet that fits a frame of the sockets' memory.
 	__u32 longest;
@@ -94,37 +94,13 @@ struct vlan_tag {
 	__be16 inner;
 };
 
-static __always_inline int pass(__u32 verdict)
-{
-	__u64 *count = bpf_map_lookup_elem(&counters, &verdict);
-
-	if (count)
-		*count += 1;
-	return XDP_PASS;
-}
-
 static __always_inline int is_tagged(__be16 protocol)
 {
 	return protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD);
 }
 
-static __always_inline int to_shard(struct xdp_md *packet)
-{
-	__u32 verdict = TO_SHARD;
-	__u32 queue = packet->rx_queue_index;
-	__u64 *count;
-	int action = bpf_redirect_map(&sockets, queue, XDP_PASS);
-
-	if (action != XDP_REDIRECT)
-		return pass(NO_SOCKET);
-	count = bpf_map_lookup_elem(&counters, &verdict);
-	if (count)
-		*count += 1;
-	return action;
-}
-
-SEC("xdp")
-int tandem(struct xdp_md *packet)
+// Whose packet this is.
+static __always_inline enum verdict decide(struct xdp_md *packet)
 {
 	void *end = (void *)(long)packet->data_end;
 	void *start = (void *)(long)packet->data;
@@ -137,7 +113,7 @@ int tandem(struct xdp_md *packet)
 	__u32 zero = 0;
 
 	if ((void *)(ethernet + 1) > end)
-		return pass(CUT_SHORT);
+		return CUT_SHORT;
 	protocol = ethernet->h_proto;
 	next = ethernet + 1;
 
@@ -146,34 +122,34 @@ int tandem(struct xdp_md *packet)
 		__u32 tags;
 
 		if ((void *)(tag + 1) > end)
-			return pass(CUT_SHORT);
+			return CUT_SHORT;
 		tags = (bpf_ntohs(tag->control) & 0x0fff) << 16;
 		protocol = tag->inner;
 		next = tag + 1;
 		if (is_tagged(protocol)) {
 			tag = next;
 			if ((void *)(tag + 1) > end)
-				return pass(CUT_SHORT);
+				return CUT_SHORT;
 			tags |= bpf_ntohs(tag->control) & 0x0fff;
 			protocol = tag->inner;
 			next = tag + 1;
 		}
 		if (!bpf_map_lookup_elem(&vlans, &tags))
-			return pass(UNKNOWN_VLAN);
+			return UNKNOWN_VLAN;
 	}
 
 	if (protocol == bpf_htons(ETH_P_IP)) {
 		struct iphdr *ip = next;
 
 		if ((void *)(ip + 1) > end)
-			return pass(CUT_SHORT);
+			return CUT_SHORT;
 		if (ip->protocol != IPPROTO_UDP)
-			return pass(NOT_UDP);
+			return NOT_UDP;
 		if (ip->version != 4 || ip->ihl != 5)
-			return pass(HAS_OPTIONS);
+			return HAS_OPTIONS;
 		// More fragments, or an offset.
 		if (ip->frag_off & bpf_htons(0x3fff))
-			return pass(FRAGMENT);
+			return FRAGMENT;
 		key.address[2] = bpf_htonl(0xffff);
 		key.address[3] = ip->daddr;
 		udp = (void *)(ip + 1);
@@ -181,36 +157,55 @@ int tandem(struct xdp_md *packet)
 		struct ipv6hdr *ip = next;
 
 		if ((void *)(ip + 1) > end)
-			return pass(CUT_SHORT);
+			return CUT_SHORT;
 		if (ip->nexthdr == IPPROTO_FRAGMENT)
-			return pass(FRAGMENT);
+			return FRAGMENT;
 		// Extension headers are not UDP either.
 		if (ip->nexthdr != IPPROTO_UDP)
-			return pass(NOT_UDP);
+			return NOT_UDP;
 		key.address[0] = ip->daddr.in6_u.u6_addr32[0];
 		key.address[1] = ip->daddr.in6_u.u6_addr32[1];
 		key.address[2] = ip->daddr.in6_u.u6_addr32[2];
 		key.address[3] = ip->daddr.in6_u.u6_addr32[3];
 		udp = (void *)(ip + 1);
 	} else {
-		return pass(NOT_IP);
+		return NOT_IP;
 	}
 
 	if ((void *)(udp + 1) > end)
-		return pass(CUT_SHORT);
+		return CUT_SHORT;
 	key.port = udp->dest;
 	if (!bpf_map_lookup_elem(&served, &key))
-		return pass(NOT_SERVED);
+		return NOT_SERVED;
 
 	own = bpf_map_lookup_elem(&interface, &zero);
 	if (!own)
-		return pass(NO_SOCKET);
+		return NO_SOCKET;
 	// A switch that floods, or a mirror port: the kernel drops these, and so must we not answer them.
-	if (__builtin_memcmp(ethernet->h_dest, own->mac, ETH_ALEN))
-		return pass(NOT_FOR_THIS_MAC);
+	if (((__u16 *)ethernet->h_dest)[0] != own->mac[0] || ((__u16 *)ethernet->h_dest)[1] != own->mac[1] ||
+	    ((__u16 *)ethernet->h_dest)[2] != own->mac[2])
+		return NOT_FOR_THIS_MAC;
 	if (end - start > own->longest)
-		return pass(TOO_LONG);
-	return to_shard(packet);
+		return TOO_LONG;
+	return TO_SHARD;
+}
+
+SEC("xdp")
+int tandem(struct xdp_md *packet)
+{
+	__u32 verdict = decide(packet);
+	int action = XDP_PASS;
+	__u64 *count;
+
+	if (verdict == TO_SHARD) {
+		action = bpf_redirect_map(&sockets, packet->rx_queue_index, XDP_PASS);
+		if (action != XDP_REDIRECT)
+			verdict = NO_SOCKET;
+	}
+	count = bpf_map_lookup_elem(&counters, &verdict);
+	if (count)
+		*count += 1;
+	return action;
 }
 
 char program_license[] SEC("license") = "Dual MIT/GPL";
