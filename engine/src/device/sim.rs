@@ -1,12 +1,13 @@
 //! A driver without a network: a test pushes frames in and takes frames out. Deterministic, never
 //! waits, and once its stores have grown to what is in use it allocates nothing.
 
-use super::{Device, Input, Receive, SlotSize, Transmit};
+use super::{Beside, Device, Input, Receive, SlotSize, Transmit};
 use crate::frame::{Egress, Frame, NetworkError};
 use crate::time::{Micros, Mono};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 
 /// The device of one simulated shard.
 pub struct SimDevice {
@@ -111,6 +112,12 @@ impl Device for SimDevice {
     fn close(&mut self) {
         self.receiver.waiting.clear();
     }
+}
+
+/// It never waits, so there is nothing to watch.
+impl Beside for SimDevice {
+    fn watch(&mut self, _descriptor: BorrowedFd<'_>) {}
+    fn unwatch(&mut self, _descriptor: BorrowedFd<'_>) {}
 }
 
 impl Receive for SimReceiver {

@@ -41,6 +41,7 @@ pub enum Hook {
 /// A program that was loaded, and attached unless it is only to be tried.
 pub struct Attachment {
     ebpf: Ebpf,
+    program: &'static str,
     served: HashSet<[u8; SERVED_BYTES]>,
     vlans: HashSet<[u8; 4]>,
     interface: Option<[u8; INTERFACE_BYTES]>,
@@ -52,12 +53,24 @@ impl Attachment {
     /// # Errors
     /// In words for an operator.
     pub fn load() -> Result<Self, String> {
+        Self::load_program("tandem")
+    }
+
+    /// Loads a program that does nothing, as the floor under measurements.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn load_floor() -> Result<Self, String> {
+        Self::load_program("nothing")
+    }
+
+    fn load_program(name: &'static str) -> Result<Self, String> {
         let mut ebpf = EbpfLoader::new()
             .load(OBJECT)
             .map_err(|error| format!("the XDP program cannot be loaded: {}", chain(&error)))?;
-        let program = program(&mut ebpf)?;
+        let program = program(&mut ebpf, name)?;
         program.load().map_err(|error| format!("the kernel refuses the XDP program: {}", chain(&error)))?;
-        Ok(Attachment { ebpf, served: HashSet::new(), vlans: HashSet::new(), interface: None })
+        Ok(Attachment { ebpf, program: name, served: HashSet::new(), vlans: HashSet::new(), interface: None })
     }
 
     /// Attaches it to an interface, for as long as this value lives.
@@ -69,7 +82,7 @@ impl Attachment {
             Hook::Driver => XdpMode::Driver,
             Hook::Generic => XdpMode::Skb,
         };
-        match program(&mut self.ebpf)?.attach_to_if_index(index, mode) {
+        match program(&mut self.ebpf, self.program)?.attach_to_if_index(index, mode) {
             Ok(_) => Ok(()),
             Err(ProgramError::SyscallError(error)) => Err(match error.io_error.raw_os_error() {
                 Some(errno::EBUSY | errno::EEXIST) => {
@@ -135,7 +148,7 @@ impl Attachment {
     /// # Errors
     /// None once it is loaded.
     pub fn descriptor(&self) -> Result<BorrowedFd<'_>, String> {
-        let program = self.ebpf.program(NAME).ok_or("the object has no program")?;
+        let program = self.ebpf.program(self.program).ok_or("the object has no program")?;
         program.fd().map(AsFd::as_fd).map_err(|error| error.to_string())
     }
 
@@ -160,8 +173,8 @@ fn chain(error: &dyn std::error::Error) -> String {
     lines.get(lines.len().saturating_sub(CAUSE_LINES)..).unwrap_or_default().join("; ")
 }
 
-fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, String> {
-    let program = ebpf.program_mut(NAME).ok_or("the object has no program")?;
+fn program<'e>(ebpf: &'e mut Ebpf, name: &str) -> Result<&'e mut Xdp, String> {
+    let program = ebpf.program_mut(name).ok_or("the object has no program")?;
     program.try_into().map_err(|error: ProgramError| error.to_string())
 }
 
@@ -206,6 +219,5 @@ fn interface_value(mac: [u8; 6]) -> [u8; INTERFACE_BYTES] {
 }
 
 const CAUSE_LINES: usize = 6;
-const NAME: &str = "tandem";
 const SERVED_BYTES: usize = 20;
 const INTERFACE_BYTES: usize = 12;

@@ -111,6 +111,11 @@ impl<K: Beside> XdpDevice<K> {
         device
     }
 
+    /// The driver beside, for a test to look at.
+    pub fn kernel(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+
     /// Where all frames of this shard are.
     pub fn account(&self) -> engine_sys::xdp::Account {
         self.departures.umem.account()

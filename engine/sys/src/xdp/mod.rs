@@ -7,6 +7,7 @@
 
 pub mod capability;
 pub mod checksum;
+pub mod far_side;
 pub mod ring;
 pub mod run;
 pub mod socket;

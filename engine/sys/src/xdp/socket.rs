@@ -5,6 +5,7 @@
 //! interface its route says. Each socket registers that memory for itself; which frames it may touch, the
 //! account of [`Umem`] says.
 
+use super::far_side::FarSide;
 use super::ring::{Consumer, Descriptor, Entry, Mapping, Memory, Offsets, Producer, in_memory};
 use super::umem::{Borrower, FRAME_BYTES, Frame, Memory as FrameMemory, Umem};
 use std::io;
@@ -74,19 +75,6 @@ pub struct XdpSocket {
     completion: Consumer<u64>,
 }
 
-/// The kernel's side of a socket in memory, for tests and measurements.
-#[derive(Debug)]
-pub struct FarSide {
-    /// Puts packets in.
-    pub receive: Producer<Descriptor>,
-    /// Takes what is sent.
-    pub transmit: Consumer<Descriptor>,
-    /// Takes frames to receive into.
-    pub fill: Consumer<u64>,
-    /// Gives sent frames back.
-    pub completion: Producer<u64>,
-}
-
 impl XdpSocket {
     /// A socket on `queue` of the interface with this index. `number` names it in the account of the
     /// UMEM that `memory` belongs to; no other socket of that UMEM may have it.
@@ -145,7 +133,7 @@ impl XdpSocket {
         let (transmit, far_transmit) = in_memory(sizes.transmit)?;
         let (fill, far_fill) = in_memory(sizes.receive)?;
         let (far_completion, completion) = in_memory(sizes.transmit)?;
-        let far = FarSide { receive: far_receive, transmit: far_transmit, fill: far_fill, completion: far_completion };
+        let far = FarSide::new(far_receive, far_transmit, far_fill, far_completion);
         Ok((XdpSocket { number, filling: 0, fd: None, receive, transmit, fill, completion }, far))
     }
 

@@ -250,6 +250,13 @@ impl Memory {
         unsafe { std::slice::from_raw_parts_mut(self.place(frame), FRAME_BYTES) }
     }
 
+    /// Where `address` lies, if `length` bytes from there are within one frame.
+    pub(super) fn lent(&self, address: u64, length: usize) -> Option<*mut u8> {
+        let address = usize::try_from(address).ok()?;
+        let within = address % FRAME_BYTES + length <= FRAME_BYTES && address + length <= self.0.len();
+        within.then(|| self.0.as_ptr().wrapping_add(address))
+    }
+
     /// Start and length, to be registered.
     pub(super) fn region(&self) -> (*mut u8, usize) {
         (self.0.as_ptr(), self.0.len())

@@ -208,4 +208,11 @@ int tandem(struct xdp_md *packet)
 	return action;
 }
 
+// What a program costs that does nothing: the floor under measurements.
+SEC("xdp")
+int nothing(struct xdp_md *packet)
+{
+	return XDP_PASS;
+}
+
 char program_license[] SEC("license") = "Dual MIT/GPL";
