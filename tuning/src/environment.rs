@@ -21,6 +21,8 @@ pub struct Environment {
     pub addresses: Vec<IpAddr>,
     /// The host knows a name server.
     pub name_servers: Option<bool>,
+    /// Files that the configuration names are looked for.
+    pub looks_for_files: bool,
     /// Where the control socket goes when the file does not say.
     pub runtime_dir: PathBuf,
     /// Where state goes when the file does not say.
@@ -38,6 +40,11 @@ impl Environment {
             state_dir: PathBuf::from("/var/lib/tandem"),
             ..Environment::default()
         }
+    }
+
+    /// Whether it is known that the host has no such file.
+    pub(crate) fn lacks_file(&self, path: &Path) -> bool {
+        self.looks_for_files && !path.is_file()
     }
 
     /// This host just before the pools are reserved: as [`Environment::of_this_host`], but with the
@@ -58,6 +65,7 @@ impl Environment {
             lowest_port: lowest_port(&status),
             addresses: addresses(),
             name_servers: Some(resolver.lines().any(|line| line.trim_start().starts_with("nameserver"))),
+            looks_for_files: true,
             runtime_dir: directory("RUNTIME_DIRECTORY", "/run/tandem", "XDG_RUNTIME_DIR", ".cache"),
             state_dir: directory("STATE_DIRECTORY", "/var/lib/tandem", "XDG_STATE_HOME", ".local/state"),
         }

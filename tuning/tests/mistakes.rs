@@ -24,6 +24,7 @@ fn host() -> Environment {
         lowest_port: Some(1024),
         addresses: vec!["127.0.0.1".parse().unwrap(), "192.0.2.10".parse().unwrap()],
         name_servers: Some(false),
+        looks_for_files: true,
         ..Environment::unknown()
     }
 }

@@ -3,6 +3,7 @@
 //! Rules stand by subject, one function each; [`check`] is the list of all. Names are resolved and
 //! defaults filled in before. Rules about the host ask the [`Environment`], never the host itself.
 
+mod decks;
 mod failover;
 mod gateways;
 mod host;
@@ -70,6 +71,9 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     host::ring_sizes,
     process::group_access,
     process::key_files,
+    decks::duplicate_decks,
+    decks::convertible_currencies,
+    decks::deck_files,
 ];
 
 /// Every finding about a configuration that could be read.

@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod calls;
+mod deck;
 mod limits;
 mod listen;
 mod process;
@@ -17,6 +18,7 @@ mod upkeep;
 
 pub use algorithm::Algorithm;
 pub use calls::{Policy, Strangers};
+pub use deck::{Currency, Deck, DeckDates, DeckMode, DeckRateOn, DeckRounding, Exchange, ExchangeRate, Rating};
 pub use limits::Limits;
 pub use listen::{Listen, Listener};
 pub use process::{Control, Dns, Keys, Log, LogDestination, LogFormat, LogLevel, Metrics, SocketAccess, State};
@@ -56,6 +58,12 @@ section! {
         live sets as "set": Vec<Set> = Vec::new();
         /// Which calls go to which set; the first that matches. With one set none is needed.
         live routes as "route": Vec<Route> = Vec::new(), derived "everything to the only set";
+        /// Rate decks.
+        live decks as "deck": Vec<Deck> = Vec::new();
+        /// What all decks have in common.
+        live rating: Rating = defaults();
+        /// What currencies are worth in one another.
+        live exchanges as "exchange": Vec<Exchange> = Vec::new();
         /// How requests are treated before any route.
         live policy: Policy = defaults();
         /// Timers of transactions (RFC 3261 §17, table 4).
