@@ -14,6 +14,7 @@ pub mod errno;
 pub mod error_queue;
 pub mod event;
 pub mod host;
+pub mod mapped_file;
 pub mod memory;
 pub mod mmsg;
 pub mod send_slots;
