@@ -24,7 +24,7 @@ pub(crate) fn conclude(proofs: &[Proof]) -> ExitCode {
     println!("\n  What must hold, and what was seen");
     for proof in proofs {
         let mark = if proof.held { "ok " } else { "NOT" };
-        println!("    {mark}  {:<44} {}", proof.what, proof.seen);
+        println!("    {mark}  {:<52} {}", proof.what, proof.seen);
     }
     let held = proofs.iter().all(|proof| proof.held);
     println!("\n  {}\n", if held { "All of it held." } else { "Not all of it held." });

@@ -68,7 +68,7 @@ impl Stage {
         loop {
             let log = fs::read_to_string(self.folder.join("tandem.log")).unwrap_or_default();
             let up = log.lines().position(|line| line.starts_with("up in"));
-            if up.is_some() || start.elapsed() > Duration::from_secs(2) {
+            if up.is_some() || start.elapsed() > Duration::from_secs(10) {
                 let last = up.map_or(0, |up| up + 1);
                 return log.lines().take(last).map(|line| format!("    {line}\n")).collect();
             }

@@ -36,7 +36,8 @@ pub(crate) fn tell() -> io::Result<Vec<Proof>> {
     shares(&stage, &mut proofs)?;
     death(&mut stage, &mut proofs)?;
     let code = stage.end_tandem()?;
-    proofs.push(Proof::new("SIGTERM ends it in order", format!("exit code {code:?}"), code == Some(0)));
+    let seen = code.map_or("ended by a signal".to_owned(), |code| format!("exit code {code}"));
+    proofs.push(Proof::new("SIGTERM ends it in order", seen, code == Some(0)));
     Ok(proofs)
 }
 
@@ -154,5 +155,6 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
 }
 
 fn latency(report: &Value, quantile: &str) -> String {
-    format!("{} us", number(report, &["latency_us", "first_response", quantile]))
+    let micros = number(report, &["latency_us", "first_response", quantile]);
+    if micros < 1_000 { format!("{micros} us") } else { format!("{:.1} ms", micros as f64 / 1_000.0) }
 }

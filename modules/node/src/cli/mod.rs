@@ -42,6 +42,8 @@ enum Command {
     /// Prove a configuration file before it goes live. Exit code 0: good, 78: bad.
     Check(check::Arguments),
     /// Say what on this host costs calls, and what to do about it; changes nothing.
+    ///
+    /// Exit code 0: nothing costs calls, 1: something does, 2: wrong usage, 78: the configuration is bad.
     Doctor(doctor::Arguments),
     /// Show the gateways, or take one out of use and back.
     Gateways(gateways::Arguments),

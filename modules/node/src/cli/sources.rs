@@ -10,8 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) struct Arguments {
     #[command(flatten)]
     connection: Connection,
-    /// Addresses that are nobody's, with the From and To of their last request.
-    #[arg(long, required = true)]
+    /// Addresses that are nobody's, with the From and To of their last request (the only list there is).
+    #[arg(long)]
     unknown: bool,
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Demand {
     /// Descriptors.
     pub(super) files: u64,
     pub(super) driver: DriverKind,
+    /// Interfaces that AF_XDP is wanted on.
+    pub(super) interfaces: Vec<String>,
     pub(super) steering: Steering,
 }
 
@@ -45,6 +47,7 @@ impl Demand {
             // Each listener has a socket a shard, and one for large datagrams.
             files: FILES_OF_PROCESS + shards * (FILES_PER_SHARD + 2 * listeners),
             driver: config.driver.kind,
+            interfaces: config.driver.interfaces.clone(),
             steering: config.shards.steering,
             cores,
         }

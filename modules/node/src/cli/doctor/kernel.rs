@@ -20,6 +20,11 @@ fn driver(host: &Host, demand: &Demand) -> Finding {
             let figure = format!("{kernel}; the configuration asks for the driver mmsg");
             return Finding::note("driver", figure).remedy("`kind = \"auto\"` in [driver] takes the best that works");
         }
+        (Ok(()), DriverKind::Xdp) => {
+            let figure =
+                format!("{kernel}; AF_XDP on {}, the driver io_uring for the rest", demand.interfaces.join(", "));
+            return Finding::fine("driver", figure);
+        }
         (Ok(()), _) => return Finding::fine("driver", format!("{kernel}; the driver io_uring will be used")),
         (Err(why), _) => why,
     };

@@ -173,6 +173,8 @@ fn io_uring_switched_off_by_the_kernel_or_missed_by_the_configuration() {
     assert_eq!(demanded.of("driver").severity, Severity::Loss);
     let by_choice = off().examine("[driver]\nkind = \"mmsg\"\n");
     assert_eq!(by_choice.of("driver").severity, Severity::Note);
+    let past_the_kernel = Tree::of(1).examine("[driver]\nkind = \"xdp\"\ninterfaces = [\"eth7\"]\n");
+    assert!(past_the_kernel.of("driver").figure.contains("AF_XDP on eth7"));
 }
 
 fn rule(handle: u32, expressions: &serde_json::Value) -> serde_json::Value {
