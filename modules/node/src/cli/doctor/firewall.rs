@@ -21,7 +21,7 @@ pub(super) fn check(host: &Host, demand: &Demand) -> Vec<Finding> {
     found.extend(older_tables(host));
     let ruleset = ruleset.unwrap_or_default();
     found.extend(tracking(host, demand, &ruleset));
-    found.extend(helper(host, &ruleset));
+    found.extend(sip_alg(host, &ruleset));
     found
 }
 
@@ -140,14 +140,14 @@ fn refused(host: &Host) -> u64 {
     lines.flat_map(|line| places.iter().flatten().filter_map(move |place| count(line, *place))).sum()
 }
 
-const HELPER_COSTS: &str = "it reads every SIP message in the kernel, rewrites addresses in headers and SDP where NAT is near, and \
+const SIP_ALG_COSTS: &str = "it reads every SIP message in the kernel, rewrites addresses in headers and SDP where NAT is near, and \
      drops what it does not understand";
 
-fn helper(host: &Host, ruleset: &Ruleset) -> Option<Finding> {
+fn sip_alg(host: &Host, ruleset: &Ruleset) -> Option<Finding> {
     let by_rule: Vec<&Rule> = ruleset
         .rules
         .iter()
-        .filter(|rule| rule.helper().is_some_and(|name| ruleset.sip_helpers.contains(name)))
+        .filter(|rule| rule.tracking_module().is_some_and(|name| ruleset.sip_modules.contains(name)))
         .collect();
     // WHY the module too: built in, it has no line in /proc/modules.
     let there = host.files.exists("/sys/module/nf_conntrack_sip");
@@ -157,7 +157,7 @@ fn helper(host: &Host, ruleset: &Ruleset) -> Option<Finding> {
     if !by_rule.is_empty() || (there || loaded) && automatic {
         let how = if by_rule.is_empty() { "by itself (nf_conntrack_helper = 1)" } else { "by rule" };
         let finding = Finding::loss("sip-helper", format!("the kernel's SIP helper is at work, {how}"))
-            .why(HELPER_COSTS)
+            .why(SIP_ALG_COSTS)
             .remedy("take it away");
         let finding =
             by_rule.iter().fold(finding, |finding, rule| finding.command(format!("nft delete rule {}", rule.place())));
@@ -167,7 +167,7 @@ fn helper(host: &Host, ruleset: &Ruleset) -> Option<Finding> {
     if loaded {
         let finding =
             Finding::slow("sip-helper", "the kernel's SIP helper is loaded; nothing that was read here uses it")
-                .why(format!("a rule that was not read, or the next one, puts it on port 5060: {HELPER_COSTS}"))
+                .why(format!("a rule that was not read, or the next one, puts it on port 5060: {SIP_ALG_COSTS}"))
                 .remedy("unload it and keep it out");
         return Some(unload(finding));
     }

@@ -29,7 +29,7 @@ pub(super) struct Ruleset {
     pub(super) rules: Vec<Rule>,
     pub(super) chains: Vec<BaseChain>,
     /// Names of connection tracking helpers of type "sip".
-    pub(super) sip_helpers: BTreeSet<String>,
+    pub(super) sip_modules: BTreeSet<String>,
 }
 
 impl Ruleset {
@@ -55,7 +55,7 @@ impl Ruleset {
                     drops_by_default: word(chain, "policy") == "drop",
                 });
             } else if let Some(helper) = object.get("ct helper").filter(|helper| word(helper, "type") == "sip") {
-                ruleset.sip_helpers.insert(word(helper, "name"));
+                ruleset.sip_modules.insert(word(helper, "name"));
             }
         }
         // What is forwarded is not for a listener of this host.
@@ -101,7 +101,7 @@ impl Rule {
     }
 
     /// The helper that it sets.
-    pub(super) fn helper(&self) -> Option<&str> {
+    pub(super) fn sip_alg(&self) -> Option<&str> {
         self.expressions.iter().find_map(|expression| expression.get("ct helper")?.as_str())
     }
 

@@ -196,7 +196,7 @@ fn tracked() -> Tree {
 }
 
 #[test]
-fn connection_tracking_with_its_sip_helper() {
+fn connection_tracking_that_reads_sip() {
     let mut tree = tracked()
         .with("sys/module/nf_conntrack_sip/refcnt", "1\n")
         .with("proc/modules", "nf_conntrack_sip 32768 1 nf_nat_sip, Live 0x0\n");
@@ -211,13 +211,13 @@ fn connection_tracking_with_its_sip_helper() {
     let tracking = findings.of("conntrack");
     assert_eq!(tracking.severity, Severity::Loss);
     assert!(tracking.figure.contains("9000 of at most 10000 entries, 12 packets refused"), "{}", tracking.figure);
-    let helper = findings.of("sip-helper");
-    assert_eq!(helper.commands[0], "nft delete rule inet filter in handle 5");
-    assert!(helper.commands[1].starts_with("modprobe -r"));
+    let module = findings.of("sip-helper");
+    assert_eq!(module.commands[0], "nft delete rule inet filter in handle 5");
+    assert!(module.commands[1].starts_with("modprobe -r"));
 }
 
 #[test]
-fn a_helper_that_nothing_uses_is_less_and_ports_left_untracked_are_well() {
+fn a_module_that_nothing_uses_is_less_and_ports_left_untracked_are_well() {
     let mut tree = tracked()
         .with("proc/sys/net/netfilter/nf_conntrack_count", "12\n")
         .with("proc/net/stat/nf_conntrack", "entries drop early_drop\n0000000c 00000000 00000000\n")
