@@ -100,8 +100,8 @@ impl Rule {
         self.has("notrack")
     }
 
-    /// The helper that it sets.
-    pub(super) fn sip_alg(&self) -> Option<&str> {
+    /// The tracking helper that it sets.
+    pub(super) fn tracking_module(&self) -> Option<&str> {
         self.expressions.iter().find_map(|expression| expression.get("ct helper")?.as_str())
     }
 
