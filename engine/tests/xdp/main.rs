@@ -4,6 +4,7 @@
 
 #[path = "../../examples/xdp/account.rs"]
 mod account;
+mod program;
 #[path = "../../examples/xdp/scene.rs"]
 mod scene;
 

@@ -183,7 +183,7 @@ def bypass_fragments(scene):
         gateway.expect("ACK")
     sums = counters(proxy)
     expect(sums["xdp_frames_in"] > 0 and sums["xdp_frames_out"] > 0, f"the small ones did not go by AF_XDP: {sums}")
-    expect(sums["xdp_by_kernel_too_long"] >= 2, f"none was too long for it: {sums}")
+    expect(sums["xdp_by_kernel_too_long"] >= 1, f"none was too long for it: {sums}")
 
 
 @scenario(root=True, programs=NEEDS, drivers=MODES[:1])
