@@ -131,7 +131,8 @@ fn interrupts(host: &Host, demand: &Demand, card: &str) -> Option<Finding> {
     }
     let follows = demand.steering != Steering::Hash;
     let crowded = reached.len() < count.min(shards.len());
-    if !crowded && !(follows && count >= shards.len()) {
+    let could_follow = follows && count >= shards.len();
+    if !(crowded || could_follow) {
         return Some(Finding::fine("interrupts", figure));
     }
     let why = if crowded {
