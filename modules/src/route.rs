@@ -97,8 +97,8 @@ impl Policy for TandemPolicy {
         verdict
     }
 
-    fn branch(&mut self, _request: &[u8], target: &Target, note: &mut Note, _now: Now) -> bool {
-        self.dispatcher.may_leave(&self.tables, target, note)
+    fn branch(&mut self, request: &[u8], target: &Target, note: &mut Note, _now: Now) -> bool {
+        self.dispatcher.may_leave(&self.tables, target, !request.starts_with(b"ACK "), note)
     }
 
     fn response(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, note: &mut Note, now: Now) {

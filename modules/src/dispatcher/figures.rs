@@ -111,9 +111,9 @@ impl Figures {
         self.active.saturating_add(self.pending)
     }
 
-    /// A request is sent; `kept`: its end will be known.
-    pub(super) fn sent(&mut self, kept: bool) {
-        self.attempts += 1;
+    /// A request is meant for it; `kept`: its end will be known, and it is an attempt once its branch leaves.
+    pub(super) fn chosen(&mut self, kept: bool) {
+        self.attempts += u64::from(!kept);
         self.pending = self.pending.saturating_add(u32::from(kept));
     }
 

@@ -15,13 +15,16 @@ const TIMER_B: Micros = Micros::from_secs(32);
 
 impl Dispatcher {
     /// Point 2: whether a branch may leave. Not if its gateway was taken away or disabled since it was chosen.
-    pub fn may_leave(&mut self, tables: &Tables, target: &Target, note: &mut Note) -> bool {
+    /// `opens`: it is an attempt, which an ACK is not.
+    pub fn may_leave(&mut self, tables: &Tables, target: &Target, opens: bool, note: &mut Note) -> bool {
         if note.set.is_none() || target.gateway == Target::NO_GATEWAY {
             return true;
         }
         let number = Number(target.gateway);
         let may = tables.gateway(number).is_some_and(|gateway| gateway.mark.is_none());
-        if !may {
+        if may {
+            self.count_by_number(number, |figures| figures.attempts += u64::from(opens));
+        } else {
             self.close_attempt(number, note);
         }
         may

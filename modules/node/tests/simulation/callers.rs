@@ -18,6 +18,12 @@ pub(crate) struct Plan {
     pub(crate) hang_up_after: Option<u64>,
     /// The caller's host stops so long after the INVITE.
     pub(crate) vanishes_after: Option<u64>,
+    /// A re-INVITE so long after the 2xx.
+    pub(crate) invites_again_after: Option<u64>,
+    /// An UPDATE follows the answer to PRACK.
+    pub(crate) updates: bool,
+    /// Sends requests in dialogs straight to Tandem, without the routes that it was given.
+    pub(crate) ignores_routes: bool,
 }
 
 /// What a timer of a call is for.
@@ -30,7 +36,16 @@ pub(crate) enum CallTimer {
     /// Of the dialog with this index.
     HangUp(usize),
     RepeatBye(usize),
+    InviteAgain(usize),
+    /// Of the request in a dialog with this index.
+    Repeat(usize),
 }
+
+/// CSeq of what a caller sends. An order is all that is asked for.
+const PRACK: u32 = 2;
+const UPDATE: u32 = 3;
+const INVITE_AGAIN: u32 = 4;
+const BYE: u32 = 5;
 
 /// The states of RFC 3261 figure 5, with RFC 6026's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +74,22 @@ pub(crate) struct Call {
     ack: Vec<u8>,
     /// One for each 2xx of another To tag.
     dialogs: Vec<Dialog>,
+    /// PRACKs, UPDATEs and re-INVITEs.
+    others: Vec<Other>,
+}
+
+/// A request in a dialog other than BYE.
+struct Other {
+    method: Method,
+    branch: String,
+    to: String,
+    to_tag: String,
+    remote: String,
+    routes: Vec<String>,
+    sequence: u32,
+    repeat: Repeat,
+    answered: bool,
+    ack: Vec<u8>,
 }
 
 struct Dialog {
@@ -69,6 +100,8 @@ struct Dialog {
     ack: Vec<u8>,
     bye: Option<Repeat>,
     bye_answered: bool,
+    /// While the other side had not hung up.
+    bye_refused: bool,
     /// The other side has hung up.
     ended: bool,
 }
@@ -89,6 +122,7 @@ impl Call {
             cancel: None,
             ack: Vec::new(),
             dialogs: Vec::new(),
+            others: Vec::new(),
         }
     }
 
@@ -97,12 +131,14 @@ impl Call {
         call_id.split('@').next()?.parse().ok()
     }
 
-    /// BYEs that were sent and got no final response.
-    pub(crate) fn unanswered_byes(&self) -> usize {
+    /// Requests in dialogs that were sent and got no final response, and BYEs of living dialogs that were refused.
+    pub(crate) fn unanswered(&self) -> usize {
         if self.plan.vanishes_after.is_some() {
             return 0;
         }
-        self.dialogs.iter().filter(|dialog| dialog.bye.is_some() && !dialog.bye_answered).count()
+        let unanswered = |dialog: &&Dialog| dialog.bye.is_some() && !dialog.bye_answered || dialog.bye_refused;
+        let byes = self.dialogs.iter().filter(unanswered).count();
+        byes + self.others.iter().filter(|other| !other.answered).count()
     }
 
     fn has_vanished(&self, now: u64) -> bool {
@@ -134,6 +170,12 @@ impl Call {
                 }
             }
             CallTimer::HangUp(index) => self.hang_up(index, net),
+            CallTimer::InviteAgain(index) => self.invite_again(index, net),
+            CallTimer::Repeat(index) => {
+                if let Some(other) = self.others.get_mut(index) {
+                    other.repeat.tick(net, event);
+                }
+            }
             CallTimer::RepeatBye(index) => {
                 if let Some(bye) = self.dialogs.get_mut(index).and_then(|dialog| dialog.bye.as_mut()) {
                     bye.tick(net, event);
@@ -149,6 +191,7 @@ impl Call {
         match (sip.is_request(), sip.method) {
             (true, _) => self.on_request(sip, net),
             (false, Method::Invite) if sip.branch == self.branch("INVITE") => self.on_invite_response(sip, net),
+            (false, Method::Prack | Method::Update | Method::Invite) => self.on_other_response(sip, net),
             (false, Method::Cancel) if sip.is_final() => {
                 if let Some(cancel) = &mut self.cancel {
                     cancel.stop();
@@ -158,6 +201,7 @@ impl Call {
                 let ours = self.dialogs.iter_mut().find(|dialog| dialog.to_tag == sip.to_tag);
                 if let Some(dialog) = ours {
                     dialog.bye_answered = true;
+                    dialog.bye_refused |= !sip.is_success() && !dialog.ended;
                     dialog.bye.iter_mut().for_each(Repeat::stop);
                 }
             }
@@ -195,7 +239,9 @@ impl Call {
                 if self.cancelled {
                     self.send_cancel(net);
                 }
+                self.on_provisional(sip, net);
             }
+            (State::Proceeding, 100..=199) => self.on_provisional(sip, net),
             (State::Calling | State::Proceeding | State::Accepted, 200..=299) => {
                 self.settle(State::Accepted);
                 self.on_success(sip, net);
@@ -223,7 +269,7 @@ impl Call {
     fn on_success(&mut self, sip: &Sip, net: &mut Network) {
         let known = self.dialogs.iter().position(|dialog| dialog.to_tag == sip.to_tag);
         let index = known.unwrap_or_else(|| {
-            let routes: Vec<String> = sip.record_routes.iter().rev().cloned().collect();
+            let routes = self.routes_of(sip);
             let index = self.dialogs.len();
             let branch = self.branch(&format!("ACK{index}"));
             let ack = self.write_with("ACK", &sip.contact, &sip.to, &routes, 1, &branch);
@@ -231,6 +277,9 @@ impl Call {
             let talk = if wanted { self.plan.hang_up_after } else { Some(50 * MS) };
             if let Some(delay) = talk {
                 net.after(delay, Event::Call(self.number, CallTimer::HangUp(index)));
+            }
+            if let Some(delay) = self.plan.invites_again_after.filter(|_| wanted) {
+                net.after(delay, Event::Call(self.number, CallTimer::InviteAgain(index)));
             }
             self.dialogs.push(Dialog {
                 to: sip.to.clone(),
@@ -240,11 +289,81 @@ impl Call {
                 ack,
                 bye: None,
                 bye_answered: false,
+                bye_refused: false,
                 ended: false,
             });
             index
         });
         net.send(self.plan.caller, self.tandem, &self.dialogs[index].ack);
+    }
+
+    fn routes_of(&self, sip: &Sip) -> Vec<String> {
+        if self.plan.ignores_routes { Vec::new() } else { sip.record_routes.iter().rev().cloned().collect() }
+    }
+
+    /// RFC 3262 §4: one PRACK in each early dialog. Always with the routes: an early dialog is nobody's call yet.
+    fn on_provisional(&mut self, sip: &Sip, net: &mut Network) {
+        let known = self.others.iter().any(|other| other.to_tag == sip.to_tag);
+        if sip.reliable && !known && !self.cancelled {
+            let routes = sip.record_routes.iter().rev().cloned().collect();
+            self.send_other((Method::Prack, PRACK), &sip.to, &sip.to_tag, &sip.contact, routes, net);
+        }
+    }
+
+    fn invite_again(&mut self, index: usize, net: &mut Network) {
+        let Some(dialog) = self.dialogs.get(index).filter(|dialog| !dialog.ended && dialog.bye.is_none()) else {
+            return;
+        };
+        let (to, to_tag, remote) = (dialog.to.clone(), dialog.to_tag.clone(), dialog.remote.clone());
+        let routes = dialog.routes.clone();
+        self.send_other((Method::Invite, INVITE_AGAIN), &to, &to_tag, &remote, routes, net);
+    }
+
+    fn send_other(
+        &mut self,
+        (method, sequence): (Method, u32),
+        to: &str,
+        to_tag: &str,
+        remote: &str,
+        routes: Vec<String>,
+        net: &mut Network,
+    ) {
+        let index = self.others.len();
+        let branch = self.branch(&format!("{}{index}", method.as_str()));
+        let bytes = self.write_with(method.as_str(), remote, to, &routes, sequence, &branch);
+        let longest = if method == Method::Invite { UNBOUND } else { T2 };
+        let event = Event::Call(self.number, CallTimer::Repeat(index));
+        let repeat = Repeat::start(net, (self.plan.caller, self.tandem), bytes, longest, event);
+        let (to, to_tag, remote) = (to.to_owned(), to_tag.to_owned(), remote.to_owned());
+        let (answered, ack) = (false, Vec::new());
+        self.others.push(Other { method, branch, to, to_tag, remote, routes, sequence, repeat, answered, ack });
+    }
+
+    fn on_other_response(&mut self, sip: &Sip, net: &mut Network) {
+        let Some(index) = self.others.iter().position(|other| other.branch == sip.branch) else { return };
+        let other = &mut self.others[index];
+        // §17.1.1.2: an INVITE is not sent again after its first response, anything else until the final one.
+        if sip.is_final() || other.method == Method::Invite {
+            other.repeat.stop();
+        }
+        if !sip.is_final() {
+            return;
+        }
+        let first = !std::mem::replace(&mut other.answered, true);
+        if other.method == Method::Invite {
+            if first {
+                let ack_branch = if sip.is_success() { format!("{}-ACK", sip.branch) } else { sip.branch.clone() };
+                let other = &self.others[index];
+                let ack = self.write_with("ACK", &other.remote, &other.to, &other.routes, other.sequence, &ack_branch);
+                self.others[index].ack = ack;
+            }
+            return net.send(self.plan.caller, self.tandem, &self.others[index].ack);
+        }
+        if first && other.method == Method::Prack && self.plan.updates && sip.is_success() && !self.cancelled {
+            let (to, to_tag, remote) = (other.to.clone(), other.to_tag.clone(), other.remote.clone());
+            let routes = other.routes.clone();
+            self.send_other((Method::Update, UPDATE), &to, &to_tag, &remote, routes, net);
+        }
     }
 
     fn send_cancel(&mut self, net: &mut Network) {
@@ -261,7 +380,7 @@ impl Call {
     fn hang_up(&mut self, index: usize, net: &mut Network) {
         let Some(dialog) = self.dialogs.get(index).filter(|dialog| !dialog.ended) else { return };
         let branch = self.branch(&format!("BYE{index}"));
-        let bytes = self.write_with("BYE", &dialog.remote, &dialog.to, &dialog.routes, 2, &branch);
+        let bytes = self.write_with("BYE", &dialog.remote, &dialog.to, &dialog.routes, BYE, &branch);
         let event = Event::Call(self.number, CallTimer::RepeatBye(index));
         self.dialogs[index].bye = Some(Repeat::start(net, (self.plan.caller, self.tandem), bytes, T2, event));
     }

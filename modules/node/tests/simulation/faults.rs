@@ -1,4 +1,4 @@
-//! Known bugs, planted between Tandem and its network or in its timers: each must be found.
+//! Known bugs, planted between Tandem and its network, in its timers, or in what it hands over: each must be found.
 
 use crate::network::SECOND;
 use crate::sip::Sip;
@@ -42,10 +42,24 @@ pub(crate) enum Fault {
     NoTimerJ,
     /// An accepted INVITE is never forgotten.
     NoTimerL,
+    /// Open transactions do not arrive at the process that takes over.
+    LosesTransactions,
+    /// Calls do not.
+    LosesCalls,
+    /// Branches do not.
+    LosesBranches,
+    /// No timer of what was taken over ever fires.
+    StopsTimers,
+    /// What is taken over goes to the wrong shards.
+    MistakesSlots,
+    /// The numbers of sets and gateways are taken for those of the new process.
+    TakesNumbersAsTheyAre,
+    /// The old process goes on beside the new one.
+    LivesOn,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 16] = [
+    pub(crate) const ALL: [Fault; 23] = [
         Fault::LosesSuccess,
         Fault::DoublesSuccess,
         Fault::LosesBody,
@@ -62,6 +76,13 @@ impl Fault {
         Fault::NoTimerH,
         Fault::NoTimerJ,
         Fault::NoTimerL,
+        Fault::LosesTransactions,
+        Fault::LosesCalls,
+        Fault::LosesBranches,
+        Fault::StopsTimers,
+        Fault::MistakesSlots,
+        Fault::TakesNumbersAsTheyAre,
+        Fault::LivesOn,
     ];
 
     /// Timers that never fire.

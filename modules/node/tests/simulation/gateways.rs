@@ -2,7 +2,7 @@
 
 use crate::network::{Event, MS, Network, SECOND};
 use crate::repeat::{Repeat, T2};
-use crate::sip::{Request, Sip, respond};
+use crate::sip::{Request, Sip, respond, respond_with};
 use proto::message::Method;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,6 +31,8 @@ pub(crate) enum Character {
 pub(crate) enum GatewayTimer {
     /// Send this provisional response.
     Provisional(String, u16),
+    /// Send a reliable 183 (RFC 3262).
+    Reliable(String),
     /// Send this final response.
     Final(String, u16),
     RepeatFinal(String),
@@ -101,13 +103,15 @@ impl Gateway {
     pub(crate) fn on_timer(&mut self, timer: GatewayTimer, net: &mut Network) {
         let event = Event::Gateway(self.number, timer.clone());
         match timer {
-            GatewayTimer::Provisional(branch, status) => self.ring(&branch, status, net),
+            GatewayTimer::Provisional(branch, status) => self.ring(&branch, status, "", net),
+            GatewayTimer::Reliable(branch) => self.ring(&branch, 183, "Require: 100rel\r\nRSeq: 1\r\n", net),
             GatewayTimer::Final(branch, status) => self.end(&branch, status, net),
             GatewayTimer::RepeatFinal(branch) => {
                 let Some(invite) = self.invites.get_mut(&branch) else { return };
                 let given_up = invite.finally.as_mut().is_some_and(|(_, repeat)| repeat.tick(net, event));
                 // §13.3.1.4: a 2xx that nobody acknowledges ends its call.
-                if given_up && invite.finally.as_ref().is_some_and(|(status, _)| *status < 300) {
+                let opened = invite.request.to_tag.is_empty();
+                if given_up && opened && invite.finally.as_ref().is_some_and(|(status, _)| *status < 300) {
                     self.hang_up(&branch, net);
                 }
             }
@@ -129,9 +133,10 @@ impl Gateway {
             }
             return;
         }
+        let again = !sip.to_tag.is_empty();
         let invite = Invite {
             request: sip.clone(),
-            to_tag: format!("gw{}x{}", self.number, self.invites.len()),
+            to_tag: if again { sip.to_tag.clone() } else { format!("gw{}x{}", self.number, self.invites.len()) },
             provisional: None,
             finally: None,
             acknowledged: false,
@@ -139,6 +144,11 @@ impl Gateway {
             ended: false,
         };
         self.invites.insert(sip.branch.clone(), invite);
+        if again {
+            // In a dialog: answered soon, with or without a 100 before.
+            let delay = net.rng.u64(0..400 * MS);
+            return net.after(delay, Event::Gateway(self.number, GatewayTimer::Final(sip.branch.clone(), 200)));
+        }
         self.plan(&sip.branch, net);
     }
 
@@ -161,7 +171,7 @@ impl Gateway {
         let first = if mood == Character::Slow { net.rng.u64(2 * SECOND..6 * SECOND) } else { net.rng.u64(0..20 * MS) };
         let rings_at = first + net.rng.u64(10 * MS..2 * SECOND);
         let ends_at = rings_at + net.rng.u64(0..6 * SECOND);
-        let (tries, rings) = (net.rng.f64() < 0.8, net.rng.f64() < 0.8);
+        let (tries, rings, reliable) = (net.rng.f64() < 0.8, net.rng.f64() < 0.8, net.rng.f64() < 0.25);
         let mut at = |delay, timer| net.after(delay, Event::Gateway(self.number, timer));
         let provisional = |status| GatewayTimer::Provisional(branch.to_owned(), status);
         if mood == Character::Dead {
@@ -180,7 +190,9 @@ impl Gateway {
                 at(if rings { first } else { ends_at }, GatewayTimer::Final(branch.to_owned(), status));
             }
             _ => {
-                if rings {
+                if reliable {
+                    at(rings_at, GatewayTimer::Reliable(branch.to_owned()));
+                } else if rings {
                     at(rings_at, provisional(180));
                 }
                 at(ends_at, GatewayTimer::Final(branch.to_owned(), 200));
@@ -188,12 +200,12 @@ impl Gateway {
         }
     }
 
-    fn ring(&mut self, branch: &str, status: u16, net: &mut Network) {
+    fn ring(&mut self, branch: &str, status: u16, lines: &str, net: &mut Network) {
         let off = self.is_off(net.now);
         let Some(invite) = self.invites.get_mut(branch).filter(|invite| invite.finally.is_none() && !off) else {
             return;
         };
-        let bytes = respond(&invite.request, status, &invite.to_tag, self.address, "");
+        let bytes = respond_with(&invite.request, status, &invite.to_tag, self.address, lines, "");
         net.send(self.address, self.tandem, &bytes);
         invite.provisional = Some(bytes);
     }
@@ -211,12 +223,14 @@ impl Gateway {
 
     fn on_ack(&mut self, sip: &Sip, net: &mut Network) {
         let (call_id, to_tag) = (&sip.call_id, &sip.to_tag);
-        let of = |invite: &Invite| invite.request.call_id == *call_id && invite.to_tag == *to_tag;
+        let of = |invite: &Invite| {
+            invite.request.call_id == *call_id && invite.to_tag == *to_tag && invite.request.sequence == sip.sequence
+        };
         let Some((branch, invite)) = self.invites.iter_mut().find(|(_, invite)| of(invite)) else { return };
         let Some((status, repeat)) = &mut invite.finally else { return };
         repeat.stop();
         let first = !std::mem::replace(&mut invite.acknowledged, true);
-        if first && *status < 300 {
+        if first && *status < 300 && invite.request.to_tag.is_empty() {
             let event = Event::Gateway(self.number, GatewayTimer::HangUp(branch.clone()));
             let delay = net.rng.u64(100 * MS..8 * SECOND);
             net.after(delay, event);
@@ -227,16 +241,18 @@ impl Gateway {
         let pending = self.invites.get(&sip.branch).map(|invite| invite.finally.is_none());
         self.reply(sip, if pending.is_some() { 200 } else { 481 }, net);
         if pending == Some(true) {
-            self.end(&sip.branch, 487, net);
+            // Some have answered already when they hear of it (§9.2), or do not care.
+            let status = if net.rng.f64() < 0.2 { 200 } else { 487 };
+            self.end(&sip.branch, status, net);
         }
     }
 
     fn on_bye(&mut self, sip: &Sip, net: &mut Network) {
         let (call_id, to_tag) = (&sip.call_id, &sip.to_tag);
         let of = |invite: &&mut Invite| invite.request.call_id == *call_id && invite.to_tag == *to_tag;
-        let found = self.invites.values_mut().find(of);
-        let status = if found.is_some() { 200 } else { 481 };
-        if let Some(invite) = found {
+        let mut status = 481;
+        for invite in self.invites.values_mut().filter(of) {
+            status = 200;
             invite.ended = true;
             if let Some((_, repeat)) = &mut invite.finally {
                 repeat.stop();

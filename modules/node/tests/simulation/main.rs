@@ -14,7 +14,9 @@
 
 mod callers;
 mod faults;
+mod file;
 mod gateways;
+mod hand_over_faults;
 mod network;
 mod repeat;
 mod scenario;
@@ -56,24 +58,30 @@ fn every_seed_holds_every_invariant() {
         return assert!(outcome.violations.is_empty(), "{}", replay(seed, &outcome));
     }
     let (from, seeds) = (variable("SIM_FROM").unwrap_or(0), variable("SIM_SEEDS").unwrap_or(SEEDS));
-    let (mut failed, mut successes, mut failures, mut cancels, mut second_branches) = (Vec::new(), 0, 0, 0, 0);
+    let (mut failed, mut successes, mut failures, mut cancels, mut second_branches, mut in_dialog) =
+        (Vec::new(), 0, 0, 0, 0, 0);
+    let mut hand_overs = 0;
     for seed in from..from + seeds {
         let outcome = run(seed, None, trace());
         successes += outcome.figures.successes;
         failures += outcome.figures.failures;
         cancels += outcome.figures.cancels;
         second_branches += outcome.figures.second_branches;
+        in_dialog += outcome.figures.in_dialog;
+        hand_overs += outcome.scenario.changes.iter().filter(|change| change.hand_over.is_some()).count() as u64;
         if !outcome.violations.is_empty() {
             failed.push(replay(seed, &outcome));
         }
     }
     println!(
-        "{seeds} seeds: {successes} 2xx, {failures} failures, {cancels} CANCELs, {second_branches} other branches"
+        "{seeds} seeds: {successes} 2xx, {failures} failures, {cancels} CANCELs, {second_branches} other branches, \
+         {in_dialog} requests in dialogs, {hand_overs} hand-overs"
     );
     assert!(failed.is_empty(), "{} of {seeds} seeds failed\n{}", failed.len(), failed.join("\n"));
     // A simulation in which nothing happens proves nothing.
     let least = seeds / 10;
     assert!(successes >= least && failures >= least && cancels >= least && second_branches >= least);
+    assert!(in_dialog >= least && hand_overs >= least);
 }
 
 #[test]

@@ -27,8 +27,8 @@ pub(crate) enum Event {
     Call(usize, CallTimer),
     /// A timer of a gateway.
     Gateway(usize, GatewayTimer),
-    /// The reload with this index.
-    Reload(usize),
+    /// The change with this index.
+    Change(usize),
 }
 
 impl Event {

@@ -23,6 +23,8 @@ pub(crate) struct Sip {
     pub(crate) record_routes: Vec<String>,
     /// URI.
     pub(crate) contact: String,
+    /// A provisional response that wants a PRACK (RFC 3262).
+    pub(crate) reliable: bool,
     pub(crate) body: Vec<u8>,
 }
 
@@ -47,8 +49,14 @@ impl Sip {
             sequence: message.cseq().ok()?.number,
             record_routes: addresses(HeaderName::RecordRoute).map(|route| text(route.value.of(bytes))).collect(),
             contact: addresses(HeaderName::Contact).next().map(|contact| text(contact.uri)).unwrap_or_default(),
+            reliable: message.value(HeaderName::RSeq).is_some(),
             body: message.body().to_vec(),
         })
+    }
+
+    /// Names the INVITE that it is, or belongs to.
+    pub(crate) fn invite(&self) -> (String, u32) {
+        (self.call_id.clone(), self.sequence)
     }
 
     pub(crate) fn is_request(&self) -> bool {
@@ -94,13 +102,25 @@ impl Request<'_> {
 
 /// The response of the endpoint at `contact` to `request`, with `to_tag` if that has none.
 pub(crate) fn respond(request: &Sip, status: u16, to_tag: &str, contact: SocketAddr, body: &str) -> Vec<u8> {
+    respond_with(request, status, to_tag, contact, "", body)
+}
+
+/// The same with these header lines.
+pub(crate) fn respond_with(
+    request: &Sip,
+    status: u16,
+    to_tag: &str,
+    contact: SocketAddr,
+    lines_of_its_own: &str,
+    body: &str,
+) -> Vec<u8> {
     let lines = |name: &str, values: &[String]| -> String {
         values.iter().map(|value| format!("{name}: {value}\r\n")).collect()
     };
     let tag = if request.to_tag.is_empty() && status > 100 { format!(";tag={to_tag}") } else { String::new() };
     format!(
         "SIP/2.0 {status} {}\r\n{}{}From: {}\r\nTo: {}{tag}\r\nCall-ID: {}\r\nCSeq: {} {}\r\n\
-         Contact: <sip:{contact}>\r\nContent-Length: {}\r\n\r\n{body}",
+         Contact: <sip:{contact}>\r\n{lines_of_its_own}Content-Length: {}\r\n\r\n{body}",
         phrase(status),
         lines("Via", &request.vias),
         lines("Record-Route", &request.record_routes),

@@ -1,12 +1,14 @@
-//! Tandem itself: its real shards on simulated drivers, in one thread.
+//! Tandem itself: its real shards on simulated drivers, in one thread; one process after the other.
 
+use crate::file::File;
 use crate::network::SECOND;
-use crate::scenario::{Scenario, TANDEM};
+use crate::scenario::{HandOver, Scenario, listeners, tandem_for};
 use engine::device::sim::SimDevice;
 use engine::{
-    LaneEnd, LinkConfig, Micros, Mono, NetworkError, NetworkErrorKind, Now, Shard, ShardId, ShardStats, Wall,
+    Egress, LaneEnd, LinkConfig, Micros, Mono, NetworkError, NetworkErrorKind, Now, Shard, ShardId, ShardStats, Wall,
 };
 use modules::Tables;
+use modules::dispatcher::figures::Figures;
 use modules::tables::Inputs;
 use proto::hash::Secret;
 use proto::message::Transport;
@@ -18,12 +20,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tandem::app::{Setup, ShardApp};
 use tandem::letter::Letter;
+use tandem::shard_hand_over::Taken;
 
 /// Timer C of the simulation. WHY not three minutes: a world costs what it lasts.
 pub(crate) const TIMER_C: u64 = 20 * SECOND;
 
-/// Where the monotonic clock stands when a world begins.
+/// Where the monotonic clock of the first process stands when a world begins; each process has a clock of its own.
 const START: u64 = 1_000 * SECOND;
+
+/// How far apart the clocks of two processes are.
+const CLOCK_STEP: u64 = 777 * SECOND;
 
 /// Where the wall clock stands then.
 const WALL: u64 = 1_700_000_000 * SECOND;
@@ -42,6 +48,24 @@ pub(crate) struct Tandem {
     tables: Arc<Tables>,
     /// Tables that shards were given and have not given back.
     replaced: u32,
+    timers: Timers,
+    seed: u64,
+    /// Where the monotonic clock of this process stood when the world began.
+    start: u64,
+    /// What earlier processes counted.
+    counted_before: BTreeMap<SocketAddr, Counted>,
+}
+
+/// What Tandem counted for a gateway: INVITEs that it was tried with, and those that it answered.
+pub(crate) type Counted = (u64, u64);
+
+/// What is in flight, and what it is charged to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct InFlight {
+    pub(crate) transactions: u64,
+    pub(crate) calls: u64,
+    /// Calls and requests under way, by gateway.
+    pub(crate) charged: BTreeMap<SocketAddr, (u32, u32)>,
 }
 
 /// What Tandem still keeps.
@@ -64,50 +88,139 @@ pub(crate) fn timers() -> Timers {
 
 impl Tandem {
     pub(crate) fn start(scenario: &Scenario, timers: Timers, seed: u64) -> Self {
-        let tables = Arc::new(tables(&scenario.toml(scenario.algorithm), None));
-        let setup = setup(u16::from(scenario.shards), timers, seed);
-        let now = moment(0);
-        let shards = usize::from(scenario.shards);
-        let (links, mut lanes) =
-            engine::join_virtual(&LinkConfig { shards, lanes: 1, letters: 256, hand_over_bytes: 1 });
+        let capacity = if scenario.tight { TIGHT } else { ROOMY };
+        Tandem::boot(scenario.shards, &scenario.file, (timers, capacity), seed, START, 0)
+    }
+
+    fn boot(
+        count: u8,
+        file: &File,
+        (timers, capacity): (Timers, (Capacity, u32)),
+        seed: u64,
+        start: u64,
+        now: u64,
+    ) -> Self {
+        let tables = Arc::new(tables(&file.toml(), None));
+        let setup = setup(u16::from(count), timers, capacity, seed);
+        let now = Now { mono: Mono(start + now), wall: Wall(WALL + now) };
+        let (links, mut lanes) = engine::join_virtual(&LinkConfig {
+            shards: usize::from(count),
+            lanes: 1,
+            letters: 256,
+            hand_over_bytes: 1,
+        });
         let shard = |(id, links)| {
             let clocks = proto::time::Now { mono: proto::time::Mono(now.mono.0), wall: proto::time::Wall(now.wall.0) };
             let app = ShardApp::new(ShardId(id), &setup, Arc::clone(&tables), clocks);
             Shard::new(app, SimDevice::new(SEND_SLOTS, 1), links, 2_048, now.mono, Arc::new(ShardStats::default()))
         };
         let shards = (0..).zip(links).map(shard).collect();
-        Tandem { shards, lane: lanes.remove(0), tables, replaced: 0 }
+        let (lane, counted_before) = (lanes.remove(0), BTreeMap::new());
+        Tandem { shards, lane, tables, replaced: 0, timers, seed, start, counted_before }
+    }
+
+    /// Everything in flight as bytes, one state a shard.
+    pub(crate) fn export(&mut self, now: u64) -> Vec<Vec<u8>> {
+        let mut states = vec![Vec::new(); self.shards.len()];
+        self.post_all(|| Letter::Export);
+        self.step_all(now);
+        while let Some((_, letter)) = self.lane.receive() {
+            if let Letter::Exported { shard, state } = letter {
+                states[shard.index()] = state;
+            }
+        }
+        states
+    }
+
+    /// A new process that goes on with what this one had in flight.
+    pub(crate) fn successor(&mut self, next: HandOver, file: &File, now: u64) -> Self {
+        let start = self.start + CLOCK_STEP;
+        let mut successor = Tandem::boot(next.shards, file, (self.timers, ROOMY), self.seed + 1, start, now);
+        successor.counted_before = self.counted();
+        successor
+    }
+
+    /// Takes over; what all shards took together, and how many could read the states.
+    pub(crate) fn import(&mut self, states: Vec<Vec<u8>>, now: u64) -> (Taken, usize) {
+        let states: Arc<[Vec<u8>]> = states.into();
+        self.post_all(|| Letter::Import(Arc::clone(&states)));
+        self.step_all(now);
+        let (mut sum, mut readers) = (Taken::default(), 0);
+        while let Some((_, letter)) = self.lane.receive() {
+            if let Letter::Imported { taken: Ok(taken), .. } = letter {
+                readers += 1;
+                sum.transactions += taken.transactions;
+                sum.calls += taken.calls;
+                sum.refused += taken.refused;
+                sum.gateways_gone += taken.gateways_gone;
+            }
+        }
+        (sum, readers)
+    }
+
+    /// What the numbers of this process are called.
+    pub(crate) fn names(&mut self) -> Vec<u8> {
+        let mut names = Vec::new();
+        self.shards[0].app().proxy().policy.export_names(&mut names);
+        names
+    }
+
+    pub(crate) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    fn post_all(&mut self, letter: impl Fn() -> Letter) {
+        for id in (0..).map(ShardId).take(self.shards.len()) {
+            assert!(self.lane.post(id, letter()).is_ok(), "a mailbox is full");
+        }
+    }
+
+    fn step_all(&mut self, now: u64) {
+        let now = self.moment(now);
+        self.shards.iter_mut().for_each(|shard| shard.step(now).unwrap());
+    }
+
+    fn moment(&self, now: u64) -> Now {
+        Now { mono: Mono(self.start + now), wall: Wall(WALL + now) }
     }
 
     /// All shards get a new configuration.
-    pub(crate) fn reload(&mut self, toml: &str) {
-        self.tables = Arc::new(tables(toml, Some(&self.tables)));
-        for id in (0..).map(ShardId).take(self.shards.len()) {
-            self.replaced += 1;
-            assert!(self.lane.post(id, Letter::Install(Arc::clone(&self.tables))).is_ok(), "a mailbox is full");
-        }
+    pub(crate) fn reload(&mut self, file: &File) {
+        // The figures of a gateway that is taken away go with it.
+        self.tables = Arc::new(tables(&file.toml(), Some(&self.tables)));
+        let tables = Arc::clone(&self.tables);
+        self.replaced += u32::try_from(self.shards.len()).unwrap();
+        self.post_all(|| Letter::Install(Arc::clone(&tables)));
     }
 
     /// The network says of `peer` that it cannot be reached; `shard` hears of it.
     pub(crate) fn unreachable(&mut self, shard: usize, peer: SocketAddr) {
-        self.shards[shard].device().push_error(NetworkError { listener: 0, peer, kind: NetworkErrorKind::Refused });
+        self.shards[shard].device().push_error(NetworkError {
+            listener: u16::from(peer.is_ipv6()),
+            peer,
+            kind: NetworkErrorKind::Refused,
+        });
     }
 
     /// A datagram arrives at `shard`.
     pub(crate) fn deliver(&mut self, shard: usize, from: SocketAddr, bytes: &[u8]) {
-        self.shards[shard].device().push(0, SocketAddr::from(TANDEM), from, bytes);
+        self.shards[shard].device().push(u16::from(from.is_ipv6()), tandem_for(from), from, bytes);
     }
 
-    /// Turns until nobody has anything to do at `now`; hands over what was sent. False: it does not end.
-    pub(crate) fn settle(&mut self, now: u64, sent: &mut Vec<(SocketAddr, Vec<u8>)>) -> bool {
+    /// Turns until nobody has anything to do at `now`; hands over what was sent, with the listener that it left
+    /// from. False: it does not end.
+    pub(crate) fn settle(&mut self, now: u64, sent: &mut Vec<(SocketAddr, SocketAddr, Vec<u8>)>) -> bool {
+        let now = self.moment(now);
         for _ in 0..TURNS_MAX {
             let mut idle = true;
             for shard in &mut self.shards {
-                if shard.idle_for(moment(now).mono) == Some(Micros(0)) {
+                if shard.idle_for(now.mono) == Some(Micros(0)) {
                     idle = false;
-                    shard.step(moment(now)).unwrap();
-                    while shard.device().take_sent(|egress, bytes| sent.push((egress.peer, bytes.to_vec()))).is_some() {
-                    }
+                    shard.step(now).unwrap();
+                    let mut take = |egress: &Egress, bytes: &[u8]| {
+                        sent.push((listeners()[usize::from(egress.listener)], egress.peer, bytes.to_vec()));
+                    };
+                    while shard.device().take_sent(&mut take).is_some() {}
                 }
             }
             while let Some((_, letter)) = self.lane.receive() {
@@ -122,19 +235,41 @@ impl Tandem {
 
     /// How long Tandem has nothing to do.
     pub(crate) fn idle_for(&self, now: u64) -> Option<u64> {
-        self.shards.iter().filter_map(|shard| shard.idle_for(moment(now).mono)).map(|idle| idle.0).min()
+        let now = self.moment(now).mono;
+        self.shards.iter().filter_map(|shard| shard.idle_for(now)).map(|idle| idle.0).min()
     }
 
-    /// What Tandem counted: INVITEs that gateways were tried with, and those that they answered.
-    pub(crate) fn counted(&mut self) -> (u64, u64) {
-        let mut counted = (0, 0);
-        for shard in &mut self.shards {
-            for gateway in shard.app().proxy().policy.gateways() {
-                counted.0 += gateway.figures.attempts;
-                counted.1 += gateway.figures.carried;
-            }
+    /// What all processes counted, by gateway; of a gateway that is in no file any more what earlier ones did.
+    pub(crate) fn counted(&mut self) -> BTreeMap<SocketAddr, Counted> {
+        let mut counted = self.counted_before.clone();
+        for (address, figures) in self.figures() {
+            let (attempts, carried) = counted.entry(address).or_default();
+            *attempts += figures.attempts;
+            *carried += figures.carried;
         }
         counted
+    }
+
+    pub(crate) fn in_flight(&mut self) -> InFlight {
+        let mut in_flight = InFlight::default();
+        for (address, figures) in self.figures() {
+            let (active, pending) = in_flight.charged.entry(address).or_default();
+            *active += figures.active;
+            *pending += figures.pending;
+        }
+        for shard in &mut self.shards {
+            let proxy = shard.app().proxy();
+            // Probes stay behind.
+            proxy.export(proto::time::Now::default(), |_| in_flight.transactions += 1);
+            in_flight.calls += u64::from(proxy.policy.calls().active + proxy.policy.calls().early);
+        }
+        in_flight
+    }
+
+    fn figures(&mut self) -> Vec<(SocketAddr, Figures)> {
+        let tables = Arc::clone(&self.tables);
+        let rows = self.shards.iter_mut().flat_map(|shard| shard.app().proxy().policy.gateways().collect::<Vec<_>>());
+        rows.filter_map(|row| Some((tables.gateway(row.number)?.address?, row.figures))).collect()
     }
 
     pub(crate) fn left(&mut self) -> Left {
@@ -166,33 +301,33 @@ fn tables(toml: &str, previous: Option<&Tables>) -> Tables {
     Tables::build(&inputs, previous).unwrap()
 }
 
-fn moment(now: u64) -> Now {
-    Now { mono: Mono(START + now), wall: Wall(WALL + now) }
-}
+const ROOMY: (Capacity, u32) = (Capacity { transactions: 512, open: 256, branches: 512, bytes: 1 << 20 }, 128);
 
-fn setup(shards: u16, timers: Timers, seed: u64) -> Setup {
-    let address = SocketAddr::from(TANDEM);
+/// Pools of a shard, and calls, that a few calls fill.
+const TIGHT: (Capacity, u32) = (Capacity { transactions: 4, open: 2, branches: 3, bytes: 1 << 14 }, 2);
+
+fn setup(shards: u16, timers: Timers, (capacity, calls): (Capacity, u32), seed: u64) -> Setup {
     let keys = Keys::new(&[(1, Secret([7; 16]))]).unwrap();
     let boot_secret = Secret([3; 16]);
     let policy = modules::Setup {
         shard: 0,
         shards: usize::from(shards),
-        calls: 128,
+        calls,
         unknown_sources: 16,
         boot_secret,
         choice_secret: keys.slot_secret(),
         seed,
     };
-    let listener = Listener { address, advertised: Advertised::Bound(address), transport: Transport::Udp };
+    let listener = |address| Listener { address, advertised: Advertised::Bound(address), transport: Transport::Udp };
     let proxy = Settings {
-        listeners: vec![listener],
+        listeners: listeners().map(listener).to_vec(),
         keys,
         node: 0,
         generation: 0,
         own_slot: 0,
         boot_secret,
         timers,
-        capacity: Capacity { transactions: 512, open: 256, branches: 512, bytes: 1 << 20 },
+        capacity,
         server: Vec::new(),
     };
     Setup { shards, proxy, policy, seed }

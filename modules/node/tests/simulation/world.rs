@@ -2,12 +2,15 @@
 
 use crate::callers::Call;
 use crate::faults::Fault;
+use crate::file::File;
 use crate::gateways::Gateway;
+use crate::hand_over_faults;
 use crate::network::{Conditions, Event, Network, SECOND};
-use crate::scenario::{Scenario, TANDEM};
+use crate::scenario::{Change, HandOver, Scenario, tandem_for};
 use crate::sip::Sip;
-use crate::tandem::{self, Left, TIMER_C, Tandem};
+use crate::tandem::{self, InFlight, Left, TIMER_C, Tandem};
 use crate::witness::{Figures, Witness};
+use ::tandem::shard_hand_over::Taken;
 use fastrand::Rng;
 use std::net::SocketAddr;
 
@@ -27,7 +30,11 @@ struct World {
     calls: Vec<Call>,
     gateways: Vec<Gateway>,
     witness: Witness,
-    sent: Vec<(SocketAddr, Vec<u8>)>,
+    sent: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
+    /// Nobody serves until then: a process is taking over.
+    away_until: u64,
+    /// The process before, if it goes on (a planted bug).
+    ghost: Option<Tandem>,
 }
 
 /// How a world ended.
@@ -46,24 +53,26 @@ pub(crate) fn run(seed: u64, fault: Option<Fault>, print: bool) -> Outcome {
     if let Some(fault) = fault {
         fault.break_timers(&mut timers);
     }
-    let address = SocketAddr::from(TANDEM);
     let mut net = Network::new(rng, scenario.conditions, print);
     let calls = scenario.calls.iter().enumerate();
-    let calls = calls.map(|(number, plan)| Call::new(number, plan.clone(), address, &mut net)).collect();
-    for (index, (at, _)) in scenario.reloads.iter().enumerate() {
-        net.after(*at, Event::Reload(index));
+    let calls =
+        calls.map(|(number, plan)| Call::new(number, plan.clone(), tandem_for(plan.caller), &mut net)).collect();
+    for (index, change) in scenario.changes.iter().enumerate() {
+        net.after(change.at, Event::Change(index));
     }
     let gateways = scenario.gateways.iter().enumerate();
     let gateways = gateways.map(|(number, plan)| {
-        let mut gateway = Gateway::new(number, plan.address, address, plan.character);
+        let mut gateway = Gateway::new(number, plan.address, tandem_for(plan.address), plan.character);
         gateway.off = plan.off;
         gateway.refuses = plan.refuses;
         gateway
     });
-    let witness = Witness::new(
+    let mut witness = Witness::new(
         scenario.gateways.iter().map(|gateway| gateway.address),
         scenario.calls.iter().map(|call| call.caller),
     );
+    witness.reads(&scenario.file);
+    witness.choices_move = scenario.file.stateless && scenario.health_may_move();
     let mut world = World {
         tandem: Tandem::start(&scenario, timers, seed),
         gateways: gateways.collect(),
@@ -73,6 +82,8 @@ pub(crate) fn run(seed: u64, fault: Option<Fault>, print: bool) -> Outcome {
         calls,
         witness,
         sent: Vec::new(),
+        away_until: 0,
+        ghost: None,
     };
     world.live();
     Outcome {
@@ -104,8 +115,10 @@ impl World {
                     break;
                 }
             }
-            let idle = self.tandem.idle_for(self.net.now).map(|idle| self.net.now + idle.max(1));
-            let Some(next) = self.net.next_at().into_iter().chain(idle).min() else {
+            let idle = self.tandem.idle_for(self.net.now).map(|idle| (self.net.now + idle.max(1)).max(self.away_until));
+            let ghost = self.ghost.as_ref().and_then(|ghost| ghost.idle_for(self.net.now));
+            let ghost = ghost.map(|idle| self.net.now + idle.max(1));
+            let Some(next) = self.net.next_at().into_iter().chain(idle).chain(ghost).min() else {
                 let left = self.tandem.left();
                 self.witness.violation(self.net.now, format!("nothing will happen, and there is left {left:?}"));
                 break;
@@ -134,14 +147,19 @@ impl World {
             return;
         }
         self.witness.finish(self.net.now, self.scenario.conditions.loss == 0.0);
-        let (counted, seen) = (self.tandem.counted(), self.witness.figures);
-        if counted != (seen.invites, seen.answered) {
-            let seen = (seen.invites, seen.answered);
-            self.witness.violation(self.net.now, format!("tried and answered: {seen:?}, and counted {counted:?}"));
+        let counted = self.tandem.counted();
+        // The figures of a gateway that was taken away are lost, and of what is stateless no end is known.
+        let always = if self.scenario.file.stateless { Vec::new() } else { self.scenario.always_listed() };
+        for gateway in always {
+            let (seen, counted) = (self.witness.seen_of(gateway), counted.get(&gateway).copied().unwrap_or_default());
+            if counted != seen {
+                let what = format!("{gateway} was tried and answered {seen:?}, and counted {counted:?}");
+                self.witness.violation(self.net.now, what);
+            }
         }
-        let byes: usize = self.calls.iter().map(Call::unanswered_byes).sum();
-        if self.scenario.is_steady() && byes > 0 {
-            self.witness.violation(self.net.now, format!("{byes} BYEs were not answered"));
+        let unanswered: usize = self.calls.iter().map(Call::unanswered).sum();
+        if self.scenario.is_steady() && unanswered > 0 {
+            self.witness.violation(self.net.now, format!("{unanswered} requests in dialogs were not answered"));
         }
     }
 
@@ -149,16 +167,13 @@ impl World {
         match event {
             Event::Call(number, timer) => self.calls[number].on_timer(timer, &mut self.net),
             Event::Gateway(number, timer) => self.gateways[number].on_timer(timer, &mut self.net),
-            Event::Reload(index) => {
-                let (_, algorithm) = self.scenario.reloads[index];
-                self.tandem.reload(&self.scenario.toml(algorithm));
-            }
+            Event::Change(index) => self.change(index),
             Event::Datagram { from, to, bytes } => {
                 self.net.note("arrives", from, to, &bytes);
                 let Some(sip) = Sip::read(&bytes) else {
                     return self.witness.violation(self.net.now, format!("unreadable from {from} to {to}"));
                 };
-                if to == SocketAddr::from(TANDEM) {
+                if to == tandem_for(to) {
                     self.reach_tandem(from, &sip, &bytes);
                 } else if let Some(gateway) = self.gateways.iter_mut().find(|gateway| gateway.address == to) {
                     gateway.on_message(&sip, &mut self.net);
@@ -172,9 +187,58 @@ impl World {
         }
     }
 
+    /// A new file, by a reload or in a new process.
+    fn change(&mut self, index: usize) {
+        if self.net.now < self.away_until {
+            return self.net.after(self.away_until - self.net.now, Event::Change(index));
+        }
+        let Change { file, hand_over, .. } = self.scenario.changes[index].clone();
+        match hand_over {
+            None => self.tandem.reload(&file),
+            Some(next) => self.hand_over(next, &file),
+        }
+        self.witness.reads(&file);
+    }
+
+    /// A new process goes on with everything that is in flight.
+    fn hand_over(&mut self, next: HandOver, file: &File) {
+        let before = self.tandem.in_flight();
+        let mut states = self.tandem.export(self.net.now);
+        let later = self.net.now + next.gap;
+        let mut successor = self.tandem.successor(next, file, later);
+        if let Some(fault) = self.fault {
+            states = hand_over_faults::distort(fault, &states, &successor.names());
+        }
+        let (taken, readers) = successor.import(states, later);
+        self.away_until = later;
+        let old = std::mem::replace(&mut self.tandem, successor);
+        self.ghost = self.fault.is_some_and(|fault| fault == Fault::LivesOn).then_some(old);
+        // What was planted must be found on the wire.
+        if self.fault.is_none() {
+            self.compare(&before, taken, readers, next.gap, file);
+        }
+    }
+
+    /// The books of the new process are those of the old one.
+    fn compare(&mut self, before: &InFlight, taken: Taken, readers: usize, gap: u64, file: &File) {
+        let mut after = self.tandem.in_flight();
+        let mut wanted = before.clone();
+        wanted.charged.retain(|gateway, _| file.lists(*gateway));
+        after.charged.retain(|gateway, _| wanted.charged.contains_key(gateway));
+        let all = (taken.transactions, taken.calls, taken.refused, readers);
+        // After a gap the new process has begun with what was due meanwhile.
+        if gap == 0 && wanted != after || all != (before.transactions, before.calls, 0, self.tandem.shards()) {
+            self.witness.violation(self.net.now, format!("handed over {wanted:?}, there is {after:?}; {taken:?}"));
+        }
+    }
+
     fn reach_tandem(&mut self, from: SocketAddr, sip: &Sip, bytes: &[u8]) {
+        if self.net.now < self.away_until {
+            let (to, bytes) = (tandem_for(from), bytes.to_vec());
+            return self.net.after(self.away_until - self.net.now, Event::Datagram { from, to, bytes });
+        }
         self.witness.delivered(self.net.now, from, sip);
-        let shard = self.net.rng.usize(..usize::from(self.scenario.shards));
+        let shard = self.net.rng.usize(..self.tandem.shards());
         if !self.fault.is_some_and(|fault| fault.loses(shard)) {
             self.tandem.deliver(shard, from, bytes);
         }
@@ -184,23 +248,30 @@ impl World {
 
     /// The host of a gateway that does not run says so; one shard hears of it first.
     fn refuse(&mut self, gateway: SocketAddr) {
-        self.net.note("refused", gateway, SocketAddr::from(TANDEM), &[]);
+        self.net.note("refused", gateway, tandem_for(gateway), &[]);
         self.witness.unreachable(gateway);
-        let shard = self.net.rng.usize(..usize::from(self.scenario.shards));
+        let shard = self.net.rng.usize(..self.tandem.shards());
         self.tandem.unreachable(shard, gateway);
     }
 
     /// Lets Tandem do what it has to do now.
     fn settle(&mut self) {
         let now = self.net.now;
-        if !self.tandem.settle(now, &mut self.sent) {
+        if now < self.away_until {
+            return;
+        }
+        let ghost = self.ghost.as_mut().is_none_or(|ghost| ghost.settle(now, &mut self.sent));
+        if !self.tandem.settle(now, &mut self.sent) || !ghost {
             self.witness.violation(now, "Tandem turns without an end".to_owned());
         }
-        for (to, bytes) in std::mem::take(&mut self.sent) {
+        for (from, to, bytes) in std::mem::take(&mut self.sent) {
             let Some(sip) = Sip::read(&bytes) else {
                 self.witness.violation(now, format!("Tandem sent what cannot be read to {to}"));
                 continue;
             };
+            if from != tandem_for(to) {
+                self.witness.violation(now, format!("to {to} from {from}"));
+            }
             let distorted = match self.fault {
                 Some(fault) => fault.distort(to, &sip, bytes),
                 None => vec![(to, bytes)],
@@ -209,8 +280,8 @@ impl World {
                 if let Some(sip) = Sip::read(&bytes) {
                     self.witness.sent(now, to, &sip);
                 }
-                self.net.note("leaves", SocketAddr::from(TANDEM), to, &bytes);
-                self.net.send(SocketAddr::from(TANDEM), to, &bytes);
+                self.net.note("leaves", tandem_for(to), to, &bytes);
+                self.net.send(tandem_for(to), to, &bytes);
             }
         }
     }
