@@ -277,7 +277,7 @@ impl Dispatcher {
         note.attempts.push(gateway.number);
         let opens = !matches!(request.message.method(), Method::Ack | Method::Cancel);
         if let Some(state) = self.gateways.get_mut(gateway.number.slot()).filter(|_| opens) {
-            state.figures.sent(!set.stateless);
+            state.figures.chosen(!set.stateless);
         }
         if set.stateless {
             // Nothing will be known of what becomes of it.
