@@ -143,7 +143,7 @@ impl Calls {
         }
         let from_first = from < to;
         let (first, second) = if from_first { (from, to) } else { (to, from) };
-        let hash = KeyedHash::new(&self.secret, Purpose::Call).part(call_id).part(first).part(second).finish();
+        let hash = KeyedHash::new(&self.secret, Purpose::Call).part(call_id).pair(first, second).finish();
         Some(Key { hash, from_first })
     }
 

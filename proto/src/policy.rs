@@ -133,11 +133,14 @@ impl TargetSet {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
-    /// Targets in order, each with its new Request-URI (empty: unchanged).
+    /// The target in that place, with its new Request-URI (empty: unchanged).
+    pub fn get(&self, place: usize) -> Option<(Target, &[u8])> {
+        let (target, start, end) = (*self.targets.get(..self.len)?.get(place)?)?;
+        Some((target, self.text.get(usize::from(start)..usize::from(end)).unwrap_or_default()))
+    }
+    /// Targets in order, each with its new Request-URI.
     pub fn iter(&self) -> impl Iterator<Item = (Target, &[u8])> {
-        self.targets.iter().take(self.len).flatten().map(|&(target, start, end)| {
-            (target, self.text.get(usize::from(start)..usize::from(end)).unwrap_or_default())
-        })
+        (0..self.len).filter_map(|place| self.get(place))
     }
 }
 

@@ -4,7 +4,7 @@
 //! token of our Route, everything else to a keyed hash of its Call-ID. Tokens steer only if they verify:
 //! nobody outside can aim at a shard. Slots map to shards by [`shard_of_slot`].
 
-use crate::hash::{KeyedHash, Purpose};
+use crate::hash::{KeyedHash, Purpose, SignatureHash};
 use crate::message::{HeaderName, Host, Message, Uri};
 use crate::token::{BranchToken, Keys, Owner, ROUTE_TOKEN_CHARS, RouteToken};
 use core::net::Ipv4Addr;
@@ -20,9 +20,9 @@ pub fn slot_of(keys: &Keys, message: &Message<'_>) -> u16 {
 
 /// The slot of a Call-ID.
 pub fn slot_of_call_id(keys: &Keys, call_id: &[u8]) -> u16 {
-    let hash = KeyedHash::new(&keys.slot_secret(), Purpose::Slot).part(call_id).finish();
+    let hash = KeyedHash::new(&keys.slot_secret(), Purpose::Slot).part(call_id).finish_low();
     // INVARIANT: SLOT_COUNT is a power of two of at most 16 bits.
-    (hash & u128::from(limits::SLOT_COUNT - 1)) as u16
+    (hash & u64::from(limits::SLOT_COUNT - 1)) as u16
 }
 
 /// The shard of a slot, for `shards` shards (at least one).
@@ -88,12 +88,12 @@ fn hash_of_initiator(keys: &Keys, request: &Message<'_>) -> u32 {
 
 /// Where a request to this URI is sent, in one number that is never 0: `maddr`, else the host, and the port.
 pub(crate) fn hash_of_target(keys: &Keys, call_id: &[u8], uri: &Uri<'_>) -> u32 {
-    let hash = KeyedHash::new(&keys.slot_secret(), Purpose::Initiator).part(call_id);
+    let hash = SignatureHash::new(&keys.slot_secret(), Purpose::Initiator).part(call_id);
     let hash = match uri.param(b"maddr").and_then(Host::parse).unwrap_or(uri.host) {
         Host::Name(name) => hash.part_lower(name),
         host => hash.part(b"").address(host.ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into())),
     };
-    let number = hash.number(u64::from(uri.effective_port())).finish();
+    let number = hash.number(u64::from(uri.effective_port())).finish_low();
     // INVARIANT: masked to 32 bits.
-    ((number & u128::from(u32::MAX)) as u32).max(1)
+    ((number & u64::from(u32::MAX)) as u32).max(1)
 }

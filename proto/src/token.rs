@@ -12,8 +12,8 @@
 //!
 //! Written in URL-safe base 64 without padding: token characters of RFC 3261 §25.1.
 
-use crate::hash::{KeyedHash, Purpose, Secret};
-use data_encoding::BASE64URL_NOPAD;
+use crate::base64;
+use crate::hash::{Purpose, Secret, SignatureHash};
 
 /// The cookie that starts every branch of RFC 3261 (§8.1.1.7).
 pub const BRANCH_COOKIE: &[u8] = b"z9hG4bK";
@@ -31,6 +31,9 @@ pub const KEYS_MAX: usize = 8;
 #[derive(Clone, Debug)]
 pub struct Keys {
     keys: [Option<(u8, Secret)>; KEYS_MAX],
+    signing: (u8, Secret),
+    /// The last of `keys`.
+    slot_secret: Secret,
 }
 
 /// Who owns a dialog or a transaction.
@@ -98,28 +101,29 @@ impl Keys {
         for (place, key) in all.iter_mut().zip(keys) {
             *place = Some(*key);
         }
-        all.first().copied().flatten().map(|_| Keys { keys: all })
-    }
-
-    fn signing(&self) -> (u8, Secret) {
-        // INVARIANT: `new` leaves no Keys without a first key.
-        self.keys.first().copied().flatten().unwrap_or((0, Secret([0; 16])))
+        let signing = all.first().copied().flatten()?;
+        let slot_secret = all.iter().flatten().next_back().map_or(signing.1, |(_, secret)| *secret);
+        Some(Keys { keys: all, signing, slot_secret })
     }
 
     fn by_id(&self, id: u8) -> Option<Secret> {
+        let (signing_id, signing) = self.signing;
+        if signing_id == id {
+            return Some(signing);
+        }
         self.keys.iter().flatten().find(|(key_id, _)| *key_id == id).map(|(_, secret)| *secret)
     }
 
     /// The secret that maps Call-IDs to slots: the oldest key, so that adding one to sign with moves no call.
-    pub fn slot_secret(&self) -> Secret {
-        self.keys.iter().flatten().next_back().map_or(Secret([0; 16]), |(_, secret)| *secret)
+    pub const fn slot_secret(&self) -> Secret {
+        self.slot_secret
     }
 }
 
 impl BranchToken {
     /// The token as written behind the cookie.
     pub fn sign(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> [u8; BRANCH_TOKEN_CHARS] {
-        let (key_id, secret) = keys.signing();
+        let (key_id, secret) = keys.signing;
         let kind = match self.kind {
             BranchKind::Stateful => KIND_STATEFUL,
             BranchKind::Stateless => KIND_STATELESS,
@@ -128,18 +132,15 @@ impl BranchToken {
         put(&mut bytes, 0, &head(kind, key_id, &self.owner, self.branch));
         put(&mut bytes, 8, &self.transaction.to_be_bytes());
         put(&mut bytes, 16, &self.loop_hash.to_be_bytes());
-        let mac = mac(&secret, bytes.get(..BRANCH_SIGNED).unwrap_or_default(), call_id, initiator_tag);
+        let mac = mac(&secret, &signed_part(&bytes, BRANCH_SIGNED), call_id, initiator_tag);
         put(&mut bytes, BRANCH_SIGNED, &mac);
-        let mut text = [0u8; BRANCH_TOKEN_CHARS];
-        BASE64URL_NOPAD.encode_mut(&bytes, &mut text);
-        text
+        base64::encode(&bytes)
     }
 
     /// Reads a branch parameter (cookie included) without believing it.
     pub fn read(branch: &[u8]) -> Option<Unverified<BranchToken>> {
         let text: &[u8; BRANCH_TOKEN_CHARS] = branch.strip_prefix(BRANCH_COOKIE)?.try_into().ok()?;
-        let mut bytes = [0u8; BRANCH_BYTES];
-        BASE64URL_NOPAD.decode_mut(text, &mut bytes).ok()?;
+        let bytes: [u8; BRANCH_BYTES] = base64::decode(text)?;
         let (kind, key_id, owner, branch) = read_head(&bytes)?;
         let token = BranchToken {
             owner,
@@ -152,50 +153,38 @@ impl BranchToken {
             transaction: u64::from_be_bytes(bytes.get(8..16)?.try_into().ok()?),
             loop_hash: u32::from_be_bytes(bytes.get(16..20)?.try_into().ok()?),
         };
-        let mut signed = [0u8; BRANCH_SIGNED];
-        signed.copy_from_slice(bytes.get(..BRANCH_SIGNED)?);
-        Some(Unverified {
-            token,
-            key_id,
-            signed,
-            signed_len: BRANCH_SIGNED,
-            mac: bytes.get(BRANCH_SIGNED..)?.try_into().ok()?,
-        })
+        let signed = signed_part(&bytes, BRANCH_SIGNED);
+        Some(Unverified { token, key_id, signed, mac: bytes.get(BRANCH_SIGNED..)?.try_into().ok()? })
     }
 }
 
 impl RouteToken {
     /// The token as written into our Record-Route URI.
     pub fn sign(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> [u8; ROUTE_TOKEN_CHARS] {
-        let (key_id, secret) = keys.signing();
+        let (key_id, secret) = keys.signing;
         let mut bytes = [0u8; ROUTE_BYTES];
         put(&mut bytes, 0, &head(KIND_ROUTE, key_id, &self.owner, if self.to_responder { TO_RESPONDER } else { 0 }));
         put(&mut bytes, 8, &self.far_side.to_be_bytes());
-        let mac = mac(&secret, bytes.get(..ROUTE_SIGNED).unwrap_or_default(), call_id, initiator_tag);
+        let mac = mac(&secret, &signed_part(&bytes, ROUTE_SIGNED), call_id, initiator_tag);
         put(&mut bytes, ROUTE_SIGNED, &mac);
-        let mut text = [0u8; ROUTE_TOKEN_CHARS];
-        BASE64URL_NOPAD.encode_mut(&bytes, &mut text);
-        text
+        base64::encode(&bytes)
     }
 
     /// Reads the value of our Route parameter without believing it.
     pub fn read(text: &[u8]) -> Option<Unverified<RouteToken>> {
         let text: &[u8; ROUTE_TOKEN_CHARS] = text.try_into().ok()?;
-        let mut bytes = [0u8; ROUTE_BYTES];
-        BASE64URL_NOPAD.decode_mut(text, &mut bytes).ok()?;
+        let bytes: [u8; ROUTE_BYTES] = base64::decode(text)?;
         let (kind, key_id, owner, flags) = read_head(&bytes)?;
         if kind != KIND_ROUTE {
             return None;
         }
         let far_side = u32::from_be_bytes(bytes.get(8..ROUTE_SIGNED)?.try_into().ok()?);
-        let mut signed = [0u8; BRANCH_SIGNED];
-        put(&mut signed, 0, bytes.get(..ROUTE_SIGNED)?);
+        let signed = signed_part(&bytes, ROUTE_SIGNED);
         let mac = bytes.get(ROUTE_SIGNED..)?.try_into().ok()?;
         Some(Unverified {
             token: RouteToken { owner, to_responder: flags & TO_RESPONDER != 0, far_side },
             key_id,
             signed,
-            signed_len: ROUTE_SIGNED,
             mac,
         })
     }
@@ -206,8 +195,7 @@ impl RouteToken {
 pub struct Unverified<T> {
     token: T,
     key_id: u8,
-    signed: [u8; BRANCH_SIGNED],
-    signed_len: usize,
+    signed: Signed,
     mac: [u8; 8],
 }
 
@@ -215,7 +203,7 @@ impl<T: Copy> Unverified<T> {
     /// The token, if we signed it for this Call-ID and this tag of the dialog's initiator.
     pub fn verify(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> Option<T> {
         let secret = keys.by_id(self.key_id)?;
-        let wanted = mac(&secret, self.signed.get(..self.signed_len)?, call_id, initiator_tag);
+        let wanted = mac(&secret, &self.signed, call_id, initiator_tag);
         // WHY: compared as one number, so that the time says nothing about how much of it was right.
         (u64::from_be_bytes(wanted) ^ u64::from_be_bytes(self.mac) == 0).then_some(self.token)
     }
@@ -242,11 +230,23 @@ fn read_head(bytes: &[u8]) -> Option<(u8, u8, Owner, u8)> {
     Some((version_kind & 0x0f, key_id, owner, last))
 }
 
-fn mac(secret: &Secret, signed: &[u8], call_id: &[u8], initiator_tag: &[u8]) -> [u8; 8] {
-    let all = KeyedHash::new(secret, Purpose::Signature).part(signed).part(call_id).part(initiator_tag).finish();
-    let mut first = [0u8; 8];
-    put(&mut first, 0, all.to_be_bytes().get(..8).unwrap_or_default());
-    first
+/// What is signed of a token as whole words, zeros after its end. Its kind, in the first byte, says how long it is.
+type Signed = [u64; 3];
+
+fn signed_part<const BYTES: usize>(bytes: &[u8; BYTES], length: usize) -> Signed {
+    let mut words = [0; 3];
+    for (word, octets) in words.iter_mut().zip(bytes.get(..length).unwrap_or_default().chunks(8)) {
+        let mut eight = [0; 8];
+        put(&mut eight, 0, octets);
+        *word = u64::from_le_bytes(eight);
+    }
+    words
+}
+
+fn mac(secret: &Secret, signed: &Signed, call_id: &[u8], initiator_tag: &[u8]) -> [u8; 8] {
+    let [first, second, third] = *signed;
+    let hash = SignatureHash::new(secret, Purpose::Signature).number(first).number(second).number(third);
+    hash.pair(call_id, initiator_tag).finish_low().to_be_bytes()
 }
 
 fn put(bytes: &mut [u8], at: usize, part: &[u8]) {

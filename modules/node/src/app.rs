@@ -83,27 +83,17 @@ impl ShardApp {
     /// A datagram: read, found its owner, and carried there or here.
     fn carry(&mut self, now: Now, frame: &Frame<'_>, mine: bool, out: &mut Outbox<'_, Letter>) {
         let source = Endpoint { listener: frame.listener, local: frame.local, peer: frame.peer, flow: frame.flow };
-        let mut arena = std::mem::replace(&mut self.arena, Arena::empty());
-        match Message::parse(frame.bytes, &mut arena) {
-            Ok(message) => match self.owner_elsewhere(&message, mine) {
+        let ShardApp { arena, keys, proxy, questions, .. } = self;
+        let (shard, shards) = (self.shard, if mine { 1 } else { self.shards });
+        match Message::parse(frame.bytes, arena) {
+            Ok(message) => match owner_elsewhere(keys, shard, shards, &message) {
                 // A frame that is shed is counted by the engine, by class.
                 Some(owner) => _ = out.hand_over(owner, class_of(&message), frame),
-                None => self.proxy.on_message(now, &source, &message, &mut outbox(out, &mut self.questions)),
+                None => proxy.on_message(now, &source, &message, &mut outbox(out, questions)),
             },
             Err(error) if error.why == Malformation::KeepAlive => self.keep_alives += 1,
-            Err(error) => self.proxy.on_unreadable(now, &source, &error, &mut outbox(out, &mut self.questions)),
+            Err(error) => proxy.on_unreadable(now, &source, &error, &mut outbox(out, questions)),
         }
-        self.arena = arena;
-    }
-
-    /// The shard that owns a message, if that is another one.
-    fn owner_elsewhere(&self, message: &Message<'_>, mine: bool) -> Option<ShardId> {
-        if mine || self.shards == 1 {
-            return None;
-        }
-        let owner = steer::shard_of_slot(steer::slot_of(&self.keys, message), self.shards);
-        // INVARIANT: there are at most SHARDS_MAX shards, so the number fits.
-        u8::try_from(owner).ok().map(ShardId).filter(|owner| *owner != self.shard)
     }
 
     fn send_probe(&mut self, now: Now, probe: &Probe, out: &mut Outbox<'_, Letter>) {
@@ -212,6 +202,16 @@ impl App for ShardApp {
         }
         self.spread_events(out);
     }
+}
+
+/// The shard of so many that owns a message, if that is another than this one.
+fn owner_elsewhere(keys: &Keys, shard: ShardId, shards: u16, message: &Message<'_>) -> Option<ShardId> {
+    if shards == 1 {
+        return None;
+    }
+    let owner = steer::shard_of_slot(steer::slot_of(keys, message), shards);
+    // INVARIANT: there are at most SHARDS_MAX shards, so the number fits.
+    u8::try_from(owner).ok().map(ShardId).filter(|owner| *owner != shard)
 }
 
 /// What may be shed first when another shard cannot keep up.

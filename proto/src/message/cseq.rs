@@ -25,7 +25,7 @@ pub(super) struct CSeqParts {
 }
 
 impl CSeqParts {
-    pub(super) fn of(self, bytes: &[u8]) -> CSeq<'_> {
+    pub(super) fn of<'m>(&self, bytes: &'m [u8]) -> CSeq<'m> {
         CSeq { number: self.number, method: self.method, method_bytes: self.method_span.of(bytes) }
     }
 

@@ -35,10 +35,31 @@ impl Oddities {
     }
 }
 
-/// Reads a plain line at `start`; `None` if it is not plain, or close to the end of `bytes`.
+/// Reads a plain line at `start`; `None` if it is not plain.
 #[inline]
 pub(super) fn plain_line(bytes: &[u8], start: usize) -> Option<HeaderLine> {
     let line = bytes.get(start..)?;
+    if line.len() < NEAR_END { plain_line_near_end(line, start) } else { plain(line, start) }
+}
+
+/// The same where so little is left that the searches would look octet by octet: zeros are put after it, which end
+/// a value like any control character.
+#[inline(never)]
+fn plain_line_near_end(line: &[u8], start: usize) -> Option<HeaderLine> {
+    if line.first() == Some(&b'\r') {
+        return None;
+    }
+    let mut room = [0; NEAR_END];
+    room.get_mut(..line.len())?.copy_from_slice(line);
+    plain(&room, start)
+}
+
+/// Octets near the end of a message.
+const NEAR_END: usize = 64;
+
+/// Reads the plain line that `line` begins with; it stands at `start`.
+#[inline(always)]
+fn plain(line: &[u8], start: usize) -> Option<HeaderLine> {
     let head: &[u8; HEAD] = line.first_chunk()?;
     let name = first_word(word_at(head, 0)?);
     let (name_len, known) = match name.length {

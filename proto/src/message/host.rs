@@ -75,8 +75,18 @@ impl HostPart {
     }
 }
 
+/// Takes a host. `None` if there is none, or none that can be read.
+#[inline]
+pub(super) fn take_host<'m>(cursor: &mut Cursor<'m>) -> Option<Host<'m>> {
+    if let Some((address, length)) = leading_ipv4(cursor.rest()) {
+        cursor.take(length);
+        return Some(Host::V4(address));
+    }
+    Host::parse(host_octets(cursor))
+}
+
 /// Takes the octets of a host: an IPv6 reference with its brackets, or name characters. Possibly none.
-pub(super) fn take_host<'m>(cursor: &mut Cursor<'m>) -> &'m [u8] {
+fn host_octets<'m>(cursor: &mut Cursor<'m>) -> &'m [u8] {
     let start = cursor.pos();
     if !cursor.eat(b'[') {
         return cursor.run(HOST);
@@ -89,7 +99,9 @@ pub(super) fn take_host<'m>(cursor: &mut Cursor<'m>) -> &'m [u8] {
 }
 
 fn name_or_ipv4(bytes: &[u8]) -> Option<Host<'_>> {
-    if let Some(address) = ipv4(bytes) {
+    if let Some((address, length)) = leading_ipv4(bytes)
+        && length == bytes.len()
+    {
         return Some(Host::V4(address));
     }
     // RFC 3261's toplabel starts with a letter: what has only digits and dots is an address or nothing.
@@ -97,26 +109,38 @@ fn name_or_ipv4(bytes: &[u8]) -> Option<Host<'_>> {
     (HOST.has_all(bytes) && !bytes.iter().all(is_number)).then_some(Host::Name(bytes))
 }
 
-/// Reads a dotted quad: four numbers up to 255 without leading zeros, which some read as octal.
-fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
-    let mut parts = [0u8; 4];
-    let mut rest = bytes;
-    for (index, part) in parts.iter_mut().enumerate() {
+/// The dotted quad at the start of `octets`, with its length: four numbers up to 255 without leading zeros, which
+/// some read as octal. `None` if what stands there goes on as a host name, or is no dotted quad.
+#[inline]
+pub(super) fn leading_ipv4(octets: &[u8]) -> Option<(Ipv4Addr, usize)> {
+    let digit = |at: usize| octets.get(at).map(|octet| octet.wrapping_sub(b'0')).filter(|&digit| digit < 10);
+    let mut address = 0u32;
+    let mut at = 0;
+    for index in 0..4 {
         if index > 0 {
-            rest = rest.strip_prefix(b".")?;
-        }
-        (*part, rest) = match rest {
-            [b'0', after @ ..] => (0, after),
-            [a, b, c, after @ ..] if [a, b, c].iter().all(|octet| octet.is_ascii_digit()) => {
-                let number = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
-                (u8::try_from(number).ok()?, after)
+            if octets.get(at) != Some(&b'.') {
+                return None;
             }
-            [a, b, after @ ..] if a.is_ascii_digit() && b.is_ascii_digit() => ((a - b'0') * 10 + (b - b'0'), after),
-            [a, after @ ..] if a.is_ascii_digit() => (a - b'0', after),
-            _ => return None,
-        };
+            at += 1;
+        }
+        let mut part = u32::from(digit(at)?);
+        at += 1;
+        if part > 0
+            && let Some(second) = digit(at)
+        {
+            part = part * 10 + u32::from(second);
+            at += 1;
+            if let Some(third) = digit(at) {
+                part = part * 10 + u32::from(third);
+                at += 1;
+            }
+        }
+        if part > 255 {
+            return None;
+        }
+        address = address << 8 | part;
     }
-    rest.is_empty().then(|| Ipv4Addr::from(parts))
+    octets.get(at).is_none_or(|&octet| !HOST.has(octet)).then(|| (Ipv4Addr::from_bits(address), at))
 }
 
 /// Longest text of an IPv6 address, `0000:...:255.255.255.255`, and one colon too many.

@@ -6,6 +6,7 @@
 
 use super::error::Fault;
 use super::span::Span;
+use super::text::{PARAMETER_TEXT, Text};
 
 /// A set of octets: one bit of [`CLASSES`].
 ///
@@ -27,13 +28,6 @@ pub(super) const PASSWORD: Class = Class(1 << 4);
 pub(super) const URI_PARAMETER: Class = Class(1 << 5);
 /// `hname` and `hvalue` of a URI, without escapes, and the `&` and `=` between them.
 pub(super) const URI_HEADER: Class = Class(1 << 6);
-/// What may stand between `<` and `>` before the URI is looked at more closely.
-pub(super) const URI: Class = Class(1 << 7);
-/// The unquoted value of a header parameter: more than `token / host`, because values with `/`, `=`
-/// and `@` are in use; never what would end the parameter.
-pub(super) const PARAMETER_VALUE: Class = Class(1 << 8);
-/// Visible ASCII: a Call-ID.
-pub(super) const VISIBLE: Class = Class(1 << 9);
 /// Decimal digits.
 pub(super) const DIGIT: Class = Class(1 << 10);
 /// `scheme` after its first letter.
@@ -45,8 +39,6 @@ pub(super) const PHONE: Class = Class(1 << 12);
 pub(super) const DISPLAY_NAME: Class = Class(1 << 14);
 /// What stands in a quoted string without a backslash: no control characters but white space.
 const QUOTED_TEXT: Class = Class(1 << 15);
-/// [`URI`] without what would belong to the header round it.
-pub(super) const ADDR_SPEC: Class = Class(1 << 13);
 
 impl Class {
     /// Whether `octet` is in the set.
@@ -86,7 +78,6 @@ const fn classes() -> [u16; 256] {
         let o = octet as u8;
         let alphanumeric = o.is_ascii_alphanumeric();
         let unreserved = alphanumeric || one_of(o, b"-_.!~*'()");
-        let visible = o.is_ascii_graphic();
         let mut bits = 0;
         if alphanumeric || one_of(o, b"-.!%*_+`'~") {
             bits |= TOKEN.0;
@@ -114,18 +105,6 @@ const fn classes() -> [u16; 256] {
         }
         if unreserved || one_of(o, b"[]/?:+$&=") {
             bits |= URI_HEADER.0;
-        }
-        if (visible && !one_of(o, b"<>\"")) || o >= 0x80 {
-            bits |= URI.0;
-        }
-        if (visible && !one_of(o, b"<>\";,?")) || o >= 0x80 {
-            bits |= ADDR_SPEC.0;
-        }
-        if (visible && !one_of(o, b"<>\";,")) || o >= 0x80 {
-            bits |= PARAMETER_VALUE.0;
-        }
-        if visible {
-            bits |= VISIBLE.0;
         }
         if o.is_ascii_digit() {
             bits |= DIGIT.0;
@@ -158,6 +137,8 @@ const fn one_of(octet: u8, set: &[u8]) -> bool {
 pub(super) struct Cursor<'m> {
     /// The message up to the end of the value.
     bytes: &'m [u8],
+    /// The whole message: what a search may look at beyond the end.
+    message: &'m [u8],
     /// INVARIANT: `pos <= bytes.len()`, which is at most [`limits::MESSAGE_BYTES_MAX`].
     pos: usize,
 }
@@ -165,32 +146,33 @@ pub(super) struct Cursor<'m> {
 /// `;name` or `;name=value` of a header.
 pub(super) struct Parameter<'m> {
     pub(super) name: &'m [u8],
-    /// With its quotation marks if it has any; `None` without `=`.
-    pub(super) value: Option<&'m [u8]>,
-    /// Where the value stands.
-    pub(super) value_span: Span,
+    /// Whether it has a value.
+    pub(super) has_value: bool,
+    /// Where the value stands, with its quotation marks if it has any.
+    pub(super) value: Span,
     /// From the semicolon to the last octet.
     pub(super) span: Span,
 }
 
 impl<'m> Cursor<'m> {
     /// At the start of `value` in `bytes`.
-    pub(super) fn new(bytes: &'m [u8], value: Span) -> Cursor<'m> {
-        let bytes = bytes.get(..usize::from(value.end)).unwrap_or_default();
-        Cursor { bytes, pos: usize::from(value.start).min(bytes.len()) }
+    #[inline]
+    pub(super) fn new(message: &'m [u8], value: Span) -> Cursor<'m> {
+        let bytes = message.get(..usize::from(value.end)).unwrap_or_default();
+        Cursor { bytes, message, pos: usize::from(value.start).min(bytes.len()) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.pos).copied()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn pos(&self) -> usize {
         self.pos
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn at_end(&self) -> bool {
         self.pos >= self.bytes.len()
     }
@@ -202,13 +184,26 @@ impl<'m> Cursor<'m> {
     }
 
     /// From `start` to here.
+    #[inline(always)]
     pub(super) fn since(&self, start: usize) -> &'m [u8] {
         self.bytes.get(start..self.pos).unwrap_or_default()
     }
 
-    #[inline]
+    /// The octets of a span of the message.
+    #[inline(always)]
+    pub(super) fn octets(&self, span: Span) -> &'m [u8] {
+        span.of(self.bytes)
+    }
+
+    /// What is left.
+    #[inline(always)]
+    pub(super) fn rest(&self) -> &'m [u8] {
+        self.bytes.get(self.pos..).unwrap_or_default()
+    }
+
+    #[inline(always)]
     pub(super) fn skip_lws(&mut self) {
-        while self.peek().is_some_and(|octet| LWS.has(octet)) {
+        while self.peek().is_some_and(|octet| octet <= b' ' && LWS.has(octet)) {
             self.pos += 1;
         }
     }
@@ -219,8 +214,14 @@ impl<'m> Cursor<'m> {
         self.pos = (self.pos + 1).min(self.bytes.len());
     }
 
+    /// Takes so many octets, or what is left.
+    #[inline(always)]
+    pub(super) fn take(&mut self, count: usize) {
+        self.pos = self.pos.wrapping_add(count).min(self.bytes.len());
+    }
+
     /// Takes `octet` if it is next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn eat(&mut self, octet: u8) -> bool {
         let found = self.peek() == Some(octet);
         self.pos += usize::from(found);
@@ -228,22 +229,33 @@ impl<'m> Cursor<'m> {
     }
 
     /// Takes `text` if it is next, letter for letter.
-    #[inline]
+    #[inline(always)]
     pub(super) fn eat_exactly(&mut self, text: &[u8]) -> bool {
-        let found = self.bytes.get(self.pos..).is_some_and(|rest| rest.starts_with(text));
+        let found = self.rest().starts_with(text);
         if found {
             self.pos += text.len();
         }
         found
     }
 
-    /// Takes octets as long as they are in `class`; possibly none.
-    #[inline]
+    /// Takes octets as long as they are in `class`; possibly none. For runs of a few octets.
+    #[inline(always)]
     pub(super) fn run(&mut self, class: Class) -> &'m [u8] {
-        let rest = self.bytes.get(self.pos..).unwrap_or_default();
-        let length = class.run_length(rest);
-        self.pos += length;
-        rest.get(..length).unwrap_or_default()
+        let start = self.pos;
+        while self.peek().is_some_and(|octet| class.has(octet)) {
+            self.pos += 1;
+        }
+        self.since(start)
+    }
+
+    /// Takes octets as long as they are `text`; possibly none. For runs of a dozen octets and more.
+    #[inline(always)]
+    pub(super) fn text(&mut self, text: Text) -> &'m [u8] {
+        // WHY all of the message: near the end of the value there are still sixteen octets to look at.
+        let length = text.run_length(self.message.get(self.pos..).unwrap_or_default());
+        let start = self.pos;
+        self.pos = self.pos.wrapping_add(length).min(self.bytes.len());
+        self.since(start)
     }
 
     /// Takes a quoted string, quotation marks included. Control characters need a backslash.
@@ -266,44 +278,58 @@ impl<'m> Cursor<'m> {
     }
 
     /// Takes the next `;name[=value]`. `None` when no semicolon follows; then nothing is taken.
+    #[inline(always)]
     pub(super) fn parameter(&mut self) -> Result<Option<Parameter<'m>>, Fault> {
-        let before = self.pos;
-        self.skip_lws();
-        let start = self.pos;
-        if !self.eat(b';') {
-            self.pos = before;
+        // Nearly always the semicolon stands right here, or the value ends here.
+        if self.at_end() || (self.peek() != Some(b';') && !self.semicolon_follows()) {
             return Ok(None);
         }
+        let start = self.pos;
+        self.pos += 1;
         self.skip_lws();
         let name = self.parameter_name();
         if name.is_empty() {
             return Err(Fault::Parameter);
         }
         let after_name = self.pos;
-        self.skip_lws();
+        if self.peek() != Some(b'=') {
+            self.skip_lws();
+        }
         if !self.eat(b'=') {
             self.pos = after_name;
-            let span = Span::between(start, after_name);
-            return Ok(Some(Parameter { name, value: None, value_span: Span::between(after_name, after_name), span }));
+            let (value, span) = (Span::between(after_name, after_name), Span::between(start, after_name));
+            return Ok(Some(Parameter { name, has_value: false, value, span }));
         }
         self.skip_lws();
         let value_start = self.pos;
-        let value = match self.peek() {
-            Some(b'"') => self.quoted_string()?,
-            _ => self.run(PARAMETER_VALUE),
-        };
-        if value.is_empty() {
+        match self.peek() {
+            Some(b'"') => _ = self.quoted_string()?,
+            _ => _ = self.text(PARAMETER_TEXT),
+        }
+        if self.pos == value_start {
             return Err(Fault::Parameter);
         }
-        let value_span = Span::between(value_start, self.pos);
-        Ok(Some(Parameter { name, value: Some(value), value_span, span: Span::between(start, self.pos) }))
+        let (value, span) = (Span::between(value_start, self.pos), Span::between(start, self.pos));
+        Ok(Some(Parameter { name, has_value: true, value, span }))
+    }
+
+    /// Goes to a semicolon behind white space; stays where it is if there is none.
+    #[cold]
+    fn semicolon_follows(&mut self) -> bool {
+        let before = self.pos;
+        self.skip_lws();
+        if self.peek() == Some(b';') {
+            return true;
+        }
+        self.pos = before;
+        false
     }
 
     /// Takes a parameter's name; the frequent ones at one glance.
-    #[inline]
+    #[inline(always)]
     fn parameter_name(&mut self) -> &'m [u8] {
+        let rest = self.rest();
         for (frequent, length) in [(&b"branch="[..], 6), (b"tag=", 3)] {
-            let rest = self.bytes.get(self.pos..).unwrap_or_default();
             if rest.starts_with(frequent) {
                 self.pos += length;
                 return rest.get(..length).unwrap_or_default();

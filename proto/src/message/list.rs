@@ -4,6 +4,7 @@
 use super::arena::Field;
 use super::error::{Fault, HeaderError};
 use super::lex::Cursor;
+use super::memo::Memo;
 use super::name::HeaderName;
 use super::span::{Span, narrow};
 use super::view::Message;
@@ -15,6 +16,14 @@ pub(super) struct Place {
     pub(super) field: u8,
     pub(super) alone: bool,
     pub(super) removal: Span,
+}
+
+impl Place {
+    /// Of the only value of a line.
+    pub(super) fn only(field: &Field, position: usize) -> Place {
+        let number = u8::try_from(position).unwrap_or(u8::MAX);
+        Place { value: field.value, field: number, alone: true, removal: field.line }
+    }
 }
 
 /// Walks over values; ends after the first error.
@@ -33,6 +42,25 @@ impl<'m> Values<'m> {
     pub(super) fn new(message: &Message<'m>, name: HeaderName) -> Values<'m> {
         let first = message.first(name).unwrap_or(message.fields().len());
         Values { message: *message, name, field: first, cursor: None, previous_end: None }
+    }
+
+    /// Whose values they are.
+    pub(super) const fn name(&self) -> HeaderName {
+        self.name
+    }
+
+    /// The first value, if it was read before and stands alone in its line; then the walk goes on behind it.
+    pub(super) fn known<T>(
+        &mut self,
+        memo: impl FnOnce(&Memo) -> Option<T>,
+        place: impl FnOnce(&T) -> Place,
+    ) -> Option<T> {
+        let fresh = self.cursor.is_none() && self.message.first(self.name) == Some(self.field);
+        let value = fresh.then(|| memo(self.message.memo())).flatten()?;
+        place(&value).alone.then(|| {
+            self.field += 1;
+            value
+        })
     }
 
     /// Reads the next value with `read` and tells it where it stands with `put`.
@@ -84,6 +112,9 @@ impl<'m> Values<'m> {
     fn here(&mut self) -> Option<(&'m Field, Cursor<'m>)> {
         let fields = self.message.fields();
         if self.cursor.is_none() {
+            if !self.message.is_repeated(self.name) && self.message.first(self.name) != Some(self.field) {
+                return None;
+            }
             let ahead = fields.get(self.field..)?.iter().position(|field| field.name == self.name)?;
             self.field += ahead;
         }

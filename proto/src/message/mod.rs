@@ -38,6 +38,7 @@ mod removal;
 mod scan;
 mod span;
 mod start_line;
+mod text;
 mod transport;
 mod uri;
 mod uri_equivalence;

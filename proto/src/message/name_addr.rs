@@ -3,10 +3,11 @@
 
 use super::arena::Field;
 use super::error::{Fault, HeaderError};
-use super::lex::{ADDR_SPEC, Cursor, DISPLAY_NAME, SCHEME, URI};
+use super::lex::{Cursor, DISPLAY_NAME, SCHEME};
 use super::list::{Place, Values};
 use super::name::HeaderName;
 use super::span::{Span, narrow};
+use super::text::{ADDR_SPEC_TEXT, URI_TEXT};
 use super::view::Message;
 
 /// One value of such a header.
@@ -47,7 +48,7 @@ impl<'m> NameAddr<'m> {
         let mut cursor = Cursor::new(self.params, Span::between(0, self.params.len()));
         while let Ok(Some(parameter)) = cursor.parameter() {
             if parameter.name.eq_ignore_ascii_case(name) {
-                return Some(parameter.value.unwrap_or_default());
+                return Some(parameter.value.of(self.params));
             }
         }
         None
@@ -95,6 +96,10 @@ impl Iterator for NameAddrs<'_> {
     type Item = Result<NameAddrParts, HeaderError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let name = self.0.name();
+        if let Some(known) = self.0.known(|memo| memo.name_addr(name)?.get().copied(), |address| address.place) {
+            return Some(Ok(known));
+        }
         self.0.next(read, |address, place| address.place = place)
     }
 }
@@ -107,16 +112,16 @@ pub(super) fn only_name_addr(bytes: &[u8], field: &Field, position: usize) -> Re
         false => Err(Fault::Trailing),
     });
     match read {
-        Ok(address) => {
-            let field_number = u8::try_from(position).unwrap_or(u8::MAX);
-            let place = Place { value: field.value, field: field_number, alone: true, removal: field.line };
-            Ok(NameAddrParts { place, ..address })
+        Ok(mut address) => {
+            address.place = Place::only(field, position);
+            Ok(address)
         }
         Err(fault) => Err(HeaderError { header: field.name, fault, offset: narrow(cursor.pos()) }),
     }
 }
 
 /// Reads one value; the cursor stops after its last octet.
+#[inline]
 fn read(cursor: &mut Cursor<'_>, field: &Field) -> Result<NameAddrParts, Fault> {
     let start = cursor.pos();
     if cursor.peek() == Some(b'*') && field.name == HeaderName::Contact && field.value.len() == 1 {
@@ -131,6 +136,9 @@ fn read(cursor: &mut Cursor<'_>, field: &Field) -> Result<NameAddrParts, Fault> 
 /// Takes what stands before `<`. False: no `<` follows, and nothing is taken.
 fn display_name(cursor: &mut Cursor<'_>) -> Result<(Span, bool), Fault> {
     let start = cursor.pos();
+    if cursor.peek() == Some(b'<') {
+        return Ok((Span::between(start, start), true));
+    }
     if cursor.peek() == Some(b'"') {
         cursor.quoted_string()?;
         let display = Span::between(start, cursor.pos());
@@ -149,7 +157,7 @@ fn display_name(cursor: &mut Cursor<'_>) -> Result<(Span, bool), Fault> {
 fn bracketed_uri(cursor: &mut Cursor<'_>) -> Result<Span, Fault> {
     cursor.advance();
     let start = cursor.pos();
-    let uri = cursor.run(URI);
+    let uri = cursor.text(URI_TEXT);
     let span = Span::between(start, cursor.pos());
     if cursor.eat(b'>') && has_scheme(uri) { Ok(span) } else { Err(Fault::Uri) }
 }
@@ -158,7 +166,7 @@ fn bracketed_uri(cursor: &mut Cursor<'_>) -> Result<Span, Fault> {
 /// mark (RFC 3261 §20.10), because all three would belong to the header.
 fn addr_spec(cursor: &mut Cursor<'_>) -> Result<Span, Fault> {
     let start = cursor.pos();
-    let uri = cursor.run(ADDR_SPEC);
+    let uri = cursor.text(ADDR_SPEC_TEXT);
     let span = Span::between(start, cursor.pos());
     if cursor.peek() != Some(b'?') && has_scheme(uri) { Ok(span) } else { Err(Fault::Uri) }
 }
@@ -173,6 +181,7 @@ fn has_scheme(uri: &[u8]) -> bool {
 }
 
 /// Takes the header parameters.
+#[inline(always)]
 fn finish(cursor: &mut Cursor<'_>, display: Span, uri: Span, bracketed: bool) -> Result<NameAddrParts, Fault> {
     let after_uri = cursor.pos();
     let mut params: Option<Span> = None;
@@ -180,11 +189,11 @@ fn finish(cursor: &mut Cursor<'_>, display: Span, uri: Span, bracketed: bool) ->
     while let Some(parameter) = cursor.parameter()? {
         params =
             Some(Span { start: params.map_or(parameter.span.start, |params| params.start), end: parameter.span.end });
-        if parameter.name.eq_ignore_ascii_case(b"tag") {
-            if parameter.value.is_none() {
+        if parameter.name.len() == b"tag".len() && parameter.name.eq_ignore_ascii_case(b"tag") {
+            if !parameter.has_value {
                 return Err(Fault::Parameter);
             }
-            if tag.replace(parameter.value_span).is_some() {
+            if tag.replace(parameter.value).is_some() {
                 return Err(Fault::RepeatedParameter);
             }
         }

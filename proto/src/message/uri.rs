@@ -2,9 +2,10 @@
 
 use super::error::UriError;
 use super::escape::{has_sound_escapes, unescaped_eq_ignore_case};
-use super::host::Host;
-use super::lex::{DIGIT, HOST, PASSWORD, PHONE, SCHEME, URI, URI_HEADER, URI_PARAMETER, USER};
-use super::span::Span;
+use super::host::{Host, HostPart, leading_ipv4};
+use super::lex::{HOST, PASSWORD, PHONE, SCHEME, URI_HEADER, URI_PARAMETER, USER};
+use super::span::{Span, narrow};
+use super::text::URI_TEXT;
 use super::transport::Transport;
 use super::via::port_number;
 
@@ -48,6 +49,37 @@ pub struct Uri<'m> {
     pub host_port_span: Span,
 }
 
+/// A URI without password and headers, as offsets in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UriParts {
+    scheme: Scheme,
+    user: Option<Span>,
+    host: HostPart,
+    host_span: Span,
+    port: Option<u16>,
+    params: Span,
+    host_port_span: Span,
+}
+
+impl UriParts {
+    /// The URI that stands in `bytes` alone.
+    pub(super) fn of<'m>(&self, bytes: &'m [u8]) -> Uri<'m> {
+        Uri {
+            bytes,
+            scheme: self.scheme,
+            user: self.user.map(|user| user.of(bytes)),
+            password: None,
+            host: self.host.of(bytes),
+            host_bytes: self.host_span.of(bytes),
+            port: self.port,
+            params: self.params.of(bytes),
+            headers: b"",
+            user_span: self.user.unwrap_or(Span::at(0)),
+            host_port_span: self.host_port_span,
+        }
+    }
+}
+
 impl<'m> Uri<'m> {
     /// Reads a URI of at most [`limits::URI_BYTES_MAX`] octets, without angle brackets.
     ///
@@ -57,6 +89,9 @@ impl<'m> Uri<'m> {
     pub fn parse(bytes: &'m [u8]) -> Result<Uri<'m>, UriError> {
         if bytes.len() > limits::URI_BYTES_MAX {
             return Err(UriError::TooLong);
+        }
+        if let Some(rest) = bytes.strip_prefix(b"sip:") {
+            return sip(Uri::blank(bytes, Scheme::Sip), rest, b"sip:".len());
         }
         let colon = bytes.iter().position(|&octet| !SCHEME.has(octet)).ok_or(UriError::Scheme)?;
         let (scheme, after) = bytes.split_at_checked(colon).unwrap_or_default();
@@ -75,7 +110,7 @@ impl<'m> Uri<'m> {
             Scheme::Sip | Scheme::Sips => sip(blank, rest, colon + 1),
             Scheme::Tel => tel(blank, rest, colon + 1),
             Scheme::Other if rest.is_empty() => Err(UriError::Scheme),
-            Scheme::Other if URI.has_all(rest) => Ok(blank),
+            Scheme::Other if URI_TEXT.run_length(rest) == rest.len() => Ok(blank),
             Scheme::Other => Err(UriError::Octet),
         }
     }
@@ -132,6 +167,24 @@ impl<'m> Uri<'m> {
         })
     }
 
+    /// The same as offsets; `None` for one with a password or headers, which hardly any has.
+    pub(super) fn parts(&self) -> Option<UriParts> {
+        if self.password.is_some() || !self.headers.is_empty() {
+            return None;
+        }
+        let host_end = usize::from(self.host_port_span.start) + self.host_bytes.len();
+        let host_span = Span { start: self.host_port_span.start, end: narrow(host_end) };
+        Some(UriParts {
+            scheme: self.scheme,
+            user: self.user.map(|_| self.user_span),
+            host: HostPart::new(self.host, host_span),
+            host_span,
+            port: self.port,
+            params: Span::between(self.bytes.len() - self.params.len(), self.bytes.len()),
+            host_port_span: self.host_port_span,
+        })
+    }
+
     fn blank(bytes: &'m [u8], scheme: Scheme) -> Uri<'m> {
         Uri {
             bytes,
@@ -158,22 +211,29 @@ fn sip<'m>(mut uri: Uri<'m>, rest: &'m [u8], offset: usize) -> Result<Uri<'m>, U
         uri.user = rest.get(..plain_user);
         uri.user_span = Span::between(offset, offset + plain_user);
         after_user = plain_user + 1;
-    } else if let Some(at) = rest.iter().position(|&octet| octet == b'@') {
+    } else if rest.contains(&b'@')
+        && let Some(at) = rest.iter().position(|&octet| octet == b'@')
+    {
         userinfo(&mut uri, rest.get(..at).unwrap_or_default(), offset)?;
         after_user = at + 1;
     }
     let rest = rest.get(after_user..).unwrap_or_default();
     let offset = offset + after_user;
-    let host_len = match rest.first() {
-        Some(b'[') => rest.iter().position(|&octet| octet == b']').ok_or(UriError::Host)? + 1,
-        _ => HOST.run_length(rest),
+    let ipv4 = leading_ipv4(rest);
+    let host_len = match (ipv4, rest.first()) {
+        (Some((_, length)), _) => length,
+        (None, Some(b'[')) => rest.iter().position(|&octet| octet == b']').ok_or(UriError::Host)? + 1,
+        (None, _) => HOST.run_length(rest),
     };
     let (host, mut rest) = rest.split_at_checked(host_len).unwrap_or_default();
     uri.host_bytes = host;
-    uri.host = Host::parse(host).ok_or(UriError::Host)?;
+    uri.host = match ipv4 {
+        Some((address, _)) => Host::V4(address),
+        None => Host::parse(host).ok_or(UriError::Host)?,
+    };
     let mut host_port_len = host_len;
     if let Some(after_colon) = rest.strip_prefix(b":") {
-        let digits = DIGIT.run_length(after_colon);
+        let digits = after_colon.iter().take_while(|octet| octet.is_ascii_digit()).count();
         let (port, after_port) = after_colon.split_at_checked(digits).unwrap_or_default();
         uri.port = Some(port_number(port).ok_or(UriError::Port)?);
         host_port_len += 1 + digits;
@@ -209,7 +269,9 @@ fn userinfo<'m>(uri: &mut Uri<'m>, userinfo: &'m [u8], offset: usize) -> Result<
 
 /// What follows host and port.
 fn params_and_headers<'m>(mut uri: Uri<'m>, rest: &'m [u8]) -> Result<Uri<'m>, UriError> {
-    let question = rest.iter().position(|&octet| octet == b'?').unwrap_or(rest.len());
+    let has_headers = rest.contains(&b'?');
+    let question = if has_headers { rest.iter().position(|&octet| octet == b'?') } else { None };
+    let question = question.unwrap_or(rest.len());
     let (params, headers) = rest.split_at_checked(question).unwrap_or_default();
     if !params.is_empty() {
         uri.params = params.strip_prefix(b";").ok_or(UriError::Host)?;

@@ -4,11 +4,13 @@
 //! refusal, a response that fails is dropped. Strict in what the proxy reads, blind to all else.
 
 use super::error::{Fault, HeaderError, Malformation, UriError};
-use super::lex::VISIBLE;
+use super::lex::Cursor;
 use super::method::Method;
 use super::name::HeaderName;
+use super::span::Span;
+use super::text::VISIBLE_TEXT;
 use super::uri::Uri;
-use super::via::BRANCH_COOKIE;
+use super::via::{BRANCH_COOKIE, count_vias};
 use super::view::Message;
 
 /// A request that is refused: how it is answered, and what it is counted under.
@@ -178,7 +180,7 @@ pub fn check_request<'m>(message: &Message<'m>) -> Result<Uri<'m>, Rejection> {
 }
 
 fn check_request_uri<'m>(message: &Message<'m>) -> Result<Uri<'m>, RejectReason> {
-    let uri = Uri::parse(message.request_uri()).map_err(|error| match error {
+    let uri = message.parsed_request_uri().map_err(|error| match error {
         UriError::TooLong => RejectReason::RequestUriTooLong,
         _ => RejectReason::RequestUri,
     })?;
@@ -193,13 +195,11 @@ fn check_vias(message: &Message<'_>) -> Result<(), RejectReason> {
     if top.alone && !message.is_repeated(HeaderName::Via) {
         return Ok(());
     }
-    for (index, via) in message.vias().enumerate() {
-        via.map_err(|_| RejectReason::Via)?;
-        if index >= limits::VIA_COUNT_MAX {
-            return Err(RejectReason::ViaCount);
-        }
+    match count_vias(message) {
+        Ok(count) if count > limits::VIA_COUNT_MAX => Err(RejectReason::ViaCount),
+        Ok(_) => Ok(()),
+        Err(_) => Err(RejectReason::Via),
     }
-    Ok(())
 }
 
 /// What a call is known by: From, To, their tags and the Call-ID.
@@ -210,11 +210,17 @@ fn check_call(message: &Message<'_>) -> Result<(), RejectReason> {
             return Err(RejectReason::FromTo);
         }
     }
-    if is_call_id(message.call_id()) { Ok(()) } else { Err(RejectReason::CallId) }
+    if message.field(HeaderName::CallId).is_some_and(|field| is_call_id(message, field.value)) {
+        Ok(())
+    } else {
+        Err(RejectReason::CallId)
+    }
 }
 
-fn is_call_id(call_id: &[u8]) -> bool {
-    !call_id.is_empty() && call_id.len() <= limits::CALL_ID_BYTES_MAX && VISIBLE.has_all(call_id)
+fn is_call_id(message: &Message<'_>, value: Span) -> bool {
+    let mut cursor = Cursor::new(message.bytes(), value);
+    let call_id = cursor.text(VISIBLE_TEXT);
+    !call_id.is_empty() && call_id.len() <= limits::CALL_ID_BYTES_MAX && cursor.at_end()
 }
 
 /// Requests whose Contact is a dialog's target or a binding.
@@ -236,11 +242,9 @@ pub fn validate_response(message: &Message<'_>) -> Result<(), Malformation> {
     if let Some(&name) = SINGLE.iter().find(|&&name| message.is_repeated(name)) {
         return Err(Malformation::Repeated(name));
     }
-    for (index, via) in message.vias().enumerate() {
-        via.map_err(unreadable)?;
-        if index >= limits::VIA_COUNT_MAX {
-            return Err(Malformation::TooManyVias);
-        }
+    message.top_via().map_err(unreadable)?;
+    if count_vias(message).map_err(unreadable)? > limits::VIA_COUNT_MAX {
+        return Err(Malformation::TooManyVias);
     }
     check_call(message).map_err(|reason| match reason {
         RejectReason::CallId => Malformation::Unreadable(HeaderName::CallId),

@@ -8,7 +8,7 @@ use super::list::{Place, Values};
 use super::name::HeaderName;
 use super::span::Span;
 use super::transport::Transport;
-use super::view::Message;
+use super::view::{Message, absent};
 
 /// One Via value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,11 +82,12 @@ pub(super) struct ViaParts {
     maddr: Option<HostPart>,
     rport_span: Span,
     received_span: Span,
-    place: Place,
+    pub(super) place: Place,
 }
 
 impl ViaParts {
-    pub(super) fn of(self, bytes: &[u8]) -> Via<'_> {
+    #[inline(always)]
+    pub(super) fn of<'m>(&self, bytes: &'m [u8]) -> Via<'m> {
         Via {
             transport: self.transport,
             host: self.host.of(bytes),
@@ -115,19 +116,60 @@ impl<'m> Vias<'m> {
     }
 }
 
+/// Reads the topmost value.
+pub(super) fn top_via(message: &Message<'_>) -> Result<ViaParts, HeaderError> {
+    let position = message.first(HeaderName::Via).ok_or(absent(HeaderName::Via))?;
+    let field = message.fields().get(position).ok_or(absent(HeaderName::Via))?;
+    // Nearly always one line with one value.
+    let mut cursor = Cursor::new(message.bytes(), field.value);
+    match read(&mut cursor, field) {
+        Ok(mut via) if cursor.at_end() => {
+            via.place = Place::only(field, position);
+            Ok(via)
+        }
+        _ => Vias::new(message).next().unwrap_or(Err(absent(HeaderName::Via))),
+    }
+}
+
+/// Reads every value; how many there are, one more than may be if there are more than that.
+pub(super) fn count_vias(message: &Message<'_>) -> Result<usize, HeaderError> {
+    let known = message.memo().top_via.get().filter(|top| top.place.alone).map(|top| usize::from(top.place.field));
+    let mut count = 0;
+    for (position, field) in message.fields().iter().enumerate() {
+        if field.name != HeaderName::Via {
+            continue;
+        }
+        if known != Some(position) {
+            // Nearly always one value to a line.
+            let mut cursor = Cursor::new(message.bytes(), field.value);
+            if read(&mut cursor, field).is_err() || !cursor.at_end() {
+                return Vias::new(message)
+                    .take(limits::VIA_COUNT_MAX + 1)
+                    .try_fold(0, |count, via| via.map(|_| count + 1));
+            }
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
 impl Iterator for Vias<'_> {
     type Item = Result<ViaParts, HeaderError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(known) = self.0.known(|memo| memo.top_via.get().copied(), |via| via.place) {
+            return Some(Ok(known));
+        }
         self.0.next(read, |via, place| via.place = place)
     }
 }
 
 /// Reads one value; the cursor stops after its last octet.
+#[inline]
 fn read(cursor: &mut Cursor<'_>, _: &Field) -> Result<ViaParts, Fault> {
     let transport = sent_protocol(cursor)?;
     let host_start = cursor.pos();
-    let host = Host::parse(take_host(cursor)).ok_or(Fault::Host)?;
+    let host = take_host(cursor).ok_or(Fault::Host)?;
     let host_span = Span::between(host_start, cursor.pos());
     let mut via = ViaParts {
         transport,
@@ -144,7 +186,7 @@ fn read(cursor: &mut Cursor<'_>, _: &Field) -> Result<ViaParts, Fault> {
     };
     let mut seen = 0u8;
     while let Some(parameter) = cursor.parameter()? {
-        take_parameter(&mut via, &parameter, &mut seen)?;
+        take_parameter(&mut via, cursor, &parameter, &mut seen)?;
     }
     let end = Span::between(cursor.pos(), cursor.pos());
     if via.rport == Rport::Absent {
@@ -183,6 +225,9 @@ fn sent_protocol(cursor: &mut Cursor<'_>) -> Result<Transport, Fault> {
 /// `[COLON port]` of a sent-by.
 fn port(cursor: &mut Cursor<'_>) -> Result<Option<u16>, Fault> {
     let before = cursor.pos();
+    if cursor.peek() == Some(b';') {
+        return Ok(None);
+    }
     cursor.skip_lws();
     if !cursor.eat(b':') {
         cursor.return_to(before);
@@ -197,16 +242,23 @@ pub(super) fn port_number(digits: &[u8]) -> Option<u16> {
     decimal(digits).and_then(|port| u16::try_from(port).ok()).filter(|&port| port != 0)
 }
 
-fn take_parameter(via: &mut ViaParts, parameter: &Parameter<'_>, seen: &mut u8) -> Result<(), Fault> {
+#[inline(always)]
+fn take_parameter(
+    via: &mut ViaParts,
+    cursor: &Cursor<'_>,
+    parameter: &Parameter<'_>,
+    seen: &mut u8,
+) -> Result<(), Fault> {
     const BRANCH: u8 = 1;
     const RECEIVED: u8 = 2;
     const RPORT: u8 = 4;
     const MADDR: u8 = 8;
+    let is = |name: &[u8]| parameter.name == name || parameter.name.eq_ignore_ascii_case(name);
     let bit = match parameter.name.len() {
-        6 if parameter.name == b"branch" || parameter.name.eq_ignore_ascii_case(b"branch") => BRANCH,
-        8 if parameter.name.eq_ignore_ascii_case(b"received") => RECEIVED,
-        5 if parameter.name == b"rport" || parameter.name.eq_ignore_ascii_case(b"rport") => RPORT,
-        5 if parameter.name.eq_ignore_ascii_case(b"maddr") => MADDR,
+        6 if is(b"branch") => BRANCH,
+        8 if is(b"received") => RECEIVED,
+        5 if is(b"rport") => RPORT,
+        5 if is(b"maddr") => MADDR,
         _ => return Ok(()),
     };
     if *seen & bit != 0 {
@@ -214,28 +266,28 @@ fn take_parameter(via: &mut ViaParts, parameter: &Parameter<'_>, seen: &mut u8) 
     }
     *seen |= bit;
     match bit {
-        BRANCH if parameter.value.is_none() => return Err(Fault::Parameter),
-        BRANCH => via.branch = parameter.value_span,
+        BRANCH if !parameter.has_value => return Err(Fault::Parameter),
+        BRANCH => via.branch = parameter.value,
         RECEIVED => {
-            via.received = host_value(parameter);
+            via.received = host_value(cursor, parameter);
             via.received_span = parameter.span;
         }
         RPORT => {
-            via.rport = match parameter.value {
-                None => Rport::Empty,
-                Some(digits) => Rport::Port(port_number(digits).ok_or(Fault::Port)?),
+            via.rport = match parameter.has_value {
+                false => Rport::Empty,
+                true => Rport::Port(port_number(cursor.octets(parameter.value)).ok_or(Fault::Port)?),
             };
             via.rport_span = parameter.span;
         }
-        _ => via.maddr = host_value(parameter),
+        _ => via.maddr = host_value(cursor, parameter),
     }
     Ok(())
 }
 
 /// A parameter's value as a host, if it is one.
-fn host_value(parameter: &Parameter<'_>) -> Option<HostPart> {
-    let host = Host::parse_loosely(parameter.value?)?;
-    Some(HostPart::new(host, parameter.value_span))
+fn host_value(cursor: &Cursor<'_>, parameter: &Parameter<'_>) -> Option<HostPart> {
+    let host = Host::parse_loosely(cursor.octets(parameter.value))?;
+    Some(HostPart::new(host, parameter.value))
 }
 
 #[cfg(test)]

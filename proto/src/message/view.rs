@@ -2,15 +2,18 @@
 
 use super::arena::{Arena, Field, Index};
 use super::cseq::{CSeq, CSeqParts};
-use super::error::{Fault, HeaderError, ParseError};
+use super::error::{Fault, HeaderError, ParseError, UriError};
 use super::lex::{decimal, trim};
+use super::memo::Memo;
 use super::method::Method;
 use super::name::HeaderName;
 use super::name_addr::{NameAddr, NameAddrParts, NameAddrs, only_name_addr};
 use super::removal::Removals;
 use super::span::Span;
 use super::start_line::StartLine;
-use super::via::{Via, Vias};
+use super::uri::Uri;
+use super::via::{Via, ViaParts, Vias};
+use core::cell::OnceCell;
 use core::fmt;
 
 /// A SIP message as it lies in its datagram. Cheap to copy: two references and a few offsets.
@@ -123,6 +126,20 @@ impl<'m> Message<'m> {
         self.request_uri_span().of(self.bytes)
     }
 
+    /// A request's Request-URI taken apart.
+    ///
+    /// # Errors
+    /// It is not a URI ([`Uri::parse`]); it never is in a response.
+    pub fn parsed_request_uri(&self) -> Result<Uri<'m>, UriError> {
+        let memo = &self.index.memo.request_uri;
+        if let Some(parts) = memo.get() {
+            return Ok(parts.of(self.request_uri()));
+        }
+        let uri = Uri::parse(self.request_uri())?;
+        uri.parts().inspect(|parts| _ = memo.set(*parts));
+        Ok(uri)
+    }
+
     /// Where the Request-URI stands; an empty range for a response.
     pub fn request_uri_span(&self) -> Span {
         match self.layout.start {
@@ -186,14 +203,13 @@ impl<'m> Message<'m> {
     ///
     /// # Errors
     /// There is none, or it cannot be read.
+    // WHY inlined: nobody looks at all of it, and what nobody looks at is not made.
+    #[inline(always)]
     pub fn top_via(&self) -> Result<Via<'m>, HeaderError> {
-        let memo = &self.index.memo.top_via;
-        if let Some(parts) = memo.get() {
-            return Ok(parts.of(self.bytes));
+        match self.index.memo.top_via.get() {
+            Some(parts) => Ok(parts.of(self.bytes)),
+            None => self.read_top_via().map(|parts| parts.of(self.bytes)),
         }
-        let parts = Vias::new(self).next().unwrap_or(Err(absent(HeaderName::Via)))?;
-        memo.set(Some(parts));
-        Ok(parts.of(self.bytes))
     }
 
     /// The From header.
@@ -242,8 +258,7 @@ impl<'m> Message<'m> {
             fault,
             offset: field.value.start,
         })?;
-        memo.set(Some(parts));
-        Ok(parts.of(self.bytes))
+        Ok(memo.get_or_init(|| parts).of(self.bytes))
     }
 
     /// Max-Forwards; `None` if there is none. More than 255 counts as 255 (RFC 4475 §3.1.2.4).
@@ -329,32 +344,43 @@ impl<'m> Message<'m> {
             .map(|&position| usize::from(position))
     }
 
-    /// Reads From or To.
+    #[inline(never)]
+    fn read_top_via(&self) -> Result<&'m ViaParts, HeaderError> {
+        let parts = super::via::top_via(self)?;
+        Ok(self.index.memo.top_via.get_or_init(|| parts))
+    }
+
+    /// What has been read already.
+    #[inline]
+    pub(super) fn memo(&self) -> &'m Memo {
+        &self.index.memo
+    }
+
+    /// Reads a header of one value: From or To. Or the first Route or Contact, if it stands alone in its line.
+    #[inline]
     pub(super) fn name_addr_parts(&self, name: HeaderName) -> Result<NameAddrParts, HeaderError> {
+        let memo = self.index.memo.name_addr(name);
+        if let Some(known) = memo.and_then(OnceCell::get) {
+            return Ok(*known);
+        }
         let position = self.first(name).ok_or(absent(name))?;
         let field = self.fields.get(position).ok_or(absent(name))?;
         let address = only_name_addr(self.bytes, field, position)?;
-        self.index.memo.tag(name).set(Some(address.tag));
+        memo.inspect(|memo| _ = memo.set(address));
         Ok(address)
     }
 
     /// Whether every value of such a header can be read.
     pub(super) fn are_name_addrs(&self, name: HeaderName) -> bool {
-        let Some(position) = self.first(name) else { return true };
         // Nearly always one line with one value.
-        let field = self.fields.get(position).filter(|_| !self.is_repeated(name));
-        field.is_some_and(|field| only_name_addr(self.bytes, field, position).is_ok())
-            || NameAddrs::new(self, name).all(|value| value.is_ok())
+        let only = self.name_addr_parts(name).is_ok() && !self.is_repeated(name);
+        only || NameAddrs::new(self, name).all(|value| value.is_ok())
     }
 
     fn tag(&self, name: HeaderName) -> &'m [u8] {
-        let memo = self.index.memo.tag(name);
-        let tag = memo.get().unwrap_or_else(|| {
-            let tag = self.name_addr_parts(name).map_or(Span::at(0), |address| address.tag);
-            memo.set(Some(tag));
-            tag
-        });
-        tag.of(self.bytes)
+        let known = self.index.memo.name_addr(name).and_then(OnceCell::get).map(|address| address.tag);
+        let tag = known.or_else(|| self.name_addr_parts(name).ok().map(|address| address.tag));
+        tag.unwrap_or_default().of(self.bytes)
     }
 }
 

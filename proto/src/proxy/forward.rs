@@ -24,22 +24,19 @@ impl<P: Policy> Proxy<P> {
         pre: &Preprocessed<'_>,
         out: &mut impl Outbox,
     ) -> bool {
-        let targets = core::mem::take(&mut self.targets);
-        let count = u32::try_from(targets.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
         let shares = Shares::of(message, count);
         // RFC 5393 §5.3.3.1: more branches than breadth cannot be opened.
         let allowed = usize::try_from(shares.total).unwrap_or(usize::MAX);
-        for (target, request_uri) in targets.iter().take(allowed) {
-            let refused = !self.open_branch(now, transaction, message, pre, target, request_uri, shares.each, out);
-            if refused {
+        for place in 0..self.targets.len().min(allowed) {
+            if !self.open_branch(now, transaction, message, pre, place, shares.each, out) {
                 self.note_failure(transaction, Outcome::Unreachable);
             }
         }
-        self.targets = targets;
         self.transactions.context(transaction).is_some_and(|context| context.pending > 0)
     }
 
-    /// §16.6 for one target. False: it could not be opened, or the policy refused it.
+    /// §16.6 for the target in one place of the target set. False: it could not be opened, or the policy refused it.
     #[allow(clippy::too_many_arguments, reason = "one branch's own facts beside the request's")]
     fn open_branch(
         &mut self,
@@ -47,13 +44,12 @@ impl<P: Policy> Proxy<P> {
         transaction: u32,
         message: &Message<'_>,
         pre: &Preprocessed<'_>,
-        target: Target,
-        request_uri: &[u8],
+        place: usize,
         max_breadth: u32,
         out: &mut impl Outbox,
     ) -> bool {
-        let (Some(record), Some(context)) =
-            (self.transactions.record(transaction), self.transactions.context(transaction))
+        let (Some(record), Some(context), Some((target, request_uri))) =
+            (self.transactions.record(transaction), self.transactions.context(transaction), self.targets.get(place))
         else {
             return false;
         };

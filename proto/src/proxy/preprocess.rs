@@ -25,6 +25,8 @@ pub struct Preprocessed<'m> {
     far_side: u32,
     /// Listener named by the last of ours that was taken off.
     pub leaves_by: Option<u16>,
+    /// The Request-URI names this proxy.
+    pub to_us: bool,
 }
 
 /// Room for a Request-URI that had to be written anew; none is taken before it is needed.
@@ -42,15 +44,15 @@ impl<P: Policy> Proxy<P> {
         message: &Message<'m>,
         text: &'m mut UriText,
     ) -> Option<Preprocessed<'m>> {
-        let request_uri = message.request_uri();
         let mut done = Preprocessed {
-            request_uri,
-            uri: Uri::parse(request_uri).ok()?,
+            request_uri: message.request_uri(),
+            uri: message.parsed_request_uri().ok()?,
             removals: [None; 3],
             next_route: None,
             proof: Proof::None,
             far_side: 0,
             leaves_by: None,
+            to_us: false,
         };
         if message.field(HeaderName::Route).is_some() {
             self.restore_request_uri(source, message, &mut done)?;
@@ -60,6 +62,7 @@ impl<P: Policy> Proxy<P> {
         if done.uri.params.len() > b"maddr".len() {
             self.take_maddr(source, &mut done, text);
         }
+        done.to_us = self.names_us(source, &done.uri.host, done.uri.port);
         Some(done)
     }
 

@@ -6,7 +6,7 @@
 use super::counters::Refused;
 use super::rewrite::{mark_via, reply_port};
 use super::{Egress, Outbox, Proxy, Settings};
-use crate::hash::{KeyedHash, Purpose};
+use crate::hash::{Purpose, SignatureHash};
 use crate::message::{HeaderName, Message, Method, Splice, Writer};
 use crate::policy::{Endpoint, Policy};
 use crate::transaction::Key;
@@ -104,12 +104,15 @@ impl<P: Policy> Proxy<P> {
     }
 }
 
-/// The To tag of our own responses in the transaction with this key: 16 hexadecimal digits.
-pub(super) fn to_tag(settings: &Settings, key: Key) -> [u8; 16] {
-    let hash = KeyedHash::new(&settings.boot_secret, Purpose::Tag).number(key.id()).finish();
-    let mut tag = [0u8; 16];
+/// Length of the To tag of our own responses.
+pub(super) const TO_TAG_CHARS: usize = 16;
+
+/// The To tag of our own responses in the transaction with this key: hexadecimal digits.
+pub(super) fn to_tag(settings: &Settings, key: Key) -> [u8; TO_TAG_CHARS] {
+    let hash = SignatureHash::new(&settings.boot_secret, Purpose::Tag).number(key.id()).finish_low();
+    let mut tag = [0u8; TO_TAG_CHARS];
     let mut writer = Writer::new(&mut tag);
-    writer.hex((hash & u128::from(u64::MAX)) as u64, 16);
+    writer.hex(hash, TO_TAG_CHARS);
     tag
 }
 

@@ -2,7 +2,7 @@
 
 use super::counters::{Drop, Refused};
 use super::preprocess::{Preprocessed, UriText};
-use super::reply::{Arrival, Status, to_tag};
+use super::reply::{Arrival, Status, TO_TAG_CHARS, to_tag};
 use super::rewrite::reply_port;
 use super::validate::validate;
 use super::{Outbox, Proxy};
@@ -75,7 +75,8 @@ impl<P: Policy> Proxy<P> {
     /// forwarded like any in-dialog request, statelessly.
     fn on_ack(&mut self, now: Now, arrival: &Arrival, message: &Message<'_>, out: &mut impl Outbox) {
         let Some(transaction) = self.transactions.find(arrival.key) else {
-            if message.to_tag() == to_tag(&self.settings, arrival.key) {
+            let tag = message.to_tag();
+            if tag.len() == TO_TAG_CHARS && tag == to_tag(&self.settings, arrival.key) {
                 return self.counters.drop(Drop::AckAbsorbed);
             }
             return self.on_new_request(now, arrival, message, out);
@@ -118,8 +119,7 @@ impl<P: Policy> Proxy<P> {
             self.counters.refuse(Refused::Invalid);
             return self.reply_if_known(now, arrival, message, in_dialog, Proof::None, 400, out);
         };
-        let to_us = self.names_us(&arrival.source, &pre.uri.host, pre.uri.port);
-        if let Err(why) = validate(&self.settings, &arrival.source, message, &pre, to_us) {
+        if let Err(why) = validate(&self.settings, &arrival.source, message, &pre) {
             self.counters.refuse(why);
             let status = why.status().unwrap_or(400);
             return self.reply_if_known(now, arrival, message, in_dialog, pre.proof, status, out);
@@ -161,7 +161,7 @@ impl<P: Policy> Proxy<P> {
             request_uri_bytes: pre.request_uri,
             next_route: pre.next_route.and_then(|route| crate::message::Uri::parse(route.uri).ok()),
             leaves_by: pre.leaves_by,
-            to_us: self.names_us(source, &pre.uri.host, pre.uri.port),
+            to_us: pre.to_us,
         }
     }
 

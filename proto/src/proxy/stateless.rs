@@ -9,7 +9,7 @@ use super::preprocess::Preprocessed;
 use super::rewrite::{Leaving, reply_address, reply_port, write_request};
 use super::validate::{breadth, loop_hash};
 use super::{Egress, Outbox, Proxy, Settings, forward, relay::write_relayed};
-use crate::hash::{KeyedHash, Purpose};
+use crate::hash::{Purpose, SignatureHash};
 use crate::message::{Message, Method};
 use crate::policy::{Endpoint, Policy};
 use crate::steer::route_token;
@@ -87,11 +87,10 @@ impl<P: Policy> Proxy<P> {
 
 /// The second Via in one number: whose request it was, and where the response goes.
 fn way_back(settings: &Settings, branch: &[u8], sent_by_host: &[u8], back: SocketAddr) -> u64 {
-    let hash = KeyedHash::new(&settings.keys.slot_secret(), Purpose::Stateless)
+    SignatureHash::new(&settings.keys.slot_secret(), Purpose::Stateless)
         .part(branch)
         .part_lower(sent_by_host)
         .address(back.ip())
         .number(u64::from(back.port()))
-        .finish();
-    (hash & u128::from(u64::MAX)) as u64
+        .finish_low()
 }

@@ -13,10 +13,9 @@ pub(super) fn validate(
     source: &Endpoint,
     message: &Message<'_>,
     pre: &Preprocessed<'_>,
-    to_us: bool,
 ) -> Result<(), Refused> {
     scheme(pre)?;
-    max_forwards(message, pre, to_us)?;
+    max_forwards(message, pre)?;
     max_breadth(message)?;
     loop_detection(settings, source, message, pre)?;
     proxy_require(message)
@@ -31,8 +30,8 @@ fn scheme(pre: &Preprocessed<'_>) -> Result<(), Refused> {
 }
 
 /// §16.3 item 3. An OPTIONS to us needs no hop: peers send it with zero so that nobody passes it on.
-fn max_forwards(message: &Message<'_>, pre: &Preprocessed<'_>, to_us: bool) -> Result<(), Refused> {
-    let is_ours = to_us && message.method() == Method::Options && pre.next_route.is_none();
+fn max_forwards(message: &Message<'_>, pre: &Preprocessed<'_>) -> Result<(), Refused> {
+    let is_ours = pre.to_us && message.method() == Method::Options && pre.next_route.is_none();
     if may_hop(message) || is_ours { Ok(()) } else { Err(Refused::MaxForwards) }
 }
 
@@ -82,15 +81,14 @@ fn loop_detection(
 pub(super) fn loop_hash(settings: &Settings, source: &Endpoint, message: &Message<'_>, pre: &Preprocessed<'_>) -> u32 {
     let number = message.cseq().map_or(0, |cseq| cseq.number);
     let mut hash = KeyedHash::new(&settings.keys.slot_secret(), Purpose::Loop)
-        .part(pre.request_uri)
-        .part(message.from_tag())
+        .pair(pre.request_uri, message.from_tag())
         .part(message.call_id())
         .number(u64::from(number))
         .address(source.peer.ip());
     for field in message.all(HeaderName::Route) {
         hash = hash.part(field.value.of(message.bytes()));
     }
-    (hash.finish() & 0xffff_ffff) as u32
+    (hash.finish_low() & 0xffff_ffff) as u32
 }
 
 /// §16.3 item 5: no extension of a proxy is supported that would have to be required.

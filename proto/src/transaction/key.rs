@@ -7,6 +7,9 @@ use crate::message::{Message, Method, Via};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key(pub u128);
 
+/// Marks the number of a method where the length of a name would stand.
+const KNOWN: u64 = 1 << 63;
+
 impl Key {
     /// The key of the transaction that `request` creates or belongs to. An ACK has the key of its INVITE.
     ///
@@ -22,8 +25,13 @@ impl Key {
     }
 
     fn with_method(secret: &Secret, request: &Message<'_>, top: &Via<'_>, method: Method, name: &[u8]) -> Key {
-        let name = if method == Method::Ack { b"INVITE" } else { name };
-        let hash = KeyedHash::new(secret, Purpose::Transaction).part(name);
+        let hash = KeyedHash::new(secret, Purpose::Transaction);
+        let hash = match method {
+            Method::Other => hash.part(name),
+            // INVARIANT: no name is as long as this number.
+            Method::Ack => hash.number(KNOWN | Method::Invite as u64),
+            known => hash.number(KNOWN | known as u64),
+        };
         let hash = if top.has_cookie() {
             hash.part(top.branch).part_lower(top.host_bytes).number(u64::from(top.sent_by_port()))
         } else {

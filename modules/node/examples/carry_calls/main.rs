@@ -214,6 +214,12 @@ fn main() {
             "probes": rig.probes,
             "transactions_kept": occupancy.transactions,
             "bytes_kept": occupancy.bytes,
+            "bytes_of": {
+                "transaction": size_of::<proto::transaction::Transaction>(),
+                "branch": size_of::<proto::transaction::Branch>(),
+                "context": size_of::<proto::transaction::Context<modules::Note>>(),
+                "call": size_of::<modules::calls::Call>(),
+            },
         })
     );
 }
