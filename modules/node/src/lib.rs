@@ -20,6 +20,7 @@ pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod control;
+pub mod deck_files;
 pub mod disk;
 pub mod dns;
 mod lanes;

@@ -5,6 +5,7 @@
 
 mod check;
 mod client;
+mod deck;
 mod doctor;
 mod exit;
 mod gateways;
@@ -45,6 +46,9 @@ enum Command {
     ///
     /// Exit code 0: nothing costs calls, 1: something does, 2: wrong usage, 78: the configuration is bad.
     Doctor(doctor::Arguments),
+    /// Check, compile and ask rate decks.
+    #[command(subcommand)]
+    Deck(deck::Command),
     /// Show the gateways, or take one out of use and back.
     Gateways(gateways::Arguments),
     /// Show who was refused: the answer to "we send you calls and you see nothing".
@@ -133,6 +137,7 @@ impl Cli {
             Command::Run { config } => crate::run::run(&config),
             Command::Check(arguments) => check::check(&arguments),
             Command::Doctor(arguments) => doctor::doctor(&arguments),
+            Command::Deck(command) => deck::deck(&command),
             Command::Gateways(arguments) => gateways::gateways(&arguments),
             Command::Sources(arguments) => sources::sources(&arguments),
             Command::Stats(arguments) => stats::stats(&arguments),
