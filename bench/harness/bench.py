@@ -19,6 +19,9 @@ WHOLESALE_GATEWAYS = ["--gateways", ",".join(candidates.WHOLESALE_GATEWAYS)]
 BUSY = 0.90
 # A search ends when the bounds of the highest rate are this close.
 SEARCH_CLOSE = 0.04
+REPETITIONS_MAX = 10
+# A run that is longer needs room for all transactions that 32 s may keep.
+LONG_SECONDS = 8.0
 # Longest run of a search.
 SEARCH_SECONDS = 3.0
 
@@ -53,6 +56,8 @@ class Bench:
         self.workers = 2
         # Highest rates by candidate, found by W1; CPU microseconds of a call near it.
         self.highest = {}
+        # How many void runs may be made again: a disturbed machine must not cost the hour.
+        self.repetitions = 0 if settings.quick else REPETITIONS_MAX
         self.begun = time.monotonic()
         self.curves = {}
 
@@ -84,7 +89,8 @@ class Bench:
         s = self.settings
         if name == "floor":
             workload, flags = "echo", OPTIONS_RHYTHM if workload == "options" else CALL_RHYTHM
-        with self.make(name, mode) as candidate:
+        long = {"limits": candidates.LIMITS_OF_LONG_RUNS} if name == "tandem" and (seconds or 0) > LONG_SECONDS else {}
+        with self.make(name, mode, **long) as candidate:
             result = measure.run(candidate, s.generator, s.generator_core, workload, rate, flags, seconds or s.seconds)
         self.runs.append({"row": row, **result.summary()})
         void = f"  VOID: {', '.join(result.void)}" if result.void else ""
@@ -100,8 +106,9 @@ class Bench:
             for name in [*names, *(once if turn == 0 else [])]:
                 at = (rates or {}).get(name, rate)
                 run = self.one(row, name, workload, at, flags, mode)
-                if run.void and not self.settings.quick:
+                if run.void and self.repetitions > 0:
                     # Somebody disturbed it: once more, and that one counts unless it is void, too.
+                    self.repetitions -= 1
                     run = self.one(row, name, workload, at, flags, mode)
                 runs[name].append(run)
         return runs

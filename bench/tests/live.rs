@@ -80,6 +80,31 @@ fn a_sink_gets_seven_invites_a_call_and_is_reported_as_silent_and_full() {
 }
 
 #[test]
+fn what_another_program_drops_is_repeated_and_both_count_the_same() {
+    let gateway = free_address();
+    let server = start(&format!("gateways --listen {gateway} --drop 0.2 --t1 20ms"));
+    thread::sleep(Duration::from_millis(800));
+    let line = format!("call --target {gateway} --rate 300 --calls 300 --t1 20ms --max-failed 300 --max-lost 300");
+    let client_report = report(&start(&line).wait_with_output().unwrap());
+    let pid = rustix::process::Pid::from_child(&server);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let server_report = report(&server.wait_with_output().unwrap());
+    let count = |report: &Value, path: &str| report.pointer(path).and_then(Value::as_u64).unwrap();
+    let calls = |what: &str| count(&client_report, &format!("/calls/{what}"));
+    assert_eq!(calls("answered") + calls("failed"), 300, "{client_report:#}");
+    assert_eq!(calls("completed") + calls("lost_after_answer"), calls("answered"), "{client_report:#}");
+    let lost = count(&client_report, "/datagrams/lost_at_target");
+    let sent = count(&client_report, "/datagrams/sent");
+    let received = count(&server_report, "/datagrams/received");
+    assert_eq!(sent, received + lost, "{client_report:#} {server_report:#}");
+    let dropped = count(&server_report, "/gateways/0/dropped");
+    assert!((received * 12 / 100..received * 28 / 100).contains(&dropped), "{dropped} of {received} is no fifth");
+    // An INVITE is repeated until a response comes; one in five is dropped.
+    let repeated = count(&client_report, "/repeated/invites");
+    assert!((30..150).contains(&repeated), "{repeated} INVITEs repeated");
+}
+
+#[test]
 fn a_signal_still_brings_the_summary() {
     let gateway = free_address();
     let line = format!("call --target {gateway} --gateways {gateway} --rate 50 --duration 60s --hold 30s");

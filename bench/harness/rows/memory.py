@@ -17,8 +17,8 @@ PROCEEDING_MAX, ACCEPTED_MAX, NON_INVITE_MAX = 2_048, 128, 128
 MORE = 1 << 18
 POOLS = {"transaction": "transactions_per_shard", "open_request": "open_requests_per_shard",
          "branch": "branches_per_shard", "call": "calls_per_shard", "timer": "timers_per_shard"}
-SMALL = {"transactions_per_shard": MORE, "open_requests_per_shard": 1 << 15, "branches_per_shard": 1 << 16,
-         "calls_per_shard": 1 << 15, "store_mebibytes_per_shard": 128, "timers_per_shard": MORE * 3}
+SMALL = {"transactions_per_shard": MORE * 3, "open_requests_per_shard": 1 << 15, "branches_per_shard": MORE * 2,
+         "calls_per_shard": 1 << 15, "store_mebibytes_per_shard": 128, "timers_per_shard": MORE * 6}
 RATE = 1_000
 
 

@@ -18,7 +18,8 @@ QUOTA = 0.25
 # A refused call as the echo sees it: INVITE and ACK in, 503 out.
 REFUSED_RHYTHM = ["--bursts", "1,1", "--size", "900,400", "--last-absorbed"]
 ABSORB_BELOW = 500
-REFUSED_RATE = 10_000
+# Near saturation, as under overload: the cost at a low rate is that of waking up.
+REFUSED_RATE = 30_000
 TURNING_AWAY_MAX, FORMULA_MIN, ADMITTED_MIN = 1.25, 0.95, 0.999
 FIRST_RESPONSE_MAX_US, RECOVERY_MAX = 200_000, 2.0
 # Seconds of a step: three at the multiple, then one below the capacity.
