@@ -25,6 +25,7 @@ pub(super) struct CSeqParts {
 }
 
 impl CSeqParts {
+    #[inline(always)]
     pub(super) fn of<'m>(&self, bytes: &'m [u8]) -> CSeq<'m> {
         CSeq { number: self.number, method: self.method, method_bytes: self.method_span.of(bytes) }
     }

@@ -329,10 +329,10 @@ impl<'m> Cursor<'m> {
     #[inline(always)]
     fn parameter_name(&mut self) -> &'m [u8] {
         let rest = self.rest();
-        for (frequent, length) in [(&b"branch="[..], 6), (b"tag=", 3)] {
-            if rest.starts_with(frequent) {
-                self.pos += length;
-                return rest.get(..length).unwrap_or_default();
+        for frequent in [&b"branch"[..], b"rport", b"received", b"tag"] {
+            if rest.starts_with(frequent) && !rest.get(frequent.len()).is_some_and(|&octet| TOKEN.has(octet)) {
+                self.take(frequent.len());
+                return rest.get(..frequent.len()).unwrap_or_default();
             }
         }
         self.run(TOKEN)

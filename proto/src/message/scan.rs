@@ -74,6 +74,24 @@ fn place_below(octets: &[u8; 16], limit: u8) -> usize {
     }
 }
 
+/// Index of the first `octet` in `octets`.
+#[inline]
+pub(super) fn position_of(octets: &[u8], octet: u8) -> Option<usize> {
+    let mut rest = octets;
+    while let Some((sixteen, after)) = rest.split_first_chunk::<16>() {
+        let mut marks = [0u8; 16];
+        for (mark, &here) in marks.iter_mut().zip(sixteen) {
+            *mark = if here == octet { 0xff } else { 0 };
+        }
+        let marks = u128::from_le_bytes(marks);
+        if marks != 0 {
+            return Some((octets.len() - rest.len()).wrapping_add(marks.trailing_zeros() as usize / 8));
+        }
+        rest = after;
+    }
+    rest.iter().position(|&here| here == octet).map(|place| octets.len() - rest.len() + place)
+}
+
 /// Offset of the first colon, space or control character at or after `from`: where a header name ends.
 #[inline]
 pub(super) fn name_end(bytes: &[u8], from: usize) -> usize {
@@ -151,6 +169,8 @@ mod tests {
         assert_eq!(next_control(bytes, from), naive(bytes, from, control));
         assert_eq!(word_end(bytes, from), naive(bytes, from, space));
         assert_eq!(name_end(bytes, from), naive(bytes, from, colon));
+        let after = &bytes[from..];
+        assert_eq!(position_of(after, b':'), after.iter().position(|&octet| octet == b':'));
         if let Some(word) = word_at(bytes, from) {
             let start = first_word(word);
             let length = naive(bytes, from, colon) - from;

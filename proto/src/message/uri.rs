@@ -4,10 +4,11 @@ use super::error::UriError;
 use super::escape::{has_sound_escapes, unescaped_eq_ignore_case};
 use super::host::{Host, HostPart, leading_ipv4};
 use super::lex::{HOST, PASSWORD, PHONE, SCHEME, URI_HEADER, URI_PARAMETER, USER};
+use super::scan::position_of;
 use super::span::{Span, narrow};
 use super::text::URI_TEXT;
 use super::transport::Transport;
-use super::via::port_number;
+use super::via::leading_port;
 
 /// The scheme of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -161,8 +162,20 @@ impl<'m> Uri<'m> {
 
     /// Names and values of the parameters, in their order.
     pub(super) fn parameters(&self) -> impl Iterator<Item = (&'m [u8], &'m [u8])> + use<'m> {
-        self.params.split(|&octet| octet == b';').filter(|parameter| !parameter.is_empty()).map(|parameter| {
-            let equals = parameter.iter().position(|&octet| octet == b'=').unwrap_or(parameter.len());
+        let mut rest = self.params;
+        core::iter::from_fn(move || {
+            while !rest.is_empty() {
+                let end = position_of(rest, b';').unwrap_or(rest.len());
+                let parameter = rest.get(..end).unwrap_or_default();
+                rest = rest.get(end + 1..).unwrap_or_default();
+                if !parameter.is_empty() {
+                    return Some(parameter);
+                }
+            }
+            None
+        })
+        .map(|parameter| {
+            let equals = position_of(parameter, b'=').unwrap_or(parameter.len());
             (parameter.get(..equals).unwrap_or_default(), parameter.get(equals + 1..).unwrap_or_default())
         })
     }
@@ -211,9 +224,7 @@ fn sip<'m>(mut uri: Uri<'m>, rest: &'m [u8], offset: usize) -> Result<Uri<'m>, U
         uri.user = rest.get(..plain_user);
         uri.user_span = Span::between(offset, offset + plain_user);
         after_user = plain_user + 1;
-    } else if rest.contains(&b'@')
-        && let Some(at) = rest.iter().position(|&octet| octet == b'@')
-    {
+    } else if let Some(at) = position_of(rest, b'@') {
         userinfo(&mut uri, rest.get(..at).unwrap_or_default(), offset)?;
         after_user = at + 1;
     }
@@ -233,9 +244,9 @@ fn sip<'m>(mut uri: Uri<'m>, rest: &'m [u8], offset: usize) -> Result<Uri<'m>, U
     };
     let mut host_port_len = host_len;
     if let Some(after_colon) = rest.strip_prefix(b":") {
-        let digits = after_colon.iter().take_while(|octet| octet.is_ascii_digit()).count();
-        let (port, after_port) = after_colon.split_at_checked(digits).unwrap_or_default();
-        uri.port = Some(port_number(port).ok_or(UriError::Port)?);
+        let (port, digits) = leading_port(after_colon).ok_or(UriError::Port)?;
+        let after_port = after_colon.get(digits..).unwrap_or_default();
+        uri.port = Some(port);
         host_port_len += 1 + digits;
         rest = after_port;
     }
@@ -269,9 +280,7 @@ fn userinfo<'m>(uri: &mut Uri<'m>, userinfo: &'m [u8], offset: usize) -> Result<
 
 /// What follows host and port.
 fn params_and_headers<'m>(mut uri: Uri<'m>, rest: &'m [u8]) -> Result<Uri<'m>, UriError> {
-    let has_headers = rest.contains(&b'?');
-    let question = if has_headers { rest.iter().position(|&octet| octet == b'?') } else { None };
-    let question = question.unwrap_or(rest.len());
+    let question = position_of(rest, b'?').unwrap_or(rest.len());
     let (params, headers) = rest.split_at_checked(question).unwrap_or_default();
     if !params.is_empty() {
         uri.params = params.strip_prefix(b";").ok_or(UriError::Host)?;

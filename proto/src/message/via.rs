@@ -3,7 +3,7 @@
 use super::arena::Field;
 use super::error::{Fault, HeaderError};
 use super::host::{Host, HostPart, take_host};
-use super::lex::{Cursor, DIGIT, LWS, Parameter, TOKEN, decimal};
+use super::lex::{Cursor, LWS, Parameter, TOKEN, decimal};
 use super::list::{Place, Values};
 use super::name::HeaderName;
 use super::span::Span;
@@ -234,11 +234,29 @@ fn port(cursor: &mut Cursor<'_>) -> Result<Option<u16>, Fault> {
         return Ok(None);
     }
     cursor.skip_lws();
-    port_number(cursor.run(DIGIT)).map(Some).ok_or(Fault::Port)
+    let (port, length) = leading_port(cursor.rest()).ok_or(Fault::Port)?;
+    cursor.take(length);
+    Ok(Some(port))
+}
+
+/// The port that `octets` begin with, 1 to 65,535, and how many digits it has.
+#[inline]
+pub(super) fn leading_port(octets: &[u8]) -> Option<(u16, usize)> {
+    let mut port = 0u32;
+    let mut length = 0;
+    while let Some(digit) = octets.get(length).map(|octet| octet.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
+        port = port.wrapping_mul(10).wrapping_add(u32::from(digit));
+        length += 1;
+        // Leading zeros are no fault; what is above 65,535 stays above it.
+        if port > u32::from(u16::MAX) {
+            return None;
+        }
+    }
+    u16::try_from(port).ok().filter(|&port| port != 0).map(|port| (port, length))
 }
 
 /// 1 to 65,535.
-pub(super) fn port_number(digits: &[u8]) -> Option<u16> {
+fn port_number(digits: &[u8]) -> Option<u16> {
     decimal(digits).and_then(|port| u16::try_from(port).ok()).filter(|&port| port != 0)
 }
 

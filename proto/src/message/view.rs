@@ -247,18 +247,12 @@ impl<'m> Message<'m> {
     ///
     /// # Errors
     /// There is none, its number is not below 2^32, or its method is no token.
+    #[inline(always)]
     pub fn cseq(&self) -> Result<CSeq<'m>, HeaderError> {
-        let memo = &self.index.memo.cseq;
-        if let Some(parts) = memo.get() {
-            return Ok(parts.of(self.bytes));
+        match self.index.memo.cseq.get() {
+            Some(parts) => Ok(parts.of(self.bytes)),
+            None => self.read_cseq().map(|parts| parts.of(self.bytes)),
         }
-        let field = self.field(HeaderName::CSeq).ok_or(absent(HeaderName::CSeq))?;
-        let parts = CSeqParts::read(self.bytes, field.value).map_err(|fault| HeaderError {
-            header: HeaderName::CSeq,
-            fault,
-            offset: field.value.start,
-        })?;
-        Ok(memo.get_or_init(|| parts).of(self.bytes))
     }
 
     /// Max-Forwards; `None` if there is none. More than 255 counts as 255 (RFC 4475 §3.1.2.4).
@@ -342,6 +336,17 @@ impl<'m> Message<'m> {
             .get(name as usize)
             .filter(|&&position| position != Index::NONE)
             .map(|&position| usize::from(position))
+    }
+
+    #[inline(never)]
+    fn read_cseq(&self) -> Result<&'m CSeqParts, HeaderError> {
+        let field = self.field(HeaderName::CSeq).ok_or(absent(HeaderName::CSeq))?;
+        let parts = CSeqParts::read(self.bytes, field.value).map_err(|fault| HeaderError {
+            header: HeaderName::CSeq,
+            fault,
+            offset: field.value.start,
+        })?;
+        Ok(self.index.memo.cseq.get_or_init(|| parts))
     }
 
     #[inline(never)]

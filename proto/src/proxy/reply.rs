@@ -70,7 +70,8 @@ impl<P: Policy> Proxy<P> {
             return;
         }
         let settings = &self.settings;
-        let tag = to_tag(settings, arrival.key);
+        // A 100 has none of ours.
+        let tag = if status.code > 100 { to_tag(settings, arrival.key) } else { [0; TO_TAG_CHARS] };
         let sent = out.transmit(&arrival.egress(), |writer| {
             write_response(settings, request, &arrival.source, status, &tag, writer);
         });
