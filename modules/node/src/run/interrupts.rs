@@ -19,7 +19,9 @@ fn reach(cards: &Path, interrupts: &Path) -> Option<BTreeSet<usize>> {
     let mut reached = BTreeSet::new();
     for card in fs::read_dir(cards).ok()?.flatten() {
         let is_up = fs::read_to_string(card.path().join("operstate")).is_ok_and(|state| state.trim() == "up");
-        let Ok(queues) = fs::read_dir(card.path().join("device/msi_irqs")) else { continue };
+        // A virtio card keeps its interrupts one device further up.
+        let folders = ["device/msi_irqs", "device/../msi_irqs"].map(|folder| card.path().join(folder));
+        let Some(queues) = folders.iter().find_map(|folder| fs::read_dir(folder).ok()) else { continue };
         if !is_up {
             continue;
         }
@@ -52,6 +54,18 @@ mod tests {
             fs::write(interrupt.join("effective_affinity_list"), format!("{affinity}\n")).unwrap();
         }
         folder
+    }
+
+    #[test]
+    fn a_virtio_card_is_found() {
+        let host = host("up", &["2", "3"]);
+        let card = host.path().join("net/eth0");
+        let bus = host.path().join("bus");
+        fs::create_dir_all(bus.join("virtio0")).unwrap();
+        fs::rename(card.join("device/msi_irqs"), bus.join("msi_irqs")).unwrap();
+        fs::remove_dir(card.join("device")).unwrap();
+        std::os::unix::fs::symlink(bus.join("virtio0"), card.join("device")).unwrap();
+        assert_eq!(cores(&host), Some(vec![2, 3]));
     }
 
     fn cores(host: &tempfile::TempDir) -> Option<Vec<usize>> {
