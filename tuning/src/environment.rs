@@ -19,6 +19,8 @@ pub struct Environment {
     pub lowest_port: Option<u16>,
     /// Addresses of the host's interfaces, against gateways that are ourselves.
     pub addresses: Vec<IpAddr>,
+    /// Names of the host's network interfaces.
+    pub interfaces: Option<Vec<String>>,
     /// The host knows a name server.
     pub name_servers: Option<bool>,
     /// Files that the configuration names are looked for.
@@ -64,6 +66,7 @@ impl Environment {
             open_files: open_files(&read_to_string("/proc/self/limits").unwrap_or_default()),
             lowest_port: lowest_port(&status),
             addresses: addresses(),
+            interfaces: interfaces(),
             name_servers: Some(resolver.lines().any(|line| line.trim_start().starts_with("nameserver"))),
             looks_for_files: true,
             runtime_dir: directory("RUNTIME_DIRECTORY", "/run/tandem", "XDG_RUNTIME_DIR", ".cache"),
@@ -137,6 +140,14 @@ fn addresses() -> Vec<IpAddr> {
             v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
         })
         .collect()
+}
+
+/// In order, each once.
+fn interfaces() -> Option<Vec<String>> {
+    let mut names: Vec<String> = getifaddrs().ok()?.map(|interface| interface.interface_name).collect();
+    names.sort();
+    names.dedup();
+    Some(names)
 }
 
 /// A directory of the service: systemd's, the system's for root, the user's else.

@@ -23,6 +23,7 @@ fn host() -> Environment {
         open_files: Some(150),
         lowest_port: Some(1024),
         addresses: vec!["127.0.0.1".parse().unwrap(), "192.0.2.10".parse().unwrap()],
+        interfaces: Some(vec!["eth0".to_owned(), "lo".to_owned()]),
         name_servers: Some(false),
         looks_for_files: true,
         ..Environment::unknown()

@@ -4,6 +4,7 @@
 //! defaults filled in before. Rules about the host ask the [`Environment`], never the host itself.
 
 mod decks;
+mod driver;
 mod failover;
 mod gateways;
 mod host;
@@ -69,6 +70,8 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     host::open_files,
     host::pool_order,
     host::ring_sizes,
+    driver::interfaces,
+    driver::known_interfaces,
     process::group_access,
     process::key_files,
     decks::duplicate_decks,
