@@ -3,7 +3,7 @@
 //! `echo --listen 127.0.0.1:5060 --cores 0,1 --driver auto|uring|mmsg`; ends on end of input or a line.
 //! With `--absorb-below BYTES` smaller frames are taken and not sent back, like the ACK of a refused call.
 
-use engine::{App, Config, Driver, Frame, Listener, NetworkError, Now, Outbox, Pools, ShardId, Steering};
+use engine::{App, Config, Driver, Frame, Listener, NetworkError, Now, Outbox, Pools, ShardId, Steering, XdpConfig};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -60,7 +60,15 @@ fn echo() -> Result<(), Box<dyn std::error::Error>> {
     if listeners.is_empty() {
         listeners.push(Listener::new(SocketAddr::from(([127, 0, 0, 1], 5060))));
     }
-    let config = Config { cores, listeners, driver, steering: Steering::Random, pools: Pools::default(), lanes: 0 };
+    let config = Config {
+        cores,
+        listeners,
+        driver,
+        steering: Steering::Random,
+        pools: Pools::default(),
+        lanes: 0,
+        xdp: XdpConfig::default(),
+    };
     let running = engine::launch(&config, move |_| Echo { absorb_below })?;
     println!("{:?}", running.serving());
     std::io::stdin().read_line(&mut String::new())?;
