@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXAMPLES = [("proto", ["parse_invite"]), ("engine", ["echo", "hand_over"]), ("tandem", ["carry_calls"])]
+EXAMPLES = [("proto", ["parse_invite"]), ("engine", ["echo", "hand_over", "xdp"]), ("tandem", ["carry_calls"])]
 PEERS = {"kamailio": "kamailio", "valgrind": "valgrind", "taskset": "util-linux"}
 
 
