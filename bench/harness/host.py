@@ -144,5 +144,5 @@ def versions(root, kamailio):
         "commit": _output("git", "-C", str(root), "rev-parse", "HEAD"),
         "changed": bool(_output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")),
         "rustc": _output("rustc", "--version"),
-        "kamailio": _output(kamailio, "-v") if kamailio else None,
+        "kamailio": (_output(kamailio, "-v") or "").removeprefix("version: ").split(" (")[0] if kamailio else None,
     }
