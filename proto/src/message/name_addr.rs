@@ -67,7 +67,7 @@ pub(super) struct NameAddrParts {
 }
 
 impl NameAddrParts {
-    pub(super) fn of(self, bytes: &[u8]) -> NameAddr<'_> {
+    pub(super) fn of<'m>(&self, bytes: &'m [u8]) -> NameAddr<'m> {
         NameAddr {
             display: self.display.of(bytes),
             uri: self.uri.of(bytes),

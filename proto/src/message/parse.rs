@@ -6,7 +6,7 @@
 
 use super::arena::{Arena, Field, Index};
 use super::error::{Malformation, ParseError};
-use super::header_line::{HeaderLine, any_line, plain_line};
+use super::header_line::{HeaderLine, any_line, plain_line, plain_line_near_end};
 use super::lex::decimal;
 use super::name::HeaderName;
 use super::span::{Span, narrow};
@@ -125,6 +125,9 @@ impl HeaderPass<'_> {
     /// Reads a line that is not plain.
     #[cold]
     fn odd_line(&mut self, at: usize) -> Option<HeaderLine> {
+        if let Some(line) = plain_line_near_end(self.bytes, at) {
+            return Some(line);
+        }
         let (line, oddities) = any_line(self.bytes, at)?;
         if let Some((why, offset)) = oddities.fault {
             self.fault(why, offset);

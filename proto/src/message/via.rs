@@ -86,6 +86,21 @@ pub(super) struct ViaParts {
 }
 
 impl ViaParts {
+    /// Before anything is read.
+    const BLANK: ViaParts = ViaParts {
+        transport: Transport::Udp,
+        host: HostPart::Name(Span { start: 0, end: 0 }),
+        host_span: Span { start: 0, end: 0 },
+        port: None,
+        branch: Span { start: 0, end: 0 },
+        received: None,
+        rport: Rport::Absent,
+        maddr: None,
+        rport_span: Span { start: 0, end: 0 },
+        received_span: Span { start: 0, end: 0 },
+        place: Place { value: Span { start: 0, end: 0 }, field: 0, alone: false, removal: Span { start: 0, end: 0 } },
+    };
+
     #[inline(always)]
     pub(super) fn of<'m>(&self, bytes: &'m [u8]) -> Via<'m> {
         Via {
@@ -122,13 +137,12 @@ pub(super) fn top_via(message: &Message<'_>) -> Result<ViaParts, HeaderError> {
     let field = message.fields().get(position).ok_or(absent(HeaderName::Via))?;
     // Nearly always one line with one value.
     let mut cursor = Cursor::new(message.bytes(), field.value);
-    match read(&mut cursor, field) {
-        Ok(mut via) if cursor.at_end() => {
-            via.place = Place::only(field, position);
-            Ok(via)
-        }
-        _ => Vias::new(message).next().unwrap_or(Err(absent(HeaderName::Via))),
+    let mut via = ViaParts::BLANK;
+    if read_into(&mut via, &mut cursor).is_ok() && cursor.at_end() {
+        via.place = Place::only(field, position);
+        return Ok(via);
     }
+    Vias::new(message).next().unwrap_or(Err(absent(HeaderName::Via)))
 }
 
 /// Reads every value; how many there are, one more than may be if there are more than that.
@@ -142,7 +156,8 @@ pub(super) fn count_vias(message: &Message<'_>) -> Result<usize, HeaderError> {
         if known != Some(position) {
             // Nearly always one value to a line.
             let mut cursor = Cursor::new(message.bytes(), field.value);
-            if read(&mut cursor, field).is_err() || !cursor.at_end() {
+            let mut via = ViaParts::BLANK;
+            if read_into(&mut via, &mut cursor).is_err() || !cursor.at_end() {
                 return Vias::new(message)
                     .take(limits::VIA_COUNT_MAX + 1)
                     .try_fold(0, |count, via| via.map(|_| count + 1));
@@ -167,26 +182,21 @@ impl Iterator for Vias<'_> {
 /// Reads one value; the cursor stops after its last octet.
 #[inline]
 fn read(cursor: &mut Cursor<'_>, _: &Field) -> Result<ViaParts, Fault> {
-    let transport = sent_protocol(cursor)?;
+    let mut via = ViaParts::BLANK;
+    read_into(&mut via, cursor).map(|()| via)
+}
+
+/// The same, written where it is wanted: it is a hundred octets.
+fn read_into(via: &mut ViaParts, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+    via.transport = sent_protocol(cursor)?;
     let host_start = cursor.pos();
     let host = take_host(cursor).ok_or(Fault::Host)?;
-    let host_span = Span::between(host_start, cursor.pos());
-    let mut via = ViaParts {
-        transport,
-        host: HostPart::new(host, host_span),
-        host_span,
-        port: port(cursor)?,
-        branch: Span::at(0),
-        received: None,
-        rport: Rport::Absent,
-        maddr: None,
-        rport_span: Span::at(0),
-        received_span: Span::at(0),
-        place: Place::default(),
-    };
+    via.host_span = Span::between(host_start, cursor.pos());
+    via.host = HostPart::new(host, via.host_span);
+    via.port = port(cursor)?;
     let mut seen = 0u8;
     while let Some(parameter) = cursor.parameter()? {
-        take_parameter(&mut via, cursor, &parameter, &mut seen)?;
+        take_parameter(via, cursor, &parameter, &mut seen)?;
     }
     let end = Span::between(cursor.pos(), cursor.pos());
     if via.rport == Rport::Absent {
@@ -195,7 +205,7 @@ fn read(cursor: &mut Cursor<'_>, _: &Field) -> Result<ViaParts, Fault> {
     if via.received_span.is_empty() {
         via.received_span = end;
     }
-    Ok(via)
+    Ok(())
 }
 
 /// `SIP / 2.0 / UDP` and the white space after it. Name and version may be any token: who answers 505

@@ -363,16 +363,24 @@ impl<'m> Message<'m> {
 
     /// Reads a header of one value: From or To. Or the first Route or Contact, if it stands alone in its line.
     #[inline]
-    pub(super) fn name_addr_parts(&self, name: HeaderName) -> Result<NameAddrParts, HeaderError> {
-        let memo = self.index.memo.name_addr(name);
-        if let Some(known) = memo.and_then(OnceCell::get) {
-            return Ok(*known);
+    pub(super) fn name_addr_parts(&self, name: HeaderName) -> Result<&'m NameAddrParts, HeaderError> {
+        let memo = self.index.memo.name_addr(name).ok_or(absent(name))?;
+        match memo.get() {
+            Some(known) => Ok(known),
+            None => self.read_name_addr(name, memo),
         }
+    }
+
+    #[inline(never)]
+    fn read_name_addr(
+        &self,
+        name: HeaderName,
+        memo: &'m OnceCell<NameAddrParts>,
+    ) -> Result<&'m NameAddrParts, HeaderError> {
         let position = self.first(name).ok_or(absent(name))?;
         let field = self.fields.get(position).ok_or(absent(name))?;
         let address = only_name_addr(self.bytes, field, position)?;
-        memo.inspect(|memo| _ = memo.set(address));
-        Ok(address)
+        Ok(memo.get_or_init(|| address))
     }
 
     /// Whether every value of such a header can be read.
@@ -383,9 +391,7 @@ impl<'m> Message<'m> {
     }
 
     fn tag(&self, name: HeaderName) -> &'m [u8] {
-        let known = self.index.memo.name_addr(name).and_then(OnceCell::get).map(|address| address.tag);
-        let tag = known.or_else(|| self.name_addr_parts(name).ok().map(|address| address.tag));
-        tag.unwrap_or_default().of(self.bytes)
+        self.name_addr_parts(name).map_or(&[], |address| address.tag.of(self.bytes))
     }
 }
 
