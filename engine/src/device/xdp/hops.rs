@@ -66,7 +66,7 @@ impl Hops {
 fn find(network: &Network, source: IpAddr, peer: IpAddr, port_of: impl Fn(u32) -> Option<usize>) -> Known {
     let way = network.way(source, peer)?;
     let port = port_of(way.interface).ok_or(ByKernel::OtherInterface)?;
-    let headers = Headers::new(way.to, way.from, &way.tags, source, peer).ok_or(ByKernel::Route)?;
+    let headers = Headers::new(way.to, way.from, way.tags.as_slice(), source, peer).ok_or(ByKernel::Route)?;
     Ok(Hop { headers, mtu: way.mtu, port })
 }
 

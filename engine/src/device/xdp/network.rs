@@ -73,14 +73,38 @@ struct Table<A: std::hash::Hash + Eq>(BTreeMap<std::cmp::Reverse<u8>, HashMap<A,
 pub struct Way {
     /// The physical interface.
     pub interface: u32,
-    /// VLAN tags, the outer one first.
-    pub tags: Vec<Tag>,
+    /// VLAN tags.
+    pub tags: Tags,
     /// Ethernet address to send from.
     pub from: [u8; 6],
     /// Ethernet address of the next hop.
     pub to: [u8; 6],
     /// Largest IP packet.
     pub mtu: usize,
+}
+
+/// The VLAN tags of a frame: none, one, or an outer and an inner one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    tags: [Tag; TAGS_MAX],
+    count: usize,
+}
+
+impl Tags {
+    /// The outer one first.
+    pub fn as_slice(&self) -> &[Tag] {
+        self.tags.get(..self.count).unwrap_or_default()
+    }
+
+    /// Adds one around the others; `None` when there are two already.
+    fn around(self, outer: Tag) -> Option<Self> {
+        let [first, last] = self.tags;
+        match self.count {
+            0 => Some(Tags { tags: [outer, last], count: 1 }),
+            1 => Some(Tags { tags: [outer, first], count: 2 }),
+            _ => None,
+        }
+    }
 }
 
 /// Why the kernel must send a datagram.
@@ -144,15 +168,12 @@ impl Network {
         Ok(Way { interface, tags, from: link.mac, to, mtu })
     }
 
-    /// The physical interface below a VLAN (or the interface itself), with the tags, the outer one first.
-    pub fn base_of(&self, interface: u32) -> Option<(u32, Vec<Tag>)> {
-        let (mut at, mut tags) = (interface, Vec::new());
+    /// The physical interface below a VLAN (or the interface itself), with the tags.
+    pub fn base_of(&self, interface: u32) -> Option<(u32, Tags)> {
+        let (mut at, mut tags) = (interface, Tags::default());
         while let Some((below, tag)) = self.links.get(&at)?.vlan {
-            tags.insert(0, tag);
+            tags = tags.around(tag)?;
             at = below;
-            if tags.len() > TAGS_MAX {
-                return None;
-            }
         }
         Some((at, tags))
     }
@@ -266,10 +287,10 @@ mod tests {
     fn the_longest_prefix_and_its_next_hop_decide() {
         let network = network();
         let near = network.way(ip("192.0.2.1"), ip("192.0.2.7")).unwrap();
-        assert_eq!((near.interface, near.to[5], near.from[5], near.tags.len()), (2, 7, 2, 0));
+        assert_eq!((near.interface, near.to[5], near.from[5], near.tags.as_slice().len()), (2, 7, 2, 0));
         assert_eq!(network.way(ip("192.0.2.1"), ip("203.0.113.5")).unwrap().to[5], 254);
         let tagged = network.way(ip("2001:db8::1"), ip("2001:db8::7")).unwrap();
-        assert_eq!((tagged.interface, tagged.to[5], tagged.from[5], tagged.tags[0].id), (2, 8, 3, 100));
+        assert_eq!((tagged.interface, tagged.to[5], tagged.from[5], tagged.tags.as_slice()[0].id), (2, 8, 3, 100));
         assert_eq!(network.vlans_on(2), HashSet::from([100 << 16]));
     }
 

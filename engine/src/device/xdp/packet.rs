@@ -155,7 +155,7 @@ pub struct Headers {
 }
 
 /// A VLAN tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tag {
     /// 0x8100, or 0x88a8 for the outer one of two.
     pub protocol: u16,
@@ -167,40 +167,39 @@ impl Headers {
     /// From `source` to `destination` (of one family), over Ethernet addresses `from` and `to`, with at
     /// most two tags, the outer one first.
     pub fn new(to: [u8; 6], from: [u8; 6], tags: &[Tag], source: IpAddr, destination: IpAddr) -> Option<Self> {
-        let mut bytes = Vec::with_capacity(HEADERS_MAX);
-        bytes.extend(to);
-        bytes.extend(from);
+        let mut writer = Writer { bytes: [0; HEADERS_MAX - UDP_BYTES], length: 0 };
+        writer.put(&to)?;
+        writer.put(&from)?;
         for tag in tags {
-            bytes.extend(tag.protocol.to_be_bytes());
-            bytes.extend(tag.id.to_be_bytes());
+            writer.put(&tag.protocol.to_be_bytes())?;
+            writer.put(&tag.id.to_be_bytes())?;
         }
         let pseudo = u64::from(u16::from_be_bytes([0, UDP]).to_be());
         let (link, header_sum, pseudo_sum);
         match (source, destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                bytes.extend(IPV4.to_be_bytes());
-                link = bytes.len();
+                writer.put(&IPV4.to_be_bytes())?;
+                link = writer.length;
                 // Neither fragmented nor forbidden to be, as the kernel's sockets here are set.
-                bytes.extend([0x45, 0, 0, 0, 0, 0, 0, 0, TTL, UDP, 0, 0]);
-                bytes.extend(source.octets());
-                bytes.extend(destination.octets());
-                header_sum = add(0, bytes.get(link..)?);
-                pseudo_sum = add(pseudo, bytes.get(link + 12..)?);
+                writer.put(&[0x45, 0, 0, 0, 0, 0, 0, 0, TTL, UDP, 0, 0])?;
+                writer.put(&source.octets())?;
+                writer.put(&destination.octets())?;
+                header_sum = add(0, writer.from(link)?);
+                pseudo_sum = add(pseudo, writer.from(link + 12)?);
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                bytes.extend(IPV6.to_be_bytes());
-                link = bytes.len();
-                bytes.extend([0x60, 0, 0, 0, 0, 0, UDP, TTL]);
-                bytes.extend(source.octets());
-                bytes.extend(destination.octets());
+                writer.put(&IPV6.to_be_bytes())?;
+                link = writer.length;
+                writer.put(&[0x60, 0, 0, 0, 0, 0, UDP, TTL])?;
+                writer.put(&source.octets())?;
+                writer.put(&destination.octets())?;
                 header_sum = 0;
-                pseudo_sum = add(pseudo, bytes.get(link + 8..)?);
+                pseudo_sum = add(pseudo, writer.from(link + 8)?);
             }
             _ => return None,
         }
-        let length = bytes.len();
-        bytes.resize(HEADERS_MAX - UDP_BYTES, 0);
-        Some(Headers { bytes: bytes.try_into().ok()?, link, length, header_sum, pseudo_sum })
+        let Writer { bytes, length } = writer;
+        Some(Headers { bytes, link, length, header_sum, pseudo_sum })
     }
 
     /// Length of the IP packet around a payload of `length` bytes.
@@ -239,6 +238,24 @@ impl Headers {
         let sum = !fold(add(sum, payload));
         [header[6], header[7]] = if sum == 0 { [0xff; 2] } else { sum.to_ne_bytes() };
         Some(start)
+    }
+}
+
+/// WHY no vector: ways are looked up on the packet path, which allocates nothing.
+struct Writer {
+    bytes: [u8; HEADERS_MAX - UDP_BYTES],
+    length: usize,
+}
+
+impl Writer {
+    fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        self.bytes.get_mut(self.length..self.length + bytes.len())?.copy_from_slice(bytes);
+        self.length += bytes.len();
+        Some(())
+    }
+
+    fn from(&self, start: usize) -> Option<&[u8]> {
+        self.bytes.get(start..self.length)
     }
 }
 

@@ -17,7 +17,7 @@ const CAP_SYS_ADMIN: u32 = 21;
 pub fn missing_for_xdp() -> io::Result<Vec<&'static str>> {
     let (_, sets) = read()?;
     let has = |number: u32| sets[number as usize / 32].effective & (1 << (number % 32)) != 0;
-    let lacking = FOR_XDP.iter().filter(|(number, name)| !has(*number) && !(*name == "CAP_BPF" && has(CAP_SYS_ADMIN)));
+    let lacking = FOR_XDP.iter().filter(|(number, name)| !(has(*number) || *name == "CAP_BPF" && has(CAP_SYS_ADMIN)));
     Ok(lacking.map(|(_, name)| *name).collect())
 }
 

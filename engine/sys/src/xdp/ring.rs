@@ -38,8 +38,15 @@ pub(super) enum Memory {
     /// Shared with the kernel.
     Mapped(#[allow(dead_code, reason = "kept alive for the pointers into it")] Mapping),
     /// Our own, shared by two ends in this process.
-    Own(#[allow(dead_code, reason = "kept alive for the pointers into it")] Arc<Region>),
+    Own(#[allow(dead_code, reason = "kept alive for the pointers into it")] Arc<Shared>),
 }
+
+/// Memory of our own that two ends reach.
+#[derive(Debug)]
+pub(super) struct Shared(Region);
+
+// SAFETY: its bytes are reached by the two ends alone, which keep to the protocol of a ring.
+unsafe impl Sync for Shared {}
 
 /// A mapping of a socket's ring.
 #[derive(Debug)]
@@ -234,8 +241,8 @@ pub fn in_memory<T: Entry>(size: u32) -> io::Result<(Producer<T>, Consumer<T>)> 
     }
     // Each on a cache line pair of its own.
     let offsets = Offsets { producer: 0, consumer: 128, flags: 256, entries: 384 };
-    let region = Arc::new(Region::new(offsets.entries + size as usize * size_of::<T>())?);
-    let start = NonNull::new(region.as_ptr()).ok_or(io::ErrorKind::OutOfMemory)?;
+    let region = Arc::new(Shared(Region::new(offsets.entries + size as usize * size_of::<T>())?));
+    let start = NonNull::new(region.0.as_ptr()).ok_or(io::ErrorKind::OutOfMemory)?;
     // SAFETY: the region is zeroed, large enough for this layout, and kept alive by both ends; each end
     // exists once.
     unsafe {
