@@ -164,6 +164,8 @@ fn parse_date(text: &str, time: civil::Time) -> Option<Written> {
             civil(y.parse().ok()?, month(m)?, day(d)?)
         }
         [a, b, y] => match (named_month(a), named_month(b)) {
+            // WHY: with dots the day stands first wherever dots are used.
+            (None, None) if text.contains('.') && !text.contains(['/', '-']) => civil(year(y)?, month(b)?, day(a)?),
             (None, None) => {
                 let (first, second) = (day(a)?, day(b)?);
                 (first <= 12 || second <= 12).then_some(())?;
@@ -269,6 +271,7 @@ mod tests {
         assert_eq!(parse("01/31/2026").unwrap().proves(), Some(DateOrder::MonthFirst));
         assert!(parse("01/02/2026").unwrap().is_ambiguous());
         assert!(!parse("02/02/2026").unwrap().is_ambiguous());
+        assert!(!parse("01.02.2026").unwrap().is_ambiguous(), "with dots the day stands first");
     }
 
     #[test]
