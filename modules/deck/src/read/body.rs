@@ -71,7 +71,11 @@ impl Body {
         } else if record.is_blank() {
         } else if let Some(columns) = self.columns.take() {
             // A second header begins another table of the same sheet.
-            let again = Columns::recognise(record.fields());
+            // WHY the first octet: names are compared only where no code can stand, not in every row.
+            let places = [Field::Code, Field::NpaNxx, Field::Npa, Field::CountryCode].map(|field| columns.at(field));
+            let code = places.into_iter().flatten().next().map_or(&[][..], |place| record.field(place));
+            let named = code.first().is_some_and(u8::is_ascii_alphabetic);
+            let again = if named { Columns::recognise(record.fields()) } else { None };
             if again.is_none() {
                 self.row(&columns, record);
             }
