@@ -129,7 +129,7 @@ impl<A: App, D: Device> Shard<A, D> {
     }
 
     fn input(&mut self, now: Now) {
-        let (mut frames, mut bytes) = (0, 0);
+        let (mut frames, mut bytes, mut oldest) = (0, 0, now.mono);
         let (mut receiver, mut transmitter) = self.device.halves();
         let mut out = Outbox {
             transmitter: &mut transmitter,
@@ -142,6 +142,7 @@ impl<A: App, D: Device> Shard<A, D> {
                 Input::Frame(frame) => {
                     frames += 1;
                     bytes += frame.bytes.len() as u64;
+                    oldest = oldest.min(frame.received);
                     self.app.on_frame(now, &frame, &mut out);
                 }
                 Input::Error(error) => {
@@ -154,6 +155,7 @@ impl<A: App, D: Device> Shard<A, D> {
             self.stats.batches_in.add(1);
             self.stats.frames_in.add(frames);
             self.stats.bytes_in.add(bytes);
+            self.stats.longest_queue_micros.raise(now.mono.since(oldest).0);
         }
     }
 

@@ -136,4 +136,6 @@ counters! {
     wait_micros,
     /// Longest turn, in microseconds.
     longest_turn_micros,
+    /// Longest time that a frame had waited for its shard, in microseconds, by the kernel's stamp.
+    longest_queue_micros,
 }

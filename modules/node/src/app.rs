@@ -1,6 +1,7 @@
 //! What runs on a shard: `engine` brings frames, timers and letters; `proto` reads and carries SIP;
 //! `modules` decide. This file is where they meet, and the only one that knows all three.
 
+use crate::admission::{Admission, Waits};
 use crate::letter::{LANES, Letter, Serving};
 use crate::shard_outbox::{ShardOutbox, answer_of};
 use crate::shard_questions::Questions;
@@ -22,6 +23,7 @@ pub struct ShardApp {
     shards: u16,
     keys: Keys,
     arena: Arena,
+    admission: Admission,
     pub(crate) proxy: Proxy<TandemPolicy>,
     pub(crate) questions: Questions,
     /// Datagrams that are no message but keep a NAT binding open.
@@ -55,11 +57,19 @@ impl ShardApp {
             shards: setup.shards.max(1),
             keys: setup.proxy.keys.clone(),
             arena: Arena::new(),
+            admission: Admission::new(Some(Waits::default())),
             proxy: Proxy::new(proxy, TandemPolicy::new(&policy, tables, now), seed),
             questions: Questions::new(shard),
             keep_alives: 0,
             letters_lost: 0,
         }
+    }
+
+    /// The same with other bounds for overload; `None`: new calls are taken however long they waited.
+    #[must_use]
+    pub fn admitting(mut self, waits: Option<Waits>) -> Self {
+        self.admission = Admission::new(waits);
+        self
     }
 
     /// The proxy, to look at.
@@ -83,13 +93,19 @@ impl ShardApp {
     /// A datagram: read, found its owner, and carried there or here.
     fn carry(&mut self, now: Now, frame: &Frame<'_>, mine: bool, out: &mut Outbox<'_, Letter>) {
         let source = Endpoint { listener: frame.listener, local: frame.local, peer: frame.peer, flow: frame.flow };
-        let ShardApp { arena, keys, proxy, questions, .. } = self;
+        let ShardApp { arena, admission, keys, proxy, questions, .. } = self;
+        let behind = frame.bytes.starts_with(b"INVITE ") && admission.refuses(now.mono, Mono(frame.received.0));
         let (shard, shards) = (self.shard, if mine { 1 } else { self.shards });
         match Message::parse(frame.bytes, arena) {
             Ok(message) => match owner_elsewhere(keys, shard, shards, &message) {
                 // A frame that is shed is counted by the engine, by class.
                 Some(owner) => _ = out.hand_over(owner, class_of(&message), frame),
-                None => proxy.on_message(now, &source, &message, &mut outbox(out, questions)),
+                None => {
+                    let mut out = outbox(out, questions);
+                    if !(behind && proxy.turn_away_new_call(now, &source, &message, &mut out)) {
+                        proxy.on_message(now, &source, &message, &mut out);
+                    }
+                }
             },
             Err(error) if error.why == Malformation::KeepAlive => self.keep_alives += 1,
             Err(error) => proxy.on_unreadable(now, &source, &error, &mut outbox(out, questions)),

@@ -128,6 +128,8 @@ metrics! {
     Wait = "tandem_shard_wait_seconds_total", Counter, Micros, [], by_shard;
     /// Longest turn of the shard's loop since start.
     LongestTurn = "tandem_shard_longest_turn_seconds", Peak, Micros, [], by_shard;
+    /// Longest time that a datagram waited for the shard since start.
+    LongestQueue = "tandem_shard_longest_queue_seconds", Peak, Micros, [], by_shard;
 }
 
 #[cfg(test)]

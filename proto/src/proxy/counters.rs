@@ -56,6 +56,8 @@ pub enum Refused {
     CancelUnknown,
     /// 503: no room for another transaction.
     NoRoom,
+    /// 503: the shard is behind and takes no new calls.
+    Overload,
     /// By the policy; its own counters say why.
     Policy,
 }
@@ -169,6 +171,7 @@ impl Refused {
         Refused::MaxForwards,
         Refused::CancelUnknown,
         Refused::NoRoom,
+        Refused::Overload,
         Refused::Policy,
     ];
 
@@ -183,6 +186,7 @@ impl Refused {
             Refused::MaxForwards => "max_forwards",
             Refused::CancelUnknown => "cancel_unknown",
             Refused::NoRoom => "no_room",
+            Refused::Overload => "overload",
             Refused::Policy => "policy",
         }
     }
@@ -196,7 +200,7 @@ impl Refused {
             Refused::Loop => Some(482),
             Refused::MaxForwards => Some(483),
             Refused::CancelUnknown => Some(481),
-            Refused::NoRoom => Some(503),
+            Refused::NoRoom | Refused::Overload => Some(503),
             Refused::Invalid | Refused::Policy => None,
         }
     }

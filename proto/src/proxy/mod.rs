@@ -19,6 +19,7 @@
 //! | `unreachable.rs` | §16.9 |
 //! | `cancel.rs` | §16.10, §9.1 |
 //! | `stateless.rs` | §16.11 |
+//! | `overload.rs` | §21.5.4: new calls turned away |
 //! | `reply.rs` | §8.2.6, §8.2.7: responses of our own |
 //! | `park.rs` | a request that waits for an answer |
 //! | `own.rs` | requests of our own |
@@ -30,6 +31,7 @@ mod finish;
 mod forward;
 mod hand_over;
 mod image;
+mod overload;
 mod own;
 mod park;
 mod preprocess;

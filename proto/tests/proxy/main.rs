@@ -13,6 +13,7 @@ mod fork;
 mod hand_over;
 mod in_dialog;
 mod non_invite;
+mod overload;
 mod own;
 mod random;
 mod refuse;

@@ -7,6 +7,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod overload;
 pub mod pool;
 
 /// Largest SIP message in bytes, over any transport.

@@ -63,6 +63,7 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     timers::transaction_timers,
     timers::given_up_attempts,
     timers::probes,
+    timers::overload_waits,
     timers::dns,
     host::cores,
     host::shard_count,

@@ -47,6 +47,27 @@ fn origin(checker: &Checker<'_>, timer: &str) -> String {
     if checker.given(&own) { own } else { "timers.t1".to_owned() }
 }
 
+/// Bounds of the wait under overload: patience ends before the bound, the bound before callers repeat themselves.
+pub(super) fn overload_waits(checker: &mut Checker<'_>) {
+    let OffOr::On(overload) = &checker.config.overload else {
+        return;
+    };
+    let (wait, longest, t1) = (overload.wait, overload.wait_max, checker.config.timers.t1);
+    let (message, remedy) = if wait >= longest {
+        let message =
+            format!("`wait` ({wait:?}) is not shorter than `wait_max` ({longest:?}): there is no patience between");
+        (message, "write a shorter `wait`, or a longer `wait_max`")
+    } else if longest >= t1 && checker.given("overload.wait_max") {
+        let message = format!("`wait_max` ({longest:?}) is not shorter than `t1` ({t1:?}): callers repeat what waits");
+        (message, "write a `wait_max` of at most a few tenths of `t1`")
+    } else {
+        return;
+    };
+    let place = if checker.given("overload.wait_max") { "overload.wait_max" } else { "overload.wait" };
+    let finding = checker.error("overload-waits", place, message);
+    checker.note(finding.label("out of order").remedy(remedy));
+}
+
 /// `no_response_timeout` lies between the first repetition and Timer B.
 pub(super) fn given_up_attempts(checker: &mut Checker<'_>) {
     let timers = &checker.config.timers;

@@ -8,6 +8,7 @@ mod calls;
 mod deck;
 mod limits;
 mod listen;
+mod overload;
 mod process;
 mod route;
 mod set;
@@ -21,6 +22,7 @@ pub use calls::{Policy, Strangers};
 pub use deck::{Currency, Deck, DeckDates, DeckMode, DeckRateOn, DeckRounding, Exchange, ExchangeRate, Rating};
 pub use limits::Limits;
 pub use listen::{Listen, Listener};
+pub use overload::Overload;
 pub use process::{Control, Dns, Keys, Log, LogDestination, LogFormat, LogLevel, Metrics, SocketAccess, State};
 pub use route::{NumberPrefix, Route};
 pub use set::{Gateway, LastUnavailable, RequestUri, Set};
@@ -68,6 +70,8 @@ section! {
         live policy: Policy = defaults();
         /// Timers of transactions (RFC 3261 §17, table 4).
         restart timers: Timers = defaults();
+        /// What happens when more comes than a shard can carry.
+        restart overload: OffOr<Overload> = OffOr::On(defaults());
         /// Sizes of pools and tables.
         restart limits: Limits = defaults();
         /// Threads that carry the traffic.

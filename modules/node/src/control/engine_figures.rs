@@ -42,6 +42,7 @@ fn place(name: &'static str) -> (Metric, &'static str) {
         "busy_micros" => (Metric::Busy, ""),
         "wait_micros" => (Metric::Wait, ""),
         "longest_turn_micros" => (Metric::LongestTurn, ""),
+        "longest_queue_micros" => (Metric::LongestQueue, ""),
         other => (Metric::Events, other),
     }
 }

@@ -1,6 +1,7 @@
 //! From the configuration to what the engine and the shards are made with.
 
 use super::interrupts;
+use crate::admission::Waits;
 use crate::app;
 use crate::disk::keys::NamedKey;
 use engine::{Driver, Listener, Pools, Steering, XdpConfig, XdpMode};
@@ -142,6 +143,12 @@ pub(super) fn shard(config: &Config, keys: &[NamedKey], shards: usize, random: &
         seed: random.seed,
     };
     Some(app::Setup { shards: u16::try_from(shards).ok()?, proxy: settings, policy, seed: random.seed })
+}
+
+/// How long new calls may wait.
+pub(super) fn waits(config: &Config) -> Option<Waits> {
+    let overload = config.overload.on()?;
+    Some(Waits { wait: micros(overload.wait), wait_max: micros(overload.wait_max) })
 }
 
 fn listener(listener: &tuning::Listener) -> SipListener {

@@ -29,8 +29,8 @@ use crate::log::{Format, Level, Log, LogFile, Style};
 use crate::metrics::MetricsLane;
 use crate::{lanes, notify};
 use banner::{Started, banner};
-pub(crate) use compose::cores as shard_cores;
 use compose::Randomness;
+pub(crate) use compose::cores as shard_cores;
 use engine::{LaneId, Running};
 use modules::Tables;
 use modules::tables::Inputs;
@@ -188,11 +188,12 @@ fn launch(config: &Config, environment: &Environment, tables: &Arc<Tables>) -> R
     let random = Randomness::draw().map_err(|error| format!("the kernel's random numbers: {error}"))?;
     let engine = compose::engine(config, environment);
     let setup = compose::shard(config, &keys, engine.cores.len(), &random).ok_or("there is no key to sign with")?;
+    let waits = compose::waits(config);
     let tables = Arc::clone(tables);
     engine::launch(&engine, move |shard| {
         let now = engine::Now::read();
         let now = proto::time::Now { mono: proto::time::Mono(now.mono.0), wall: proto::time::Wall(now.wall.0) };
-        ShardApp::new(shard, &setup, Arc::clone(&tables), now)
+        ShardApp::new(shard, &setup, Arc::clone(&tables), now).admitting(waits)
     })
     .map_err(|error| error.to_string())
 }
