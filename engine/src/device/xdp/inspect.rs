@@ -32,7 +32,7 @@ pub fn possibilities(interfaces: &[String], shards: usize) -> Vec<XdpPossibility
         .map(|name| {
             let mut found = XdpPossibility {
                 interface: name.clone(),
-                queues: setup::queue_count(name),
+                queues: setup::queue_count(name).unwrap_or(1),
                 driver: driver(name),
                 impossible: general.clone(),
                 warnings: Vec::new(),

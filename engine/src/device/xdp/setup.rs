@@ -150,11 +150,16 @@ pub(super) fn serve(
     let mut attachment = Attachment::load()?;
     let (hook, mut why) = attach(config.mode, &mut attachment, index)?;
     let mut queues = Vec::new();
-    for queue in 0..queue_count(name) {
+    // INVARIANT: the limit is far below 2^32.
+    for queue in 0..queue_count(name).unwrap_or(limits::XDP_QUEUES_MAX as u32) {
         let shard = queue as usize % memories.len().max(1);
         let Some(memory) = memories.get_mut(shard) else { break };
-        let (socket, mode, no_zero_copy) =
-            open(config, memory, index, queue, hook).map_err(|error| open_error(queue, &error))?;
+        let (socket, mode, no_zero_copy) = match open(config, memory, index, queue, hook) {
+            Ok(opened) => opened,
+            // There is no such queue.
+            Err(error) if queue > 0 && error.raw_os_error() == Some(errno::EINVAL) => break,
+            Err(error) => return Err(open_error(queue, &error)),
+        };
         let descriptor = socket.fd().ok_or("the socket has no descriptor")?;
         attachment.set_socket(queue, descriptor)?;
         why = why.or(no_zero_copy);
@@ -226,14 +231,14 @@ fn open_error(queue: u32, error: &io::Error) -> String {
     }
 }
 
-/// Receive queues of an interface, at most `limits::XDP_QUEUES_MAX`.
-pub(super) fn queue_count(name: &str) -> u32 {
+/// Receive queues of an interface, at most `limits::XDP_QUEUES_MAX`. `None`: /sys does not show it, because it
+/// was mounted in another network namespace.
+pub(super) fn queue_count(name: &str) -> Option<u32> {
     let folder = format!("/sys/class/net/{name}/queues");
-    let there = std::fs::read_dir(folder).map_or(0, |entries| {
-        entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("rx-")).count()
-    });
+    let entries = std::fs::read_dir(folder).ok()?;
+    let there = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("rx-")).count();
     // INVARIANT: bounded by the limit, far below 2^32.
-    there.clamp(1, limits::XDP_QUEUES_MAX) as u32
+    Some(there.clamp(1, limits::XDP_QUEUES_MAX) as u32)
 }
 
 fn queues_each(ports: usize, interfaces: usize) -> u32 {
