@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use turn_wheel::Turning;
 
 fn wheel(criterion: &mut Criterion) {
-    let mut turning = Turning::new();
+    let mut turning = Turning::filled();
     criterion.bench_function("two timers armed, one disarmed, one fired, among 100,000", |bencher| {
         bencher.iter(|| turning.turn(1));
     });

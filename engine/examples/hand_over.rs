@@ -20,12 +20,12 @@ use std::thread;
 use std::time::Instant;
 
 /// Frames of one turn.
-pub const BATCH: u64 = 16;
+pub(crate) const BATCH: u64 = 16;
 const BYTES: usize = 800;
 const RING_BYTES: usize = 1 << 20;
 
 /// Hands `left` frames over, or takes what comes.
-pub struct End {
+pub(crate) struct End {
     left: u64,
     taken: u64,
 }
@@ -58,7 +58,7 @@ impl App for End {
 }
 
 /// The two shards: who hands over, who takes.
-pub fn shards() -> [Shard<End, SimDevice>; 2] {
+pub(crate) fn shards() -> [Shard<End, SimDevice>; 2] {
     let config = LinkConfig { shards: 2, lanes: 0, letters: 16, hand_over_bytes: RING_BYTES };
     let (links, _) = join_virtual::<()>(&config);
     let make = |links| Shard::new(End { left: 0, taken: 0 }, SimDevice::new(16, 1), links, 16, Mono(0), Arc::default());
@@ -66,7 +66,7 @@ pub fn shards() -> [Shard<End, SimDevice>; 2] {
 }
 
 /// Passes `frames` frames on one core.
-pub fn together([from, to]: &mut [Shard<End, SimDevice>; 2], frames: u64) {
+pub(crate) fn together([from, to]: &mut [Shard<End, SimDevice>; 2], frames: u64) {
     from.app().left = frames;
     let until = to.app().taken + frames;
     while to.app().taken < until {
@@ -76,7 +76,7 @@ pub fn together([from, to]: &mut [Shard<End, SimDevice>; 2], frames: u64) {
 }
 
 /// Passes `frames` frames between the first and the last core of this process; gives the seconds that it took.
-pub fn apart([from, to]: &mut [Shard<End, SimDevice>; 2], frames: u64) -> f64 {
+pub(crate) fn apart([from, to]: &mut [Shard<End, SimDevice>; 2], frames: u64) -> f64 {
     let cores = core_affinity::get_core_ids().unwrap();
     from.app().left = frames;
     let until = to.app().taken + frames;

@@ -22,7 +22,7 @@ const GAP: Micros = Micros(320);
 const SHORT_CALLS: usize = 8;
 
 /// A wheel in its steady state.
-pub struct Turning {
+pub(crate) struct Turning {
     wheel: Wheel,
     now: Mono,
     short: VecDeque<engine::TimerHandle>,
@@ -31,7 +31,7 @@ pub struct Turning {
 
 impl Turning {
     /// A wheel in which [`WAITING`] long timers wait.
-    pub fn new() -> Self {
+    pub(crate) fn filled() -> Self {
         let wheel = Wheel::new(WAITING as usize * 2, Mono(0));
         let mut turning = Turning { wheel, now: Mono(0), short: VecDeque::with_capacity(SHORT_CALLS + 1), fired: 0 };
         turning.turn(WAITING);
@@ -39,7 +39,7 @@ impl Turning {
     }
 
     /// Passes `calls` calls through.
-    pub fn turn(&mut self, calls: u64) {
+    pub(crate) fn turn(&mut self, calls: u64) {
         for _ in 0..calls {
             self.now = self.now.after(GAP);
             self.wheel.arm(self.now.after(Micros(32_000_000)), 1).unwrap();
@@ -60,7 +60,7 @@ impl Turning {
 
 fn main() {
     let calls = std::env::args().nth(1).map_or(1_000_000, |calls| calls.parse().unwrap());
-    let mut turning = Turning::new();
+    let mut turning = Turning::filled();
     let started = Instant::now();
     turning.turn(calls);
     let nanoseconds = started.elapsed().as_secs_f64() * 1e9 / calls as f64;

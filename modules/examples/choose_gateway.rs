@@ -15,7 +15,7 @@ use std::time::Instant;
 const WEIGHTS: [u32; 4] = [40, 30, 20, 10];
 
 /// A set and what it remembers.
-pub struct Set {
+pub(crate) struct Set {
     algorithm: &'static Algorithm,
     credits: [Credit; WEIGHTS.len()],
     total: u64,
@@ -25,7 +25,7 @@ pub struct Set {
 
 impl Set {
     /// By the algorithm of this name.
-    pub fn new(algorithm: &str) -> Self {
+    pub(crate) fn new(algorithm: &str) -> Self {
         Set {
             algorithm: algorithms::by_name(algorithm).unwrap(),
             credits: Default::default(),
@@ -36,7 +36,7 @@ impl Set {
     }
 
     /// One choice for a new call: which gateway.
-    pub fn choose(&mut self, hash: u64) -> usize {
+    pub(crate) fn choose(&mut self, hash: u64) -> usize {
         let mut slots = 0..;
         let mut candidates = WEIGHTS.map(|weight| {
             let slot = slots.next().unwrap_or(0);

@@ -10,7 +10,7 @@ use find_transaction::Table;
 use std::time::Duration;
 
 fn transactions(criterion: &mut Criterion) {
-    let table = Table::new();
+    let table = Table::filled();
     criterion.bench_function("transaction look-up among 100,000", |bencher| {
         bencher.iter_custom(|times| Duration::from_secs_f64(table.look_up(times)));
     });

@@ -22,7 +22,7 @@ const REQUESTS: u32 = 64;
 const SECRET: Secret = Secret([7; 16]);
 
 /// A shard's table, and the requests whose transactions are in it.
-pub struct Table {
+pub(crate) struct Table {
     index: Index,
     keys: Slab<Key>,
     requests: Vec<String>,
@@ -44,7 +44,7 @@ fn key(message: &Message<'_>) -> Key {
 
 impl Table {
     /// A table with [`OPEN`] transactions.
-    pub fn new() -> Self {
+    pub(crate) fn filled() -> Self {
         let mut arena = Arena::new();
         let mut table = Table { index: Index::new(OPEN), keys: Slab::new(OPEN), requests: Vec::new() };
         for number in 0..OPEN {
@@ -69,7 +69,7 @@ impl Table {
     }
 
     /// Looks `times` up; the reading of the requests is no part of it. Gives the seconds that it took.
-    pub fn look_up(&self, times: u64) -> f64 {
+    pub(crate) fn look_up(&self, times: u64) -> f64 {
         let mut arenas: Vec<Arena> = self.requests.iter().map(|_| Arena::new()).collect();
         let texts = self.requests.iter().zip(&mut arenas);
         let messages: Vec<_> = texts.map(|(text, arena)| Message::parse(text.as_bytes(), arena).unwrap()).collect();
@@ -85,6 +85,6 @@ impl Table {
 
 fn main() {
     let times = std::env::args().nth(1).map_or(1_000_000, |times| times.parse().unwrap());
-    let seconds = Table::new().look_up(times);
+    let seconds = Table::filled().look_up(times);
     println!("{times} look-ups among {OPEN}, {:.0} ns each", seconds * 1e9 / times as f64);
 }

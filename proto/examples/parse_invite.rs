@@ -18,7 +18,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 /// 800 bytes as they come from a carrier's gateway: 14 header fields, SDP of a voice call.
-pub const INVITE: &str = concat!(
+pub(crate) const INVITE: &str = concat!(
     "INVITE sip:+4930123456789@198.51.100.20:5060;user=phone SIP/2.0\r\n",
     "Via: SIP/2.0/UDP 203.0.113.10:5060;branch=z9hG4bK-524287-1---3f9c2a7be1d04f58;rport\r\n",
     "Max-Forwards: 70\r\n",
@@ -47,7 +47,7 @@ pub const INVITE: &str = concat!(
 
 /// What a proxy sends on (RFC 3261 §16.6): another Request-URI, a Via, a Record-Route, one hop less, and
 /// `rport` and `received` in the Via of the sender.
-pub fn rewrite(message: &Message<'_>, out: &mut Writer<'_>) {
+pub(crate) fn rewrite(message: &Message<'_>, out: &mut Writer<'_>) {
     let via = message.top_via().unwrap();
     let hops = message.max_forwards().unwrap().unwrap_or(70);
 

@@ -49,7 +49,10 @@ fn check_names_odd_rows_with_their_line_and_exits_as_check_does() {
     assert!(out.starts_with("good: 2 rows, 2 codes, 2 destinations; in force 2 priced"), "{out}");
     let (code, _, error) = desk.deck(&["check", "odd.csv"]);
     assert_eq!(code, 78);
-    assert!(error.starts_with("error[bad-code]: odd.csv: line 3: not a dialling code: \"4x\". write digits"), "{error}");
+    assert!(
+        error.starts_with("error[bad-code]: odd.csv: line 3: not a dialling code: \"4x\". write digits"),
+        "{error}"
+    );
     let (code, found) = desk.json(&["check", "odd.csv"]);
     assert_eq!((code, &found["findings"][0]["line"], &found["errors"]), (78, &Value::from(3), &Value::from(1)));
     assert_eq!(desk.deck(&["check", "missing.csv"]).0, 1);
@@ -70,7 +73,9 @@ fn a_deck_that_cannot_be_meant_does_not_replace_the_image() {
     let good = std::fs::read(desk.path("decks.image")).unwrap();
     assert_eq!(build(&[]).0, 0);
     assert_eq!(std::fs::read(desk.path("decks.image")).unwrap(), good, "the same decks, the same octets");
-    for (rows, price, why) in [(70, "0.01", "loses 30 of 100"), (100, "0.1", "100 of 100 prices move"), (0, "1", "it is empty")] {
+    for (rows, price, why) in
+        [(70, "0.01", "loses 30 of 100"), (100, "0.1", "100 of 100 prices move"), (0, "1", "it is empty")]
+    {
         deck(rows, price);
         let (code, out, error) = build(&[]);
         assert_eq!(code, 78, "{out}{error}");
@@ -87,7 +92,10 @@ fn a_deck_that_cannot_be_meant_does_not_replace_the_image() {
 #[test]
 fn show_says_what_each_deck_has_for_a_number_and_why() {
     let desk = Desk::new();
-    desk.write("a.csv", "code,name,price,fee,increments,effective\n44,UK,0.01,,60/60,\n447,Mobile,0.02,0.005,30/6,2026-06-01\n");
+    desk.write(
+        "a.csv",
+        "code,name,price,fee,increments,effective\n44,UK,0.01,,60/60,\n447,Mobile,0.02,0.005,30/6,2026-06-01\n",
+    );
     desk.write("b.csv", "code,price\n447,closed\n");
     desk.write("c.csv", "code,price\n49,1\n");
     assert_eq!(desk.deck(&["build", "a.csv", "b.csv", "c.csv", "-o", "i"]).0, 0);
@@ -144,9 +152,11 @@ fn a_configuration_is_built_whole_or_not_at_all() {
     assert_eq!(price("4930123", "3312", "2026-06-30T22:00:00Z", 0).0.as_deref(), Some("0.01"));
     assert_eq!(price("4930123", "8612", "2026-06-30T22:00:00Z", 0).0.as_deref(), Some("0.05"));
     let day = "2026-07-01T00:00:00Z";
-    for (from, expected, place) in
-        [("12125550000", "0.001", "interstate"), ("12015560000", "0.002", "intrastate"), ("anonymous", "0.002", "indeterminate")]
-    {
+    for (from, expected, place) in [
+        ("12125550000", "0.001", "interstate"),
+        ("12015560000", "0.002", "intrastate"),
+        ("anonymous", "0.002", "indeterminate"),
+    ] {
         let (price, jurisdiction) = price("12015551234", from, day, 1);
         assert_eq!((price.as_deref(), jurisdiction.as_str()), (Some(expected), place), "{from}");
     }
@@ -158,7 +168,8 @@ fn an_update_deck_is_applied_to_the_image_in_force() {
     let config = configured(&desk, EXCHANGE);
     assert_eq!(desk.deck(&["build", "--config", "tandem.toml"]).0, 0);
     desk.write("na.csv", "npanxx,inter,intra\n201557,0.003,0.004\n");
-    let text = std::fs::read_to_string(&config).unwrap().replace("file = \"na.csv\"", "file = \"na.csv\"\nmode = \"update\"");
+    let text =
+        std::fs::read_to_string(&config).unwrap().replace("file = \"na.csv\"", "file = \"na.csv\"\nmode = \"update\"");
     std::fs::write(&config, text).unwrap();
     assert_eq!(desk.deck(&["build", "--config", "tandem.toml"]).0, 0);
     let rows = desk.json(&["show", "decks.image"]).1["decks"][1]["rows"].clone();

@@ -32,7 +32,8 @@ pub(super) fn rows(path: &Path, most: usize) -> Result<Vec<(u64, Vec<String>)>, 
     let text = std::fs::read_to_string(path).map_err(|error| FileError::new(path, 0, error))?;
     let lines = (1_u64..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let field = |field: &str| field.trim().trim_matches('"').trim().to_owned();
-    let rows: Vec<_> = lines.map(|(number, line)| (number, line.split([',', ';', '\t']).map(field).collect())).collect();
+    let rows: Vec<_> =
+        lines.map(|(number, line)| (number, line.split([',', ';', '\t']).map(field).collect())).collect();
     if rows.len() > most {
         return Err(FileError::new(path, 0, format!("more than {most} rows")));
     }

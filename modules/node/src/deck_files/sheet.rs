@@ -51,7 +51,8 @@ fn bounded(path: &Path) -> Result<(), FileError> {
     if length > WORKBOOK_BYTES_MAX {
         return Err(fail(format!("{length} octets: export so large a sheet as CSV")));
     }
-    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| fail(format!("not a workbook: {error}")))?;
+    let mut archive =
+        zip::ZipArchive::new(BufReader::new(file)).map_err(|error| fail(format!("not a workbook: {error}")))?;
     let mut unpacked = 0_u64;
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(|error| fail(format!("not a workbook: {error}")))?;

@@ -27,7 +27,9 @@ pub fn read_states(path: &Path, table: &mut StateTable) -> Result<(), FileError>
             && line > 1
         {
             let why = match error {
-                deck::nanp::StateError::BadExchange => format!("`{exchange}` is no exchange: write NPA-NXX or NPA-NXX-X"),
+                deck::nanp::StateError::BadExchange => {
+                    format!("`{exchange}` is no exchange: write NPA-NXX or NPA-NXX-X")
+                }
                 deck::nanp::StateError::BadState => format!("`{state}` is no state: write two letters"),
             };
             return Err(FileError::new(path, line, why));

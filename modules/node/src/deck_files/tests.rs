@@ -38,7 +38,10 @@ fn shown(rows: &deck::rows::Rows) -> Vec<String> {
         Some(Price::Flat(price)) => price.to_string(),
         other => format!("{other:?}"),
     };
-    rows.rows.iter().map(|row| format!("{} {} {}", row.code, price(row), rows.terms_of(row).unwrap().effective)).collect()
+    rows.rows
+        .iter()
+        .map(|row| format!("{} {} {}", row.code, price(row), rows.terms_of(row).unwrap().effective))
+        .collect()
 }
 
 #[test]
@@ -46,11 +49,21 @@ fn a_workbook_is_a_deck() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deck.xlsx");
     let row = |number: u32, cells: [&str; 3]| {
-        let cells: String = ["A", "B", "C"].iter().zip(cells).map(|(column, text)| cell(&format!("{column}{number}"), text)).collect();
+        let cells: String =
+            ["A", "B", "C"].iter().zip(cells).map(|(column, text)| cell(&format!("{column}{number}"), text)).collect();
         format!("<row r=\"{number}\">{cells}</row>")
     };
     let far = "<row r=\"1048576\"><c r=\"XFD1048576\"><v>1</v></c></row>";
-    workbook(&path, &[row(2, ["Dial Code", "Rate", "Effective Date"]), row(3, ["4420", "0.0123", "46053"]), row(4, ["447x", "1", "46053"]), far.into()].concat());
+    workbook(
+        &path,
+        &[
+            row(2, ["Dial Code", "Rate", "Effective Date"]),
+            row(3, ["4420", "0.0123", "46053"]),
+            row(4, ["447x", "1", "46053"]),
+            far.into(),
+        ]
+        .concat(),
+    );
     let loaded = DeckFile::of(&path).load(None, &mut |_| ()).unwrap();
     assert_eq!(shown(&loaded.source.rows), ["4420 0.0123 1769817600"]);
     let lines: Vec<_> = loaded.findings[0].1.kept.iter().map(|finding| (finding.line, finding.odd.label())).collect();
@@ -86,11 +99,13 @@ fn updates_are_applied_in_their_order_and_to_the_deck_in_force() {
     };
     let base = write("base.csv", "code,price\n44,1\n45,1\n");
     let updates = vec![write("one.csv", "code,price\n44,2\n"), write("two.csv", "code,price\n44,3\n46,4\n")];
-    let prices = |rows| shown(rows).into_iter().map(|row| row.rsplit_once(' ').unwrap().0.to_owned()).collect::<Vec<_>>();
+    let prices =
+        |rows: &_| shown(rows).into_iter().map(|row| row.rsplit_once(' ').unwrap().0.to_owned()).collect::<Vec<_>>();
     let full = DeckFile { updates: updates.clone(), ..DeckFile::of(&base) }.load(None, &mut |_| ()).unwrap();
     assert_eq!(prices(&full.source.rows), ["44 3", "45 1", "46 4"]);
     let in_force = full.source.rows;
-    let update = DeckFile { full: false, ..DeckFile::of(&updates[0]) }.load(Some(in_force.clone()), &mut |_| ()).unwrap();
+    let update =
+        DeckFile { full: false, ..DeckFile::of(&updates[0]) }.load(Some(in_force.clone()), &mut |_| ()).unwrap();
     assert_eq!(prices(&update.source.rows), ["44 2", "45 1", "46 4"]);
     let replaced = DeckFile::of(&updates[0]).load(Some(in_force), &mut |_| ()).unwrap();
     assert_eq!(prices(&replaced.source.rows), ["44 2"]);
@@ -122,7 +137,10 @@ fn origins_and_states_are_read_or_the_row_is_named() {
     let path = folder.path().join("table.csv");
     let write = |text: &str| std::fs::write(&path, text).unwrap();
     write("Group,Prefix\nEEA,49\nEEA,\"33\"\n");
-    assert_eq!(read_origins(&path).unwrap().iter().map(|(group, prefix)| format!("{group} {prefix}")).collect::<Vec<_>>(), ["eea 49", "eea 33"]);
+    assert_eq!(
+        read_origins(&path).unwrap().iter().map(|(group, prefix)| format!("{group} {prefix}")).collect::<Vec<_>>(),
+        ["eea 49", "eea 33"]
+    );
     write("EEA,49\nEEA,x\n");
     assert_eq!(read_origins(&path).unwrap_err().line, 2);
     let mut table = StateTable::default();

@@ -64,7 +64,10 @@ impl Lookup {
     pub(super) async fn locate(&self, service: &Service) -> Located {
         if let Ok(address) = service.host.parse::<IpAddr>() {
             let address = SocketAddr::new(address, service.port.unwrap_or(SIP_PORT));
-            return Located::Found(vec![Target { priority: 0, weight: 0, siblings: 1, address }], self.settings.ttl_max);
+            return Located::Found(
+                vec![Target { priority: 0, weight: 0, siblings: 1, address }],
+                self.settings.ttl_max,
+            );
         }
         let Ok(name) = Name::from_utf8(&service.host) else {
             return Located::Nothing(self.settings.ttl_max);
@@ -115,7 +118,8 @@ impl Lookup {
                 Ok((addresses, addresses_until)) => {
                     until = earlier(until, addresses_until);
                     let siblings = u16::try_from(addresses.len()).unwrap_or(u16::MAX);
-                    let place = |address| Target { priority, weight, siblings, address: SocketAddr::new(address, port) };
+                    let place =
+                        |address| Target { priority, weight, siblings, address: SocketAddr::new(address, port) };
                     targets.extend(addresses.into_iter().map(place));
                 }
                 Err(error) => failure = Some(format!("{host}: {error}")),

@@ -252,7 +252,11 @@ impl Witness {
     fn in_dialog_sent(&mut self, now: u64, to: SocketAddr, sip: &Sip) {
         self.figures.in_dialog += u64::from(self.gateways.contains(&to));
         let party = self.parties.get(&(sip.call_id.clone(), sip.to_tag.clone()));
-        if party.is_some_and(|party| *party != to) {
+        // The ACK of a failure goes where a repeated INVITE would (§16.11): elsewhere, if the choice has moved.
+        let moves = self.choices_move
+            && sip.method == Method::Ack
+            && !self.successes.contains_key(&(sip.invite(), sip.to_tag.clone()));
+        if !moves && party.is_some_and(|party| *party != to) {
             self.violation(now, format!("{} to {to}, who is not its other side", sip.method.as_str()));
         }
     }

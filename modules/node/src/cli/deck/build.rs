@@ -94,9 +94,12 @@ fn carry_out(arguments: &Arguments, plan: &Plan) -> Result<Exit, String> {
     let at = arguments.at.unwrap_or_else(now);
     let (mut sources, mut reports, mut refused) = (Vec::new(), Vec::new(), false);
     for (nth, deck) in plan.decks.iter().enumerate() {
-        let mut progress = Progress::new(format!("reading {} ({} of {})", deck.settings.name, nth + 1, plan.decks.len()));
-        let before = in_force.as_ref().and_then(|image| image.deck(&deck.settings.name).map(|(index, _)| image.rows(index)));
-        let loaded = deck.load(before.clone(), &mut |rows| progress.at(rows as u64)).map_err(|error| error.to_string())?;
+        let mut progress =
+            Progress::new(format!("reading {} ({} of {})", deck.settings.name, nth + 1, plan.decks.len()));
+        let before =
+            in_force.as_ref().and_then(|image| image.deck(&deck.settings.name).map(|(index, _)| image.rows(index)));
+        let loaded =
+            deck.load(before.clone(), &mut |rows| progress.at(rows as u64)).map_err(|error| error.to_string())?;
         drop(progress);
         let changes = before.map(|before| Changes::between(&before, &loaded.source.rows, at, deck.bounds));
         let report = report(deck, &loaded, changes, at);
@@ -122,9 +125,15 @@ fn carry_out(arguments: &Arguments, plan: &Plan) -> Result<Exit, String> {
         }
         (Format::Text, Some(hash)) => {
             let took = started.elapsed().as_secs_f64();
-            format!("{}: {rows} rows of {} decks, {octets} octets, {took:.1} s\nsha256 {hash}\n", plan.output.display(), sources.len())
+            format!(
+                "{}: {rows} rows of {} decks, {octets} octets, {took:.1} s\nsha256 {hash}\n",
+                plan.output.display(),
+                sources.len()
+            )
         }
-        (Format::Text, None) => format!("nothing written: correct the decks, or give --force ({} stands)\n", plan.output.display()),
+        (Format::Text, None) => {
+            format!("nothing written: correct the decks, or give --force ({} stands)\n", plan.output.display())
+        }
     };
     let shown = print(&text);
     Ok(if written.is_some() { shown } else { Exit::BadConfiguration })

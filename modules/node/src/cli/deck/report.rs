@@ -62,7 +62,14 @@ impl Report<'_> {
             let _ = writeln!(
                 text,
                 "  against the one in force ({} codes): {} new, {} gone, {} closed, {} opened, {} dearer, {} cheaper, {} as before",
-                changes.before, changes.added, changes.removed, changes.closed, changes.opened, changes.dearer, changes.cheaper, changes.same
+                changes.before,
+                changes.added,
+                changes.removed,
+                changes.closed,
+                changes.opened,
+                changes.dearer,
+                changes.cheaper,
+                changes.same
             );
             for (code, was, is) in &changes.moves {
                 let _ = writeln!(text, "    {code}: {was} -> {is}");

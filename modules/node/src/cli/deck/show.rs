@@ -84,7 +84,8 @@ fn list(arguments: &Arguments, image: &Image<MappedFile>) -> Exit {
             vec![(&deck.settings.name).into(), (&deck.settings.currency).into(), deck.rows.into(), origins.into()]
         })
         .collect();
-    let columns = [("DECK", Align::Left), ("CURRENCY", Align::Left), ("ROWS", Align::Right), ("ORIGIN GROUPS", Align::Left)];
+    let columns =
+        [("DECK", Align::Left), ("CURRENCY", Align::Left), ("ROWS", Align::Right), ("ORIGIN GROUPS", Align::Left)];
     print(&format!("{}sha256 {}\n", render(&columns, &rows, colour()), image.hash()))
 }
 
@@ -124,12 +125,20 @@ fn answer_text(arguments: &Arguments, image: &Image<MappedFile>, question: &Ques
                 return cells;
             };
             let priced = found.state == State::Priced;
-            let amount = |decimal: deck::money::Decimal| if priced { format!("{decimal} {}", deck.settings.currency) } else { String::new() };
+            let amount = |decimal: deck::money::Decimal| {
+                if priced { format!("{decimal} {}", deck.settings.currency) } else { String::new() }
+            };
             cells.push(found.code.into());
-            cells.push(if priced { detail.destination.into() } else { format!("{} ({})", detail.destination, why(found)).into() });
+            cells.push(if priced {
+                detail.destination.into()
+            } else {
+                format!("{} ({})", detail.destination, why(found)).into()
+            });
             cells.extend([detail.origin.into(), amount(detail.price).into(), amount(detail.fee).into()]);
             cells.push(format!("{}/{}", detail.increments.initial, detail.increments.subsequent).into());
-            cells.extend([detail.effective, detail.expiry].map(|time| time.map_or("".into(), |time| shown(time).into())));
+            cells.extend(
+                [detail.effective, detail.expiry].map(|time| time.map_or("".into(), |time| shown(time).into())),
+            );
             if let Some(seconds) = arguments.seconds {
                 let cost = image.cost(index, found, u64::from(seconds) * 1_000_000);
                 cells.push(cost.map_or(String::new(), |(_, cost)| format!("{cost} {}", deck.settings.currency)).into());
@@ -144,9 +153,18 @@ fn answer_text(arguments: &Arguments, image: &Image<MappedFile>, question: &Ques
 fn headline(image: &Image<MappedFile>, question: &Question, quotes: &Quotes) -> String {
     let state = |number| image.state(number).map_or(String::new(), |state| format!(" ({state})"));
     let caller = question.caller.map_or("no caller".to_owned(), |caller| format!("from {caller}{}", state(caller)));
-    let routing = if question.routing == question.dialled { String::new() } else { format!(", routing number {}{}", question.routing, state(question.routing)) };
+    let routing = if question.routing == question.dialled {
+        String::new()
+    } else {
+        format!(", routing number {}{}", question.routing, state(question.routing))
+    };
     let jurisdiction = quotes.jurisdiction.map_or("", deck::nanp::Jurisdiction::label);
-    format!("{}{}{routing}, {caller}, {}: {jurisdiction}\n", question.dialled, state(question.dialled), shown(question.at))
+    format!(
+        "{}{}{routing}, {caller}, {}: {jurisdiction}\n",
+        question.dialled,
+        state(question.dialled),
+        shown(question.at)
+    )
 }
 
 fn answer_json(arguments: &Arguments, image: &Image<MappedFile>, question: &Question, quotes: &Quotes) -> Value {

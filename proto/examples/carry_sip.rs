@@ -1,6 +1,6 @@
 //! Carries calls through the proxy in memory: what the SIP work of one call costs, without a kernel.
 //!
-//! `valgrind --tool=callgrind --toggle-collect='*carry*' carry_calls 1000` counts its instructions;
+//! `valgrind --tool=callgrind --toggle-collect='*carry_sip::carry*' carry_sip 1000` counts its instructions;
 //! without arguments it prints the time of each call. The policy is the smallest that there is, the
 //! timers go into a plain list.
 #![allow(clippy::unwrap_used, reason = "a measuring instrument may panic")]
