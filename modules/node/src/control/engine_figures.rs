@@ -59,7 +59,9 @@ mod tests {
         let places: Vec<_> = samples(&stats).map(|sample| (sample.metric, sample.labels)).collect();
         assert_eq!(places.len(), places.iter().collect::<BTreeSet<_>>().len());
         assert!(samples(&stats).any(|sample| (sample.metric, sample.value) == (Metric::Datagrams, 5)));
-        let strays: Vec<_> = places.iter().filter(|(metric, _)| *metric == Metric::Events).collect();
+        // What a driver counts of itself is an event by design.
+        let is_stray = |place: &&(Metric, [&str; 3])| place.0 == Metric::Events && !place.1[0].starts_with("xdp_");
+        let strays: Vec<_> = places.iter().filter(is_stray).collect();
         assert!(strays.len() < places.len() / 4, "counters without a place of their own: {strays:?}");
     }
 }
