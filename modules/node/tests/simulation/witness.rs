@@ -196,7 +196,7 @@ impl Witness {
         let Some(branch) = self.branches.get_mut(&sip.branch).filter(|branch| moves || branch.to == from) else {
             return;
         };
-        let lives = branch.lives(now) || self.stateless && sip.is_success();
+        let lives = branch.lives(now) || self.stateless && branch.opens && sip.is_success();
         branch.over |= !lives;
         match sip.status {
             100..=199 => {
