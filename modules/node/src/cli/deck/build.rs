@@ -1,16 +1,15 @@
 //! `tandem deck build`: decks into one image, with progress; nothing is written when one is refused.
 
-use super::check::refusals;
 use super::options::{Reading, moment};
 use super::report::{Report, findings};
 use super::{fail, now};
 use crate::cli::client::print;
 use crate::cli::{Exit, Format, colour_on_stderr};
 use crate::deck_files::image_file::{open_image, write_image};
-use crate::deck_files::source::{DeckFile, LoadedDeck};
+use crate::deck_files::source::DeckFile;
 use crate::deck_files::{read_local_exchanges, read_states};
 use clap::Args;
-use deck::compare::{Changes, Refusal, Statistics};
+use deck::compare::Changes;
 use deck::compile::{DeckSource, compile};
 use deck::image::Image;
 use deck::nanp::StateTable;
@@ -102,7 +101,7 @@ fn carry_out(arguments: &Arguments, plan: &Plan) -> Result<Exit, String> {
             deck.load(before.clone(), &mut |rows| progress.at(rows as u64)).map_err(|error| error.to_string())?;
         drop(progress);
         let changes = before.map(|before| Changes::between(&before, &loaded.source.rows, at, deck.bounds));
-        let report = report(deck, &loaded, changes, at);
+        let report = Report::of(deck, &loaded, changes, at);
         refused |= !report.refusals.is_empty();
         match arguments.format {
             Format::Json => reports.push(report.json()),
@@ -152,21 +151,6 @@ fn in_force(arguments: &Arguments, plan: &Plan) -> Result<Option<Image<MappedFil
             Ok(None)
         }
     }
-}
-
-fn report<'d>(deck: &'d DeckFile, loaded: &'d LoadedDeck, changes: Option<Changes>, at: i64) -> Report<'d> {
-    let rows = &loaded.source.rows;
-    let mut report = Report {
-        name: &deck.settings.name,
-        findings: &loaded.findings,
-        statistics: Statistics::of(rows, at),
-        refusals: refusals(changes.as_ref(), rows, deck.full),
-        changes,
-    };
-    if report.errors() > 0 {
-        report.refusals.push(Refusal::Odd(report.errors()));
-    }
-    report
 }
 
 /// Compiles, writes, and opens again what was written.

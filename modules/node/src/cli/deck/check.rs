@@ -8,7 +8,7 @@ use crate::cli::{Exit, Format};
 use crate::deck_files::image_file::open_image;
 use crate::deck_files::source::DeckFile;
 use clap::Args;
-use deck::compare::{Changes, Refusal, Statistics};
+use deck::compare::Changes;
 use deck::rows::Rows;
 use std::path::{Path, PathBuf};
 
@@ -53,16 +53,7 @@ fn read(arguments: &Arguments) -> Result<Exit, String> {
     let at = arguments.at.unwrap_or_else(now);
     let rows = &loaded.source.rows;
     let changes = in_force.map(|before| Changes::between(&before, rows, at, deck.bounds));
-    let mut report = Report {
-        name: &deck.settings.name,
-        findings: &loaded.findings,
-        statistics: Statistics::of(rows, at),
-        refusals: refusals(changes.as_ref(), rows, deck.full),
-        changes,
-    };
-    if report.errors() > 0 {
-        report.refusals.push(Refusal::Odd(report.errors()));
-    }
+    let report = Report::of(&deck, &loaded, changes, at);
     let shown = match arguments.format {
         Format::Json => print(&format!("{:#}\n", report.json())),
         Format::Text => {
@@ -71,12 +62,6 @@ fn read(arguments: &Arguments) -> Result<Exit, String> {
         }
     };
     Ok(if report.refusals.is_empty() { shown } else { Exit::BadConfiguration })
-}
-
-/// Why a deck would not go live.
-pub(super) fn refusals(changes: Option<&Changes>, rows: &Rows, full: bool) -> Vec<Refusal> {
-    let nothing_before = Changes::default();
-    changes.unwrap_or(&nothing_before).guard(rows, full).err().into_iter().collect()
 }
 
 /// The deck in force: of that name in an image, or another file.

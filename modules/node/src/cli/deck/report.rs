@@ -1,5 +1,6 @@
 //! Findings, statistics and changes of a deck, for people and as JSON.
 
+use crate::deck_files::source::{DeckFile, LoadedDeck};
 use deck::compare::{Changes, Refusal, Statistics};
 use deck::read::{Finding, Findings, Weight};
 use serde_json::{Value, json};
@@ -37,7 +38,25 @@ pub(super) fn findings(path: &Path, findings: &Findings, most: usize) -> String 
     text
 }
 
-impl Report<'_> {
+impl<'r> Report<'r> {
+    /// Of a deck as it was loaded, and what it changes of the one in force, at a moment (Unix seconds).
+    pub(super) fn of(deck: &'r DeckFile, loaded: &'r LoadedDeck, changes: Option<Changes>, at: i64) -> Self {
+        let rows = &loaded.source.rows;
+        let nothing_before = Changes::default();
+        let guarded = changes.as_ref().unwrap_or(&nothing_before).guard(rows, deck.full);
+        let mut report = Report {
+            name: &deck.settings.name,
+            findings: &loaded.findings,
+            statistics: Statistics::of(rows, at),
+            refusals: guarded.err().into_iter().collect(),
+            changes,
+        };
+        if report.errors() > 0 {
+            report.refusals.push(Refusal::Odd(report.errors()));
+        }
+        report
+    }
+
     pub(super) fn errors(&self) -> u64 {
         self.findings.iter().map(|(_, findings)| findings.errors).sum()
     }
