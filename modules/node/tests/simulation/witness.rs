@@ -98,7 +98,7 @@ struct Branch {
     opens: bool,
     to: SocketAddr,
     sent_at: u64,
-    provisional: bool,
+    provisional_at: Option<u64>,
     success_at: Option<u64>,
     failure_at: Option<u64>,
     cancelled_at: Option<u64>,
@@ -112,6 +112,12 @@ impl Branch {
         self.success_at.is_some() || self.failure_at.is_some()
     }
 
+    /// WHY not at this very moment: a response that reaches another shard gets to the owner at the end of the moment,
+    /// after the timers that a new process found due at its start.
+    fn was_answered_before(&self, now: u64) -> bool {
+        [self.provisional_at, self.success_at, self.failure_at].into_iter().flatten().any(|at| at < now)
+    }
+
     /// Whether its transaction must still exist.
     fn lives(&self, now: u64) -> bool {
         // RFC 6026 §7.2: what comes after the end of a transaction is dropped.
@@ -121,7 +127,7 @@ impl Branch {
         let until = match (self.success_at.or(self.failure_at), self.cancelled_at) {
             (Some(at), _) | (None, Some(at)) => at,
             // Timer C ends it with a CANCEL.
-            (None, None) if self.provisional => return true,
+            (None, None) if self.provisional_at.is_some() => return true,
             (None, None) => self.sent_at,
         };
         now < until + LIFE
@@ -168,7 +174,7 @@ impl Witness {
     /// The network has told Tandem that `peer` cannot be reached.
     pub(crate) fn unreachable(&mut self, peer: SocketAddr) {
         for branch in self.branches.values_mut() {
-            branch.over |= branch.to == peer && !branch.provisional && !branch.has_ended();
+            branch.over |= branch.to == peer && branch.provisional_at.is_none() && !branch.has_ended();
         }
     }
 
@@ -182,7 +188,7 @@ impl Witness {
         }
         let rings = |branch: &Branch| {
             branch.invite == sip.invite()
-                && branch.provisional
+                && branch.provisional_at.is_some()
                 && !branch.has_ended()
                 && branch.cancelled_at.is_none()
                 && branch.lives(now)
@@ -200,7 +206,7 @@ impl Witness {
         branch.over |= !lives;
         match sip.status {
             100..=199 => {
-                branch.provisional = true;
+                branch.provisional_at.get_or_insert(now);
                 let over =
                     self.invites.get(&branch.invite).is_some_and(|call| call.cancelled || call.finally.is_some());
                 // §9.1: a CANCEL waits for the first provisional response, and for nothing else.
@@ -311,7 +317,7 @@ impl Witness {
         }
         if let Some(branch) = self.branches.get(&sip.branch) {
             // §17.1.1.2: Timer A ends with the first response.
-            if !self.stateless && (branch.provisional || branch.has_ended()) || branch.to != to && !self.choices_move {
+            if !self.stateless && branch.was_answered_before(now) || branch.to != to && !self.choices_move {
                 self.violation(now, format!("an answered INVITE was sent again, {}", sip.call_id));
             }
             return;
@@ -333,7 +339,7 @@ impl Witness {
                 opens,
                 to,
                 sent_at: now,
-                provisional: false,
+                provisional_at: None,
                 success_at: None,
                 failure_at: None,
                 cancelled_at: None,
@@ -362,7 +368,7 @@ impl Witness {
         };
         self.figures.cancels += 1;
         branch.cancelled_at.get_or_insert(now);
-        if !branch.provisional && !self.stateless {
+        if branch.provisional_at.is_none() && !self.stateless {
             self.violation(now, format!("a CANCEL before any response, {}", sip.call_id));
         }
     }
