@@ -13,7 +13,7 @@ pub mod life;
 use crate::tables::Number;
 use proto::hash::{KeyedHash, Purpose, Secret};
 use proto::message::Message;
-use proto::policy::Endpoint;
+use proto::policy::{BySource, Endpoint};
 use proto::pool::{ByteStore, Index, Slab, Stored};
 use proto::time::{Micros, Mono};
 use std::net::SocketAddr;
@@ -79,6 +79,8 @@ pub struct Side {
     pub listener: u16,
     /// Connection, for streams; 0 over UDP.
     pub flow: u64,
+    /// Requests to it go to `address`, whatever they name: a phone, which may be behind NAT.
+    pub by_source: bool,
     /// URI of its Contact.
     contact: Option<Stored>,
 }
@@ -98,6 +100,8 @@ pub struct Opening<'m> {
     pub initiator: Endpoint,
     /// URI of the initiator's Contact; empty: none.
     pub initiator_contact: &'m [u8],
+    /// Sides that are reached where they really are.
+    pub by_source: BySource,
     /// Where the responder is.
     pub responder: SocketAddr,
     /// Our listener towards it.
@@ -178,12 +182,14 @@ impl Calls {
             address: opening.initiator.peer,
             listener: opening.initiator.listener,
             flow: opening.initiator.flow,
+            by_source: opening.by_source.caller(),
             contact: self.keep(opening.initiator_contact),
         };
         let responder = Side {
             address: opening.responder,
             listener: opening.responder_listener,
             flow: opening.responder_flow,
+            by_source: opening.by_source.callee(),
             contact: self.keep(opening.responder_contact),
         };
         let call = Call {
@@ -239,6 +245,15 @@ impl Calls {
         if let Some(call) = self.slab.get_mut(place) {
             let side = if of_initiator { &mut call.initiator } else { &mut call.responder };
             side.contact = kept;
+        }
+    }
+
+    /// A side that is reached where it really is was heard from this address (a NAT binding moved).
+    pub fn heard_from(&mut self, id: CallId, initiator: bool, address: SocketAddr) {
+        let Some(call) = self.place(id).and_then(|place| self.slab.get_mut(place)) else { return };
+        let side = if initiator { &mut call.initiator } else { &mut call.responder };
+        if side.by_source {
+            side.address = address;
         }
     }
 

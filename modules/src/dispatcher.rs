@@ -24,7 +24,7 @@ use health::{Health, State, Why};
 use probe::Schedule;
 use proto::hash::{KeyedHash, Purpose, Secret};
 use proto::message::{Method, NameAddr, Uri};
-use proto::policy::{Inbound, Target, TargetSet};
+use proto::policy::{BySource, Inbound, Target, TargetSet};
 use proto::time::{Micros, Mono, Now, Wall};
 
 /// What a dispatcher is made with.
@@ -262,6 +262,7 @@ impl Dispatcher {
         let target = Target {
             gateway: gateway.number.0,
             listener: gateway.listener,
+            by_source: BySource::Neither,
             next_hop,
             flow: 0,
             no_response: set.no_response,

@@ -41,6 +41,8 @@ struct Bench {
     now: Now,
     addresses: HashMap<tuning::HostPort, Vec<crate::tables::NamedAddress>>,
     marks: BTreeMap<String, Mark>,
+    /// What the token of the next in-dialog request says.
+    far_side: Option<SocketAddr>,
 }
 
 /// A request under way: what the proxy would keep.
@@ -82,7 +84,7 @@ impl Bench {
             choice_secret: Secret([2; 16]),
             seed: 3,
         };
-        Bench { policy: TandemPolicy::new(&setup, tables, now), now, addresses, marks }
+        Bench { policy: TandemPolicy::new(&setup, tables, now), now, addresses, marks, far_side: None }
     }
 
     fn reload(&mut self, toml: &str) {
@@ -225,6 +227,7 @@ impl Bench {
             request_uri: uri,
             request_uri_bytes: message.request_uri(),
             next_route: route.map(|route| Uri::parse(route.unwrap().uri).unwrap()),
+            far_side: self.far_side,
             leaves_by: None,
             to_us: self.policy.is_us(&uri.host, uri.port),
         };

@@ -199,6 +199,8 @@ pub enum Purpose {
     Choice = 8,
     /// Where requests to the initiator of a dialog go.
     Initiator = 9,
+    /// Where a side of a dialog really is.
+    Address = 11,
 }
 
 #[cfg(test)]

@@ -5,7 +5,13 @@
 //! does no I/O: same input, same state, same `now`, same verdict. What must be looked up elsewhere
 //! is asked for by [`Verdict::Ask`], and the transaction waits parked, not the shard.
 
-use crate::message::{Message, Uri, Writer};
+mod edits;
+mod targets;
+
+pub use edits::{EditWriter, Edits};
+pub use targets::{BySource, Target, TargetSet};
+
+use crate::message::{Message, Uri};
 use crate::time::{Micros, Now};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -39,6 +45,9 @@ pub struct Inbound<'m> {
     /// Listener named by the last Route value of ours that was taken off: by it the request should
     /// leave (double Record-Route). `None`: there was none.
     pub leaves_by: Option<u16>,
+    /// Where the side that the request is for really is, by our signed Route: it goes there, whatever its target
+    /// names (a Contact behind NAT). `None`: our Route says nothing of it.
+    pub far_side: Option<SocketAddr>,
     /// The Request-URI names this proxy (a listener, an advertised address or a domain of ours).
     pub to_us: bool,
 }
@@ -56,92 +65,6 @@ pub enum Proof {
     },
     /// No token, or one that does not verify. Only a live call can vouch for it.
     None,
-}
-
-/// One place to send a request to: a branch before it is one (RFC 3261 §16.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// The policy's own number for it (a gateway's index in its table; `u32::MAX`: none).
-    pub gateway: u32,
-    /// Listener to send from.
-    pub listener: u16,
-    /// Next hop.
-    pub next_hop: SocketAddr,
-    /// Connection to use, for streams; 0 over UDP.
-    pub flow: u64,
-    /// Given up without any response after this long (the branch lives on to its own end).
-    /// `Micros(0)`: only Timer B or F ends it.
-    pub no_response: Micros,
-}
-
-impl Target {
-    /// No gateway of a table: an in-dialog target.
-    pub const NO_GATEWAY: u32 = u32::MAX;
-}
-
-/// Targets of one verdict: all are tried in parallel. Serial forking is the next verdict's matter.
-///
-/// A fixed-size scratch area owned by the proxy and lent to the policy; filling it never allocates.
-#[derive(Debug)]
-pub struct TargetSet {
-    targets: [Option<(Target, u16, u16)>; limits::BRANCHES_MAX],
-    len: usize,
-    text: [u8; limits::URI_BYTES_MAX],
-    text_len: usize,
-}
-
-impl Default for TargetSet {
-    fn default() -> Self {
-        TargetSet { targets: [None; limits::BRANCHES_MAX], len: 0, text: [0; limits::URI_BYTES_MAX], text_len: 0 }
-    }
-}
-
-impl TargetSet {
-    /// Empties it.
-    pub fn clear(&mut self) {
-        self.len = 0;
-        self.text_len = 0;
-    }
-    /// Adds a target whose Request-URI stays as it came. False: no room.
-    pub fn push(&mut self, target: Target) -> bool {
-        self.push_with_uri(target, |_| {})
-    }
-    /// Adds a target with the Request-URI that `write` writes (nothing written: it stays). False: no room.
-    pub fn push_with_uri(&mut self, target: Target, write: impl FnOnce(&mut Writer<'_>)) -> bool {
-        let room = self.text.get_mut(self.text_len..).unwrap_or_default();
-        let mut writer = Writer::new(room);
-        write(&mut writer);
-        let Ok(written) = writer.finish() else {
-            return false;
-        };
-        let Some(entry) = self.targets.get_mut(self.len) else {
-            return false;
-        };
-        let (Ok(start), Ok(end)) = (u16::try_from(self.text_len), u16::try_from(self.text_len + written)) else {
-            return false;
-        };
-        *entry = Some((target, start, end));
-        self.len += 1;
-        self.text_len += written;
-        true
-    }
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-    /// The target in that place, with its new Request-URI (empty: unchanged).
-    pub fn get(&self, place: usize) -> Option<(Target, &[u8])> {
-        let (target, start, end) = (*self.targets.get(..self.len)?.get(place)?)?;
-        Some((target, self.text.get(usize::from(start)..usize::from(end)).unwrap_or_default()))
-    }
-    /// Targets in order, each with its new Request-URI.
-    pub fn iter(&self) -> impl Iterator<Item = (Target, &[u8])> {
-        (0..self.len).filter_map(|place| self.get(place))
-    }
 }
 
 /// What a policy decides about a request (points 1 and 5).
@@ -373,6 +296,13 @@ pub trait Policy {
 
     /// Whether a response to `target` may come from `source` although that is not its address.
     fn answers_for(&self, target: &Target, source: IpAddr) -> bool;
+
+    /// Whether responses to this source go back to the port that it sent from, asked for or not (RFC 3581): a
+    /// phone may be behind NAT. Asked when the top Via has no `rport`.
+    fn answers_to_source_port(&self, source: &Endpoint) -> bool {
+        let _ = source;
+        false
+    }
 
     /// Whether a host and port name this proxy (a listener, an advertised address, a domain of ours).
     fn is_us(&self, host: &crate::message::Host<'_>, port: Option<u16>) -> bool;

@@ -5,12 +5,41 @@
 //! nobody outside can aim at a shard. Slots map to shards by [`shard_of_slot`].
 
 use crate::hash::{KeyedHash, Purpose, SignatureHash};
-use crate::message::{HeaderName, Host, Message, Uri};
+use crate::message::{HeaderName, Host, Message, Uri, Writer};
+use crate::policy::BySource;
 use crate::token::{BranchToken, Keys, Owner, ROUTE_TOKEN_CHARS, RouteToken};
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddr};
 
 /// Parameter of our Record-Route URI that carries the token.
 pub const ROUTE_PARAMETER: &[u8] = b"tt";
+
+/// Parameter before it, if the token says so: the address where the far side really is. The token signs it.
+pub const ADDRESS_PARAMETER: &[u8] = b"ta";
+
+/// What is ours in our Record-Route URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OwnRoute {
+    /// The token, signed.
+    pub(crate) token: [u8; ROUTE_TOKEN_CHARS],
+    /// The address beside it.
+    pub(crate) address: Option<SocketAddr>,
+}
+
+impl OwnRoute {
+    /// Writes the parameters, without the semicolon before them.
+    #[inline]
+    pub(crate) fn write(&self, out: &mut Writer<'_>) {
+        if let Some(address) = self.address {
+            out.put(ADDRESS_PARAMETER);
+            out.byte(b'=');
+            out.sent_by(address);
+            out.byte(b';');
+        }
+        out.put(ROUTE_PARAMETER);
+        out.byte(b'=');
+        out.put(&self.token);
+    }
+}
 
 /// The slot that owns `message`.
 pub fn slot_of(keys: &Keys, message: &Message<'_>) -> u16 {
@@ -54,25 +83,69 @@ pub(crate) fn verify_route(keys: &Keys, request: &Message<'_>, uri: &Uri<'_>) ->
     unverified.verify(keys, request.call_id(), request.to_tag()).map(|token| (token, false))
 }
 
-/// The token for our Record-Route in a request that opens a dialog.
-pub(crate) fn route_token(keys: &Keys, owner: Owner, request: &Message<'_>) -> [u8; ROUTE_TOKEN_CHARS] {
-    let far_side = hash_of_initiator(keys, request);
-    RouteToken { owner, to_responder: false, far_side }.sign(keys, request.call_id(), request.from_tag())
+/// What our Record-Route says in a request that opens a dialog. `source`: where it came from.
+pub(crate) fn own_route(
+    keys: &Keys,
+    owner: Owner,
+    request: &Message<'_>,
+    source: SocketAddr,
+    by_source: BySource,
+) -> OwnRoute {
+    let address = by_source.caller().then_some(source);
+    let far_side = match address {
+        Some(address) => hash_of_address(keys, request.call_id(), address),
+        None => hash_of_initiator(keys, request),
+    };
+    let token = RouteToken {
+        owner,
+        to_responder: false,
+        by_source: address.is_some(),
+        responder_by_source: by_source.callee(),
+        far_side,
+    };
+    OwnRoute { token: token.sign(keys, request.call_id(), request.from_tag()), address }
 }
 
-/// The token that takes the place of ours in the 2xx that opens a dialog. `beyond`: the Record-Route value next
-/// to ours on the responder's side; the initiator's requests go there, else to the Contact (RFC 3261 §12.1.2).
-/// `None`: the response says neither.
-pub(crate) fn token_to_responder(
+/// What takes the place of ours in the 2xx that opens a dialog. `beyond`: the Record-Route value next to ours on the
+/// responder's side; the initiator's requests go there, else to the Contact (RFC 3261 §12.1.2), or, if the request's
+/// token asked for that, to `source`, where the 2xx came from. `None`: the response says neither.
+pub(crate) fn route_to_responder(
     keys: &Keys,
     ours: RouteToken,
     response: &Message<'_>,
+    source: SocketAddr,
     beyond: Option<Uri<'_>>,
-) -> Option<[u8; ROUTE_TOKEN_CHARS]> {
+) -> Option<OwnRoute> {
     let contact = || Uri::parse(response.name_addrs(HeaderName::Contact).next()?.ok()?.uri).ok();
-    let far_side = hash_of_target(keys, response.call_id(), &beyond.or_else(contact)?);
-    let token = RouteToken { to_responder: true, far_side, ..ours };
-    Some(token.sign(keys, response.call_id(), response.from_tag()))
+    let address = ours.responder_by_source.then_some(source);
+    let far_side = match address {
+        Some(address) => hash_of_address(keys, response.call_id(), address),
+        None => hash_of_target(keys, response.call_id(), &beyond.or_else(contact)?),
+    };
+    let token = RouteToken { to_responder: true, by_source: address.is_some(), far_side, ..ours };
+    Some(OwnRoute { token: token.sign(keys, response.call_id(), response.from_tag()), address })
+}
+
+/// The address in one of our Route URIs, if its token, already verified, signs it.
+pub(crate) fn signed_address(keys: &Keys, call_id: &[u8], token: &RouteToken, uri: &Uri<'_>) -> Option<SocketAddr> {
+    if !token.by_source {
+        return None;
+    }
+    let address = parse_address(uri.param(ADDRESS_PARAMETER)?)?;
+    (hash_of_address(keys, call_id, address) == token.far_side).then_some(address)
+}
+
+fn parse_address(text: &[u8]) -> Option<SocketAddr> {
+    let colon = text.iter().rposition(|&octet| octet == b':')?;
+    let (host, port) = text.split_at_checked(colon)?;
+    let ip = Host::parse(host)?.ip()?;
+    let port = core::str::from_utf8(port.get(1..)?).ok()?.parse().ok().filter(|&port| port != 0)?;
+    Some(SocketAddr::new(ip, port))
+}
+
+fn hash_of_address(keys: &Keys, call_id: &[u8], address: SocketAddr) -> u32 {
+    let hash = SignatureHash::new(&keys.slot_secret(), Purpose::Address).part(call_id).address(address.ip());
+    low_word(hash.number(u64::from(address.port())).finish_low())
 }
 
 /// Where requests to the sender of this request will go: its topmost Record-Route, else its Contact (RFC 3261
@@ -93,7 +166,11 @@ pub(crate) fn hash_of_target(keys: &Keys, call_id: &[u8], uri: &Uri<'_>) -> u32 
         Host::Name(name) => hash.part_lower(name),
         host => hash.part(b"").address(host.ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into())),
     };
-    let number = hash.number(u64::from(uri.effective_port())).finish_low();
+    low_word(hash.number(u64::from(uri.effective_port())).finish_low())
+}
+
+/// 0 means that nothing is known.
+fn low_word(number: u64) -> u32 {
     // INVARIANT: masked to 32 bits.
     ((number & u64::from(u32::MAX)) as u32).max(1)
 }

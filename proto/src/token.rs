@@ -78,14 +78,20 @@ pub struct RouteToken {
     pub owner: Owner,
     /// It stands in the initiator's Route: the far side is the responder. Else it is the initiator.
     pub to_responder: bool,
+    /// `far_side` is of an address that stands beside the token: where the far side really is (`steer`).
+    pub by_source: bool,
+    /// Of a token to the initiator: its 2xx is to name the address that it came from.
+    pub responder_by_source: bool,
     /// Hash of where requests to the far side go (see `steer`); 0: unknown. WHY: it opens the way to a side
     /// of the dialog whom no table names, after a restart too, and to nobody else.
     pub far_side: u32,
 }
 
 const VERSION: u8 = 1;
-/// Flag of a route token.
+/// Flags of a route token.
 const TO_RESPONDER: u8 = 1;
+const BY_SOURCE: u8 = 2;
+const RESPONDER_BY_SOURCE: u8 = 4;
 const KIND_STATEFUL: u8 = 1;
 const KIND_STATELESS: u8 = 2;
 const KIND_ROUTE: u8 = 3;
@@ -163,7 +169,11 @@ impl RouteToken {
     pub fn sign(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> [u8; ROUTE_TOKEN_CHARS] {
         let (key_id, secret) = keys.signing;
         let mut bytes = [0u8; ROUTE_BYTES];
-        put(&mut bytes, 0, &head(KIND_ROUTE, key_id, &self.owner, if self.to_responder { TO_RESPONDER } else { 0 }));
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        let flags = flag(self.to_responder, TO_RESPONDER)
+            | flag(self.by_source, BY_SOURCE)
+            | flag(self.responder_by_source, RESPONDER_BY_SOURCE);
+        put(&mut bytes, 0, &head(KIND_ROUTE, key_id, &self.owner, flags));
         put(&mut bytes, 8, &self.far_side.to_be_bytes());
         let mac = mac(&secret, &signed_part(&bytes, ROUTE_SIGNED), call_id, initiator_tag);
         put(&mut bytes, ROUTE_SIGNED, &mac);
@@ -182,7 +192,13 @@ impl RouteToken {
         let signed = signed_part(&bytes, ROUTE_SIGNED);
         let mac = bytes.get(ROUTE_SIGNED..)?.try_into().ok()?;
         Some(Unverified {
-            token: RouteToken { owner, to_responder: flags & TO_RESPONDER != 0, far_side },
+            token: RouteToken {
+                owner,
+                to_responder: flags & TO_RESPONDER != 0,
+                by_source: flags & BY_SOURCE != 0,
+                responder_by_source: flags & RESPONDER_BY_SOURCE != 0,
+                far_side,
+            },
             key_id,
             signed,
             mac,
@@ -275,6 +291,16 @@ mod tests {
         }
     }
 
+    fn route_token() -> RouteToken {
+        RouteToken {
+            owner: branch_token().owner,
+            to_responder: false,
+            by_source: true,
+            responder_by_source: true,
+            far_side: 0x0102_0304,
+        }
+    }
+
     fn with_cookie(text: &[u8]) -> alloc::vec::Vec<u8> {
         [BRANCH_COOKIE, text].concat()
     }
@@ -299,7 +325,7 @@ mod tests {
     #[test]
     fn every_changed_character_is_noticed() {
         let keys = keys(&[1]);
-        let token = RouteToken { owner: branch_token().owner, to_responder: false, far_side: 0x0102_0304 };
+        let token = route_token();
         let text = token.sign(&keys, b"call", b"tag");
         for at in 0..text.len() {
             let mut forged = text;
@@ -314,7 +340,7 @@ mod tests {
     fn an_older_key_still_verifies_and_the_first_signs() {
         let old = keys(&[1]);
         let both = keys(&[2, 1]);
-        let token = RouteToken { owner: branch_token().owner, to_responder: false, far_side: 0x0102_0304 };
+        let token = route_token();
         let by_old = RouteToken::read(&token.sign(&old, b"c", b"t")).unwrap();
         assert_eq!(by_old.verify(&both, b"c", b"t"), Some(token));
         let by_new = RouteToken::read(&token.sign(&both, b"c", b"t")).unwrap();
@@ -324,11 +350,7 @@ mod tests {
 
     #[test]
     fn a_route_token_is_no_branch_token() {
-        let text = RouteToken { owner: branch_token().owner, to_responder: false, far_side: 0x0102_0304 }.sign(
-            &keys(&[1]),
-            b"c",
-            b"t",
-        );
+        let text = route_token().sign(&keys(&[1]), b"c", b"t");
         assert!(BranchToken::read(&with_cookie(&text)).is_none());
         assert!(BranchToken::read(b"z9hG4bK").is_none());
         assert!(BranchToken::read(b"").is_none());

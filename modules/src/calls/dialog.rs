@@ -3,7 +3,8 @@
 //! It needs a proof: our signed Route token, or a live call whose Call-ID, tags and source it has. And it
 //! needs a target (next Route, else Request-URI) that is a listed gateway, a listed source, a contact or
 //! address of that call, or the other side as our token has signed it (that alone is left of a call after a
-//! restart). A To tag or a Route proves nothing. Everything else is 403; an ACK is dropped.
+//! restart). A To tag or a Route proves nothing. A side that is reached where it really is (a phone, [`BySource`])
+//! gets its requests there, whatever they name: by the call, which re-INVITEs keep up to date, else by the token. Everything else is 403; an ACK is dropped.
 //!
 //! Without our Route, or when its Request-URI still names us, it is routed from the call's entry: the
 //! Request-URI becomes the other side's Contact, the next hop the other side's address.
@@ -15,7 +16,7 @@ use crate::reason::{Reason, Step};
 use crate::sources::{self, UnknownSources};
 use crate::tables::{Number, Tables};
 use proto::message::{Host, Method, Uri};
-use proto::policy::{Answer, Inbound, Proof, Question, Target, TargetSet, Verdict};
+use proto::policy::{Answer, BySource, Inbound, Proof, Question, Target, TargetSet, Verdict};
 use proto::time::{Micros, Now};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow::{Break, Continue};
@@ -77,7 +78,12 @@ fn stages(
     let signed = matches!(proof, Proof::Token { to_far_side: true, .. });
     prove(dialog, request, has_token, live, now)?;
     note_request(request.message, found.map(|(id, _, from_initiator)| (id, from_initiator)), note);
+    let other_is_phone = live.is_some_and(|live| live.call.side(!live.from_initiator).by_source);
     match (has_token, request.next_route, live) {
+        (true, _, Some(live)) if other_is_phone && (request.next_route.is_some() || !request.to_us) => {
+            push(targets, by_call(live), &[])
+        }
+        (true, _, None) if let Some(address) = request.far_side => push(targets, at(dialog, request, address), &[]),
         (true, Some(route), _) => {
             let target = by_uri(dialog, request, &route, signed, live, answer)?;
             push(targets, target, &[])
@@ -135,8 +141,21 @@ fn target_of(side: &Side, live: Live<'_>) -> Target {
     Target {
         gateway: gateway.map_or(Target::NO_GATEWAY, |number| number.0),
         listener: side.listener,
+        by_source: BySource::Neither,
         next_hop: side.address,
         flow: side.flow,
+        no_response: Micros(0),
+    }
+}
+
+/// The side whose address our token has signed.
+fn at(dialog: &Dialog<'_>, request: &Inbound<'_>, address: SocketAddr) -> Target {
+    Target {
+        gateway: Target::NO_GATEWAY,
+        listener: request.leaves_by.unwrap_or_else(|| dialog.tables.listener_towards(address.ip())),
+        by_source: BySource::Neither,
+        next_hop: address,
+        flow: 0,
         no_response: Micros(0),
     }
 }
@@ -193,6 +212,7 @@ fn listed(
     let plain = |gateway: Option<Number>, listener: u16| Target {
         gateway: gateway.map_or(Target::NO_GATEWAY, |number| number.0),
         listener,
+        by_source: BySource::Neither,
         next_hop: address,
         flow: 0,
         no_response: Micros(0),

@@ -13,7 +13,7 @@ use super::{Call, Calls, Key, Opening, Side};
 use crate::dispatcher::Dispatcher;
 use crate::encoding::{Decoder, Encoder};
 use crate::tables::Number;
-use proto::policy::Endpoint;
+use proto::policy::{BySource, Endpoint};
 use proto::time::{Micros, Mono};
 
 /// Why a call was not taken over. Nothing has changed then.
@@ -25,9 +25,12 @@ pub enum HandOverError {
     NotTaken,
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const EARLY: u8 = 1;
 const INITIATOR_FIRST: u8 = 2;
+const INITIATOR_BY_SOURCE: u8 = 4;
+const RESPONDER_BY_SOURCE: u8 = 8;
+const FLAGS: u8 = EARLY | INITIATOR_FIRST | INITIATOR_BY_SOURCE | RESPONDER_BY_SOURCE;
 
 /// Hands every call to `sink`, a frame each, the oldest first. Allocates: off the packet path.
 pub fn export(calls: &Calls, now: Mono, mut sink: impl FnMut(&[u8])) {
@@ -84,21 +87,25 @@ pub fn import(
 }
 
 fn write(calls: &Calls, call: &Call, now: Mono, frame: &mut Vec<u8>) {
-    let early = if call.early { EARLY } else { 0 };
-    let first = if call.initiator_first { INITIATOR_FIRST } else { 0 };
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    let flags = flag(call.early, EARLY)
+        | flag(call.initiator_first, INITIATOR_FIRST)
+        | flag(call.initiator.by_source, INITIATOR_BY_SOURCE)
+        | flag(call.responder.by_source, RESPONDER_BY_SOURCE);
     let mut out = Encoder::new(frame);
     out.number([VERSION]).number(call.slot.to_le_bytes()).number(now.since(call.opened).0.to_le_bytes());
-    out.number([early | first]).number(call.hash.to_le_bytes());
+    out.number([flags]).number(call.hash.to_le_bytes());
     out.flag(call.gateway.is_some()).number(call.gateway.map_or(0, |gateway| gateway.0).to_le_bytes());
     for side in [&call.initiator, &call.responder] {
-        let Side { address, listener, flow, contact: _ } = side;
+        // Whether it is reached by its source stands in the flags.
+        let Side { address, listener, flow, contact: _, by_source: _ } = side;
         out.address(*address).number(listener.to_le_bytes()).number(flow.to_le_bytes()).text(calls.contact(side));
     }
 }
 
 fn read<'b>(from: &mut Decoder<'b>, slot: u16) -> Option<(Opening<'b>, Micros)> {
     let age = Micros(from.long()?);
-    let flags = from.byte().filter(|flags| flags & !(EARLY | INITIATOR_FIRST) == 0)?;
+    let flags = from.byte().filter(|flags| flags & !FLAGS == 0)?;
     let hash = u128::from_le_bytes(from.number()?);
     let (has_gateway, gateway) = (from.flag()?, from.word()?);
     let mut side = || Some((from.address()?, from.short()?, from.long()?, from.text()?));
@@ -108,6 +115,7 @@ fn read<'b>(from: &mut Decoder<'b>, slot: u16) -> Option<(Opening<'b>, Micros)> 
         key: Key { hash, from_first: flags & INITIATOR_FIRST != 0 },
         slot,
         early: flags & EARLY != 0,
+        by_source: BySource::of(flags & INITIATOR_BY_SOURCE != 0, flags & RESPONDER_BY_SOURCE != 0),
         gateway: has_gateway.then_some(Number(gateway)),
         // `local` is not kept with a call.
         initiator: Endpoint { listener: initiator.1, local: initiator.0, peer: initiator.0, flow: initiator.2 },

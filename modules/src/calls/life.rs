@@ -41,6 +41,8 @@ pub fn answered(
             if let Some(call) = note.call {
                 calls.refresh(call, note.from_initiator, note.contact.of(context.request));
                 calls.refresh(call, !note.from_initiator, contact(response).of(response.bytes()));
+                calls.heard_from(call, note.from_initiator, context.caller.peer);
+                calls.heard_from(call, !note.from_initiator, context.source);
             }
         }
         _ => {}
@@ -97,7 +99,8 @@ fn opening<'m>(
         gateway: gateway(context),
         initiator: context.caller,
         initiator_contact: note.contact.of(context.request),
-        responder: context.target.next_hop,
+        by_source: context.target.by_source,
+        responder: if context.target.by_source.callee() { context.source } else { context.target.next_hop },
         responder_listener: context.target.listener,
         responder_flow: context.target.flow,
         responder_contact: contact(response).of(response.bytes()),

@@ -10,7 +10,7 @@ use super::event::What;
 use crate::tables::{Address, Mark, Number, Tables};
 use algorithms::{Random, mix};
 use proto::message::Writer;
-use proto::policy::{Outcome, Target};
+use proto::policy::{BySource, Outcome, Target};
 use proto::time::{Micros, Mono, Now};
 use std::net::{IpAddr, SocketAddr};
 
@@ -173,6 +173,7 @@ impl Dispatcher {
         let target = Target {
             gateway: Target::NO_GATEWAY,
             listener: rules.listener,
+            by_source: BySource::Neither,
             next_hop: address.address,
             flow: 0,
             no_response: rules.retry,

@@ -1,6 +1,7 @@
 //! Point 5, and the life of a call: no open relay, and peers without our Route.
 
 use super::*;
+use proto::policy::BySource;
 
 const TOKEN: Proof = Proof::Token { from_initiator: true, to_far_side: false };
 
@@ -313,4 +314,66 @@ fn calls_are_handed_over() {
     new.wait(20_000);
     new.policy.on_deadline(new.now);
     assert_eq!((new.policy.calls().active, new.figures("a").active), (0, 0));
+}
+
+/// A call to a phone behind NAT, whose Contact names an address that is not reached.
+#[test]
+fn requests_to_a_phone_go_where_it_really_is() {
+    const SIGNED: Proof = Proof::Token { from_initiator: true, to_far_side: true };
+    let mut bench = Bench::new(TWO);
+    let (_, mut invite) = bench.call("1");
+    let phone = Target { by_source: BySource::Callee, ..invite.targets[0].0 };
+    let contact = "Contact: <sip:uas@192.168.1.5:5066>\r\n";
+    bench.respond_from(&mut invite, phone, 200, "uas", contact);
+    let bye = bye("sip:uas@192.168.1.5:5066");
+    let (verdict, sent) = bench.in_dialog(&bye, CALLER, TOKEN, None);
+    assert_eq!(
+        (verdict, sent.targets[0].0.next_hop, sent.targets[0].1.as_str()),
+        (Verdict::Forward, phone.next_hop, "")
+    );
+
+    // Its NAT binding moves; a re-INVITE tells us.
+    let moved = address("203.0.113.1:40777");
+    let reinvite = message("INVITE", "sip:alice@192.0.2.1:5062", "1", "uas", "uac");
+    let (_, mut transaction) = bench.in_dialog(
+        &reinvite,
+        "203.0.113.1:40777",
+        Proof::Token { from_initiator: false, to_far_side: true },
+        None,
+    );
+    let to_caller = transaction.targets[0].0;
+    assert_eq!(to_caller.next_hop, address("192.0.2.1:5062"));
+    bench.respond_from(&mut transaction, to_caller, 200, "uas", "");
+    bench.far_side = Some(phone.next_hop);
+    let (_, sent) = bench.in_dialog(&bye, CALLER, SIGNED, None);
+    assert_eq!(sent.targets[0].0.next_hop, moved, "the call knows better than the token");
+
+    // After a restart the token alone is left.
+    let mut bench = Bench::new(TWO);
+    bench.far_side = Some(phone.next_hop);
+    let (verdict, sent) = bench.in_dialog(&bye, CALLER, SIGNED, None);
+    assert_eq!(
+        (verdict, sent.targets[0].0.next_hop, sent.targets[0].1.as_str()),
+        (Verdict::Forward, phone.next_hop, "")
+    );
+    bench.far_side = None;
+    assert_eq!(bench.in_dialog(&bye, CALLER, TOKEN, None).0, refused(Reason::DialogTarget));
+}
+
+#[test]
+fn a_phone_stays_one_when_its_call_is_handed_over() {
+    let mut old = Bench::new(TWO);
+    let (_, mut invite) = old.call("1");
+    let phone = Target { by_source: BySource::Both, ..invite.targets[0].0 };
+    old.respond_from(&mut invite, phone, 200, "uas", "Contact: <sip:uas@192.168.1.5:5066>\r\n");
+    let mut new = Bench::new(TWO);
+    old.policy.export_calls(old.now, |frame| {
+        assert_eq!(new.policy.import_call(new.now, frame, None, |_| true), Ok(true));
+    });
+    let (_, to_phone) = new.in_dialog(&bye("sip:uas@192.168.1.5:5066"), CALLER, TOKEN, None);
+    assert_eq!(to_phone.targets[0].0.next_hop, phone.next_hop);
+    let back = message("BYE", "sip:alice@192.0.2.1:5062", "1", "uas", "uac");
+    let (_, to_caller) =
+        new.in_dialog(&back, "203.0.113.1:5060", Proof::Token { from_initiator: false, to_far_side: false }, None);
+    assert_eq!(to_caller.targets[0].0.next_hop, address(CALLER), "where it sent from");
 }

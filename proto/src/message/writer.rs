@@ -141,7 +141,7 @@ impl<'o> Writer<'o> {
     }
 
     /// Remembers that the output is not what was meant.
-    pub(super) fn fail(&mut self) {
+    pub(crate) fn fail(&mut self) {
         self.failed = true;
     }
 }

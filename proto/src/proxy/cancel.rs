@@ -4,10 +4,10 @@ use super::counters::Drop;
 use super::forward::{branch_token, egress_of};
 use super::preprocess::{Preprocessed, UriText};
 use super::reply::Arrival;
-use super::rewrite::write_via_line;
+use super::rewrite::{write_routes, write_via_line};
 use super::{Outbox, Proxy, Settings};
 use crate::message::{HeaderName, Message, Method, Uri, Via, Writer};
-use crate::policy::Policy;
+use crate::policy::{Edits, Policy};
 use crate::time::Now;
 use crate::transaction::{Branch, CancelState, ClientMachine, Key, Transaction, client_invite};
 use core::net::IpAddr;
@@ -84,9 +84,20 @@ impl<P: Policy> Proxy<P> {
         self.with_branch_request(index, |proxy, branch, record, message, pre| {
             let egress = egress_of(&proxy.settings, &record.source, &branch.target);
             let request_uri = proxy.branch_uri(branch, pre);
-            let to = message.value(HeaderName::To).unwrap_or_default();
+            let (edits, to) = (proxy.transactions.edits(branch), message.value(HeaderName::To).unwrap_or_default());
             out.transmit(&egress, |writer| {
-                write_hop_by_hop(&proxy.settings, message, pre, branch, record, b"CANCEL", request_uri, to, writer);
+                write_hop_by_hop(
+                    &proxy.settings,
+                    message,
+                    pre,
+                    branch,
+                    record,
+                    edits,
+                    b"CANCEL",
+                    request_uri,
+                    to,
+                    writer,
+                );
             });
         });
     }
@@ -113,7 +124,19 @@ impl<P: Policy> Proxy<P> {
         let made = self.with_branch_request(index, |proxy, branch, record, message, pre| {
             let request_uri = proxy.branch_uri(branch, pre);
             let mut writer = Writer::new(&mut buffer);
-            write_hop_by_hop(&proxy.settings, message, pre, branch, record, b"ACK", request_uri, to, &mut writer);
+            let edits = proxy.transactions.edits(branch);
+            write_hop_by_hop(
+                &proxy.settings,
+                message,
+                pre,
+                branch,
+                record,
+                edits,
+                b"ACK",
+                request_uri,
+                to,
+                &mut writer,
+            );
             (writer.finish().unwrap_or(0), egress_of(&proxy.settings, &record.source, &branch.target))
         });
         if let Some((length, egress)) = made {
@@ -162,6 +185,7 @@ fn write_hop_by_hop(
     pre: &Preprocessed<'_>,
     branch: &Branch,
     record: &Transaction,
+    edits: Edits<'_>,
     method: &[u8],
     request_uri: &[u8],
     to: &[u8],
@@ -179,6 +203,7 @@ fn write_hop_by_hop(
     let signed = token.sign(&settings.keys, message.call_id(), message.from_tag());
     let local: Option<IpAddr> = settings.local(&record.source, branch.target.listener);
     write_via_line(listener, local, &signed, out);
+    write_routes(edits, out);
     for route in message.name_addrs(HeaderName::Route).flatten() {
         let taken_off =
             pre.removals.contains(&Some(route.removal)) || strict.is_some_and(|first| first.value == route.value);

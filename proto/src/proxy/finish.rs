@@ -1,11 +1,12 @@
 //! RFC 3261 §16.7 steps 4 to 10: the best response is chosen and becomes the final one; or the policy advances.
 
 use super::preprocess::UriText;
+use super::record_route::Renewed;
 use super::relay::write_relayed;
 use super::reply::{Status, reply_egress, to_tag, write_response};
 use super::{Outbox, Proxy};
 use crate::message::{HeaderName, Message, Method, Writer};
-use crate::policy::{Choice, End, Outcome, Policy};
+use crate::policy::{Choice, End, Endpoint, Outcome, Policy};
 use crate::time::Now;
 use crate::transaction::{Best, Branch, ServerMachine, server_invite, server_non_invite};
 
@@ -149,7 +150,7 @@ impl<P: Policy> Proxy<P> {
         let best = context.best.unwrap_or(Best { outcome: Outcome::Unreachable, response: None, branch: 0 });
         let local = if cancelled { 487 } else { status.unwrap_or(best.outcome.status()) };
         if let Some(message) = in_hand {
-            if !self.send_relayed(now, transaction, best.branch, message, status, out) {
+            if !self.send_relayed(now, transaction, best.branch, message, (status, None), out) {
                 self.send_own_final(now, transaction, local, out);
             }
             return;
@@ -160,7 +161,7 @@ impl<P: Policy> Proxy<P> {
             bytes.clear();
             bytes.extend_from_slice(self.transactions.bytes(&stored));
             let sent = Message::parse(&bytes, &mut arena)
-                .is_ok_and(|message| self.send_relayed(now, transaction, best.branch, &message, status, out));
+                .is_ok_and(|message| self.send_relayed(now, transaction, best.branch, &message, (status, None), out));
             self.scratch = bytes;
             self.scratch_arena = arena;
             if sent {
@@ -170,19 +171,20 @@ impl<P: Policy> Proxy<P> {
         self.send_own_final(now, transaction, local, out);
     }
 
-    /// The final response is one that came from downstream. False: it does not fit, and nothing has happened.
+    /// The final response is one that came from downstream, under this status if another is wanted, our Record-Route
+    /// renewed. False: it does not fit, and nothing has happened.
     pub(super) fn send_relayed(
         &mut self,
         now: Now,
         transaction: u32,
         branch: u8,
         message: &Message<'_>,
-        status: Option<u16>,
+        (status, renewed): (Option<u16>, Option<Renewed>),
         out: &mut impl Outbox,
     ) -> bool {
         let mut buffer = core::mem::take(&mut self.outgoing);
         let mut writer = Writer::new(&mut buffer);
-        write_relayed(&self.settings.keys, message, status, &mut writer, |writer| {
+        write_relayed(message, status, renewed, &mut writer, |writer| {
             self.write_other_challenges(transaction, branch, message, writer)
         });
         let written = writer.finish().ok().and_then(|length| buffer.get(..length)).filter(|bytes| !bytes.is_empty());
@@ -274,7 +276,14 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// The first 2xx of a branch goes upstream, whatever has been sent before (step 5, RFC 6026 §7.1).
-    pub(super) fn accept(&mut self, now: Now, transaction: u32, message: &Message<'_>, out: &mut impl Outbox) {
+    pub(super) fn accept(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        source: &Endpoint,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
         let timer_l = self.settings.timers.l;
         let Some(record) = self.transactions.record_mut(transaction) else {
             return;
@@ -294,7 +303,7 @@ impl<P: Policy> Proxy<P> {
             self.transactions.free(provisional);
             self.transactions.rearm_record(transaction, out);
         }
-        self.relay(transaction, message, out);
+        self.relay(transaction, source, message, out);
         self.end(now, transaction, message.status());
     }
 

@@ -6,7 +6,7 @@ use super::validate::{breadth, loop_hash};
 use super::{Egress, Outbox, Proxy, settings};
 use crate::message::{Message, Method};
 use crate::policy::{Endpoint, Outcome, Policy, Target};
-use crate::steer::route_token;
+use crate::steer::own_route;
 use crate::time::{Micros, Mono, Now};
 use crate::token::{BranchKind, BranchToken};
 use crate::transaction::{
@@ -62,6 +62,12 @@ impl<P: Policy> Proxy<P> {
         if kept_uri.is_none() && !as_it_came {
             return false;
         }
+        let edits = self.targets.edits(place);
+        let kept_edits = if edits.is_empty() { None } else { self.transactions.keep(edits.bytes()) };
+        if kept_edits.is_none() && !edits.is_empty() {
+            self.transactions.free(kept_uri);
+            return false;
+        }
         // WHY last: a policy that has said yes to a branch will hear how it ended.
         let wanted = self.policy.branch(message.bytes(), &target, &mut note, now);
         if let Some(context) = self.transactions.context_mut(transaction) {
@@ -70,16 +76,19 @@ impl<P: Policy> Proxy<P> {
         }
         if !wanted {
             self.transactions.free(kept_uri);
+            self.transactions.free(kept_edits);
             return false;
         }
         let branch = Branch {
             request_uri: kept_uri,
+            edits: kept_edits,
             loop_hash: loop_hash(&self.settings, &source, message, pre),
             max_breadth,
             ..self.new_branch(now, transaction, number, target, message.method() == Method::Invite)
         };
         let Some(index) = self.transactions.add_branch(branch) else {
             self.transactions.free(kept_uri);
+            self.transactions.free(kept_edits);
             return false;
         };
         self.counters.branches += 1;
@@ -113,6 +122,7 @@ impl<P: Policy> Proxy<P> {
             loop_hash: 0,
             max_breadth: 0,
             request_uri: None,
+            edits: None,
             resend: None,
             challenges: None,
             sent_at: now.mono,
@@ -147,7 +157,9 @@ impl<P: Policy> Proxy<P> {
             listener: branch.target.listener,
             request_uri,
             branch: branch_token(branch, record).sign(&settings.keys, message.call_id(), message.from_tag()),
-            record_route: wants_record_route(message).then(|| route_token(&settings.keys, owner, message)),
+            edits: self.transactions.edits(branch),
+            record_route: wants_record_route(message)
+                .then(|| own_route(&settings.keys, owner, message, record.source.peer, branch.target.by_source)),
             max_breadth: branch.max_breadth,
         };
         let egress = egress_of(settings, &record.source, &branch.target);

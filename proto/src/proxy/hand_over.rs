@@ -112,6 +112,7 @@ where
             .map(|(_, branch)| BranchImage {
                 plain: *branch,
                 request_uri: branch.request_uri.map(|stored| store.bytes(&stored)),
+                edits: branch.edits.map(|stored| store.bytes(&stored)),
                 resend: branch.resend.map(|stored| store.bytes(&stored)),
                 challenges: branch.challenges.map(|stored| store.bytes(&stored)),
             })
@@ -188,6 +189,10 @@ where
         if let Some(request_uri) = image.request_uri {
             let kept = self.transactions.keep(request_uri)?;
             self.transactions.branch_mut(index)?.request_uri = Some(kept);
+        }
+        if let Some(edits) = image.edits {
+            let kept = self.transactions.keep(edits)?;
+            self.transactions.branch_mut(index)?.edits = Some(kept);
         }
         if let Some(resend) = image.resend {
             let kept = self.transactions.keep(resend)?;

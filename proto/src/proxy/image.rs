@@ -43,6 +43,7 @@ pub(super) struct ContextImage<'b> {
 pub(super) struct BranchImage<'b> {
     pub(super) plain: Branch,
     pub(super) request_uri: Option<&'b [u8]>,
+    pub(super) edits: Option<&'b [u8]>,
     pub(super) resend: Option<&'b [u8]>,
     pub(super) challenges: Option<&'b [u8]>,
 }
@@ -60,6 +61,7 @@ impl<'b> Image<'b> {
         for branch in &self.branches {
             branch.plain.encode(out);
             put_optional_text(out, branch.request_uri);
+            put_optional_text(out, branch.edits);
             put_optional_text(out, branch.resend);
             put_optional_text(out, branch.challenges);
         }
@@ -192,6 +194,7 @@ impl<'b> BranchImage<'b> {
         Some(BranchImage {
             plain: from.get()?,
             request_uri: from.optional_text()?,
+            edits: from.optional_text()?,
             resend: from.optional_text()?,
             challenges: from.optional_text()?,
         })

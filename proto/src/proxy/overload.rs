@@ -6,7 +6,6 @@
 
 use super::counters::Refused;
 use super::reply::Arrival;
-use super::rewrite::reply_port;
 use super::{Outbox, Proxy};
 use crate::message::{Message, Method};
 use crate::policy::{Endpoint, Policy};
@@ -36,7 +35,7 @@ impl<P: Policy> Proxy<P> {
             return false;
         }
         self.counters.request_received(Method::Invite);
-        let arrival = Arrival { source: *source, reply_port: reply_port(&top, source), key };
+        let arrival = Arrival { source: *source, reply_port: self.reply_port(&top, source), key };
         self.refuse(&arrival, message, Refused::Overload, out);
         true
     }

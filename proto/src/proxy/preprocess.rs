@@ -4,7 +4,7 @@
 use super::Proxy;
 use crate::message::{HeaderName, Host, Message, NameAddr, Span, Transport, Uri, Writer};
 use crate::policy::{Endpoint, Policy, Proof};
-use crate::steer::{ROUTE_PARAMETER, hash_of_target, verify_route};
+use crate::steer::{ROUTE_PARAMETER, hash_of_target, signed_address, verify_route};
 use core::net::SocketAddr;
 
 /// A request with its own Route values recognised.
@@ -22,7 +22,9 @@ pub struct Preprocessed<'m> {
     /// Whether our token proves the dialog.
     pub proof: Proof,
     /// Where its token says that the side which the request is for is reached; 0: it says nothing of it.
-    far_side: u32,
+    far_side_hash: u32,
+    /// The address that the token signs for it.
+    pub far_side: Option<SocketAddr>,
     /// Listener named by the last of ours that was taken off.
     pub leaves_by: Option<u16>,
     /// The Request-URI names this proxy.
@@ -50,7 +52,8 @@ impl<P: Policy> Proxy<P> {
             removals: [None; 3],
             next_route: None,
             proof: Proof::None,
-            far_side: 0,
+            far_side_hash: 0,
+            far_side: None,
             leaves_by: None,
             to_us: false,
         };
@@ -122,7 +125,10 @@ impl<P: Policy> Proxy<P> {
             && let Some((token, from_initiator)) = verified
         {
             done.proof = Proof::Token { from_initiator, to_far_side: false };
-            done.far_side = if token.to_responder == from_initiator { token.far_side } else { 0 };
+            if token.to_responder == from_initiator {
+                done.far_side_hash = token.far_side;
+                done.far_side = signed_address(&self.settings.keys, message.call_id(), &token, uri);
+            }
         }
         own
     }
@@ -143,8 +149,9 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         let target = done.next_route.map_or(Some(done.uri), |route| Uri::parse(route.uri).ok());
-        *to_far_side = done.far_side != 0
-            && target.is_some_and(|uri| hash_of_target(&self.settings.keys, message.call_id(), &uri) == done.far_side);
+        let hash = |uri| hash_of_target(&self.settings.keys, message.call_id(), &uri);
+        *to_far_side = done.far_side.is_some()
+            || done.far_side_hash != 0 && target.is_some_and(|uri| hash(uri) == done.far_side_hash);
     }
 
     /// A `maddr` that names us goes, with the port and transport that came with it, if the request came in that

@@ -2,24 +2,28 @@
 //!
 //! In a request our token says where the initiator is reached: the responder, who copies it, is let back to
 //! him. In the 2xx that opens the dialog it says where the responder is reached, so that the initiator's
-//! requests are let there after a restart too, when no call of the table vouches for them.
+//! requests are let there after a restart too, when no call of the table vouches for them. Of a side that may be
+//! behind NAT it says where it really is ([`crate::policy::BySource`]).
 
 use super::preprocess::OWN_ROUTES_MAX;
 use crate::message::{HeaderName, Message, Method, Span, Splice, Uri};
-use crate::steer::{ROUTE_PARAMETER, token_to_responder};
-use crate::token::{Keys, ROUTE_TOKEN_CHARS, RouteToken};
+use crate::steer::{ADDRESS_PARAMETER, OwnRoute, ROUTE_PARAMETER, route_to_responder};
+use crate::token::{Keys, RouteToken};
+use core::net::SocketAddr;
 
 /// Our tokens in a response, and the one that takes their place.
+#[derive(Clone, Copy)]
 pub(super) struct Renewed {
     /// Where they stand, in the order of the message.
     places: [Option<Span>; OWN_ROUTES_MAX],
-    token: [u8; ROUTE_TOKEN_CHARS],
+    route: OwnRoute,
 }
 
 impl Renewed {
-    /// What a response needs. `None`: it opens no dialog, or holds no token that was signed for this one.
-    pub(super) fn of(keys: &Keys, response: &Message<'_>) -> Option<Renewed> {
-        if response.method() != Method::Invite || !(200..300).contains(&response.status()) {
+    /// What a response from `source` needs. `None`: it opens no dialog, or holds no token that was signed for this one.
+    pub(super) fn of(keys: &Keys, response: &Message<'_>, source: SocketAddr) -> Option<Renewed> {
+        if !matches!(response.method(), Method::Invite | Method::Subscribe) || !(200..300).contains(&response.status())
+        {
             return None;
         }
         response.field(HeaderName::RecordRoute)?;
@@ -33,25 +37,24 @@ impl Renewed {
             let uri = Uri::parse(value.uri).ok()?;
             match own_token(keys, response, &uri) {
                 Some(token) => {
-                    *free.next()? = Some(Span {
-                        start: value.uri_span.end.checked_sub(u16::try_from(ROUTE_TOKEN_CHARS).ok()?)?,
-                        end: value.uri_span.end,
-                    });
+                    let length = own_length(&uri, &token)?;
+                    *free.next()? =
+                        Some(Span { start: value.uri_span.end.checked_sub(length)?, end: value.uri_span.end });
                     found = Some(token);
                 }
                 None if found.is_none() => beyond = Some(uri),
                 None => {}
             }
         }
-        let token = token_to_responder(keys, found?, response, beyond)?;
-        Some(Renewed { places, token })
+        let route = route_to_responder(keys, found?, response, source, beyond)?;
+        Some(Renewed { places, route })
     }
 
     /// Writes those that stand before `until` and were not written yet.
     pub(super) fn write_before(&mut self, until: u16, splice: &mut Splice<'_, '_, '_>) {
         for place in &mut self.places {
             if let Some(span) = place.take_if(|span| span.start < until) {
-                splice.replace(span, |out| out.put(&self.token));
+                splice.replace(span, |out| self.route.write(out));
             }
         }
     }
@@ -62,4 +65,17 @@ fn own_token(keys: &Keys, response: &Message<'_>, uri: &Uri<'_>) -> Option<Route
     let text = uri.param(ROUTE_PARAMETER)?;
     let token = RouteToken::read(text)?.verify(keys, response.call_id(), response.from_tag())?;
     (!token.to_responder && uri.bytes().ends_with(text)).then_some(token)
+}
+
+/// Octets at the end of our URI that are ours, the address before the token included. `None`: it is not as we wrote it.
+fn own_length(uri: &Uri<'_>, token: &RouteToken) -> Option<u16> {
+    let parameter = |name: &[u8]| Some(name.len() + 1 + uri.param(name)?.len());
+    let mut length = parameter(ROUTE_PARAMETER)?;
+    let mut first = ROUTE_PARAMETER;
+    if token.by_source {
+        length += parameter(ADDRESS_PARAMETER)? + 1;
+        first = ADDRESS_PARAMETER;
+    }
+    let tail = uri.bytes().get(uri.bytes().len().checked_sub(length)?..)?;
+    if tail.starts_with(first) { u16::try_from(length).ok() } else { None }
 }

@@ -4,8 +4,7 @@ use super::record_route::Renewed;
 use super::reply::{Status, reply_egress, write_response};
 use super::{Outbox, Proxy};
 use crate::message::{HeaderName, Message, Span, Splice, Via, Writer};
-use crate::policy::Policy;
-use crate::token::Keys;
+use crate::policy::{Endpoint, Policy};
 use crate::transaction::{Actions, Branch, ServerMachine, server_invite, server_non_invite};
 
 impl<P: Policy> Proxy<P> {
@@ -13,7 +12,7 @@ impl<P: Policy> Proxy<P> {
     pub(super) fn relay_provisional(&mut self, transaction: u32, message: &Message<'_>, out: &mut impl Outbox) {
         let mut buffer = core::mem::take(&mut self.outgoing);
         let mut writer = Writer::new(&mut buffer);
-        write_relayed(&self.settings.keys, message, None, &mut writer, |_| {});
+        write_relayed(message, None, None, &mut writer, |_| {});
         let length = writer.finish().unwrap_or(0);
         let bytes = buffer.get(..length).unwrap_or_default();
         let kept = self.transactions.keep(bytes);
@@ -41,14 +40,14 @@ impl<P: Policy> Proxy<P> {
         self.outgoing = buffer;
     }
 
-    /// A response goes upstream as it is, our Via taken off (step 3).
-    pub(super) fn relay(&mut self, transaction: u32, message: &Message<'_>, out: &mut impl Outbox) {
+    /// A 2xx from `source` goes upstream as it is, our Via taken off (step 3).
+    pub(super) fn relay(&mut self, transaction: u32, source: &Endpoint, message: &Message<'_>, out: &mut impl Outbox) {
         let Some(record) = self.transactions.record(transaction) else {
             return;
         };
         let egress = reply_egress(&record.source, record.reply_port);
-        let keys = &self.settings.keys;
-        if out.transmit(&egress, |writer| write_relayed(keys, message, None, writer, |_| {})) {
+        let renewed = Renewed::of(&self.settings.keys, message, source.peer);
+        if out.transmit(&egress, |writer| write_relayed(message, None, renewed, writer, |_| {})) {
             self.counters.response_sent(message.method(), message.status());
         } else {
             self.counters.drop(super::Drop::NotSent);
@@ -106,14 +105,14 @@ fn in_proceeding(machine: ServerMachine) -> bool {
     )
 }
 
-/// A response as it goes upstream: our Via off, our Record-Route renewed, another status if wanted, headers
+/// A response as it goes upstream: our Via off, our Record-Route renewed (of a 2xx), another status if wanted, headers
 /// added at the end.
 ///
 /// WHY no Retry-After with 503: it would be taken for ours (§21.5.4), and nobody would send us calls for a while.
 pub(super) fn write_relayed(
-    keys: &Keys,
     message: &Message<'_>,
     status: Option<u16>,
+    mut renewed: Option<Renewed>,
     out: &mut Writer<'_>,
     add: impl FnOnce(&mut Writer<'_>),
 ) {
@@ -133,7 +132,6 @@ pub(super) fn write_relayed(
     if message.status() == 503 && message.field(HeaderName::RetryAfter).is_some() {
         cut_via_and_retry_after(message, &top, &mut splice);
     } else {
-        let mut renewed = Renewed::of(keys, message);
         if let Some(renewed) = &mut renewed {
             renewed.write_before(top.removal.start, &mut splice);
         }

@@ -4,10 +4,10 @@
 //! the ACK of one that was not kept is recognised by it.
 
 use super::counters::Refused;
-use super::rewrite::{mark_via, reply_port};
+use super::rewrite::mark_via;
 use super::{Egress, Outbox, Proxy, Settings};
 use crate::hash::{Purpose, SignatureHash};
-use crate::message::{HeaderName, Message, Method, Splice, Writer};
+use crate::message::{HeaderName, Message, Method, Rport, Splice, Via, Writer};
 use crate::policy::{Endpoint, Policy};
 use crate::transaction::Key;
 use core::net::SocketAddr;
@@ -57,6 +57,16 @@ pub(super) fn reply_egress(source: &Endpoint, reply_port: u16) -> Egress {
 }
 
 impl<P: Policy> Proxy<P> {
+    /// Where a response to a request with this top Via, as we write it, goes (§18.2.2): never anywhere but back to
+    /// the address that the request came from; `maddr` would let a sender aim at others and is not followed.
+    pub(super) fn reply_port(&self, top: &Via<'_>, source: &Endpoint) -> u16 {
+        if top.rport == Rport::Absent && !self.policy.answers_to_source_port(source) {
+            top.sent_by_port()
+        } else {
+            source.peer.port()
+        }
+    }
+
     /// Answers and forgets.
     pub(super) fn reply_statelessly(
         &mut self,
@@ -100,7 +110,7 @@ impl<P: Policy> Proxy<P> {
     ) {
         let top = request.top_via().ok();
         let key = top.map_or(Key(0), |via| Key::of(&self.settings.boot_secret, request, &via));
-        let reply_port = top.map_or(source.peer.port(), |via| reply_port(&via, source));
+        let reply_port = top.map_or(source.peer.port(), |via| self.reply_port(&via, source));
         self.reply_statelessly(&Arrival { source: *source, reply_port, key }, request, status, out);
     }
 }
@@ -160,13 +170,7 @@ pub(super) fn write_response(
     out.put(b"Content-Length: 0\r\n\r\n");
 }
 
-fn write_top_via(
-    request: &Message<'_>,
-    via: &crate::message::Via<'_>,
-    source: &Endpoint,
-    place: usize,
-    out: &mut Writer<'_>,
-) {
+fn write_top_via(request: &Message<'_>, via: &Via<'_>, source: &Endpoint, place: usize, out: &mut Writer<'_>) {
     let Some(field) = request.fields().get(place) else {
         return;
     };

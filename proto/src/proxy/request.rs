@@ -3,7 +3,6 @@
 use super::counters::{Drop, Refused};
 use super::preprocess::{Preprocessed, UriText};
 use super::reply::{Arrival, Status, TO_TAG_CHARS, to_tag};
-use super::rewrite::reply_port;
 use super::validate::validate;
 use super::{Outbox, Proxy};
 use crate::message::{Message, Method, ParseError, validate_request};
@@ -42,7 +41,7 @@ impl<P: Policy> Proxy<P> {
         let Ok(top) = message.top_via() else { return };
         let arrival = Arrival {
             source: *source,
-            reply_port: reply_port(&top, source),
+            reply_port: self.reply_port(&top, source),
             key: Key::of(&self.settings.boot_secret, message, &top),
         };
         match message.method() {
@@ -161,6 +160,7 @@ impl<P: Policy> Proxy<P> {
             request_uri_bytes: pre.request_uri,
             next_route: pre.next_route.and_then(|route| crate::message::Uri::parse(route.uri).ok()),
             leaves_by: pre.leaves_by,
+            far_side: pre.far_side,
             to_us: pre.to_us,
         }
     }

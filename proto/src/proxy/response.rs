@@ -2,6 +2,7 @@
 //! response context.
 
 use super::counters::Drop;
+use super::record_route::Renewed;
 use super::{Outbox, Proxy};
 use crate::message::{HeaderName, Message, Method, validate_response};
 use crate::policy::{Endpoint, Outcome, Policy, ResponseContext};
@@ -107,7 +108,7 @@ impl<P: Policy> Proxy<P> {
             return;
         }
         if state == client_invite::State::Accepted && actions.has(Actions::PASS) {
-            return self.relay(transaction, message, out);
+            return self.relay(transaction, source, message, out);
         }
         if !actions.has(Actions::PASS) {
             return self.counters.drop(Drop::ResponseRepeated);
@@ -215,7 +216,7 @@ impl<P: Policy> Proxy<P> {
         if was_pending && let Some(context) = self.transactions.context_mut(transaction) {
             context.pending = context.pending.saturating_sub(1);
         }
-        self.accept(now, transaction, message, out);
+        self.accept(now, transaction, source, message, out);
         self.leave_to_transaction(now, transaction, index, source.peer.ip(), out);
         self.cancel_pending(now, transaction, out);
         self.transactions.settle(transaction, out);
@@ -260,8 +261,9 @@ impl<P: Policy> Proxy<P> {
         if was_pending {
             branch.outcome = Some(Outcome::Response(message.status()));
         }
-        let request_uri = branch.request_uri.take();
+        let (request_uri, edits) = (branch.request_uri.take(), branch.edits.take());
         self.transactions.free(request_uri);
+        self.transactions.free(edits);
         self.transactions.rearm_branch(index, out);
         if was_pending {
             self.keep_challenge(index, message);
@@ -310,7 +312,7 @@ impl<P: Policy> Proxy<P> {
             return self.transactions.rearm_branch(index, out);
         }
         branch.retransmit_at = Branch::NEVER;
-        self.on_non_invite_final(now, transaction, index, message, out);
+        self.on_non_invite_final(now, transaction, index, source, message, out);
     }
 
     /// Steps 5 and 6 for a method other than INVITE: a 2xx goes upstream at once, anything else waits.
@@ -319,6 +321,7 @@ impl<P: Policy> Proxy<P> {
         now: Now,
         transaction: u32,
         index: u32,
+        source: &Endpoint,
         message: &Message<'_>,
         out: &mut impl Outbox,
     ) {
@@ -337,7 +340,8 @@ impl<P: Policy> Proxy<P> {
         let open = !context.answered;
         if success {
             context.pending = context.pending.saturating_sub(u8::from(was_pending));
-            if open && !self.send_relayed(now, transaction, number, message, None, out) {
+            let renewed = Renewed::of(&self.settings.keys, message, source.peer);
+            if open && !self.send_relayed(now, transaction, number, message, (None, renewed), out) {
                 self.send_own_final(now, transaction, message.status(), out);
             }
         } else if was_pending {
@@ -379,7 +383,7 @@ impl<P: Policy> Proxy<P> {
         if record.accepted_from != Some(source.peer.ip()) {
             return self.counters.drop(Drop::ResponseFromElsewhere);
         }
-        self.relay(transaction, message, out);
+        self.relay(transaction, source, message, out);
     }
 
     /// Time since a branch's request was first sent.

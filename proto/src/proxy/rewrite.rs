@@ -3,10 +3,10 @@
 
 use super::settings::{Settings, uri_transport, via_transport};
 use super::{Listener, Preprocessed};
-use crate::message::{HeaderName, Host, Message, NameAddr, Rport, Span, Splice, Uri, Via, Writer};
-use crate::policy::Endpoint;
-use crate::steer::ROUTE_PARAMETER;
-use crate::token::{BRANCH_COOKIE, BRANCH_TOKEN_CHARS, ROUTE_TOKEN_CHARS};
+use crate::message::{Field, HeaderName, Host, Message, NameAddr, Rport, Span, Splice, Uri, Via, Writer};
+use crate::policy::{Edits, Endpoint};
+use crate::steer::OwnRoute;
+use crate::token::{BRANCH_COOKIE, BRANCH_TOKEN_CHARS};
 use core::net::IpAddr;
 
 /// What distinguishes one branch's request from the one received.
@@ -18,8 +18,10 @@ pub(super) struct Leaving<'p> {
     pub(super) request_uri: &'p [u8],
     /// Step 8: the token of our Via branch.
     pub(super) branch: [u8; BRANCH_TOKEN_CHARS],
-    /// Step 4: the token of our Record-Route; `None`: none is added.
-    pub(super) record_route: Option<[u8; ROUTE_TOKEN_CHARS]>,
+    /// What the policy changes in its header.
+    pub(super) edits: Edits<'p>,
+    /// Step 4: what our Record-Route says; `None`: none is added.
+    pub(super) record_route: Option<OwnRoute>,
     /// RFC 5393: its share of Max-Breadth.
     pub(super) max_breadth: u32,
 }
@@ -54,8 +56,14 @@ pub(super) fn write_request(
         if message.field(HeaderName::MaxBreadth).is_none() {
             write_number(out, b"Max-Breadth: ", leaving.max_breadth);
         }
+        write_added(leaving.edits, out);
     });
-    edit_fields(message, pre, source, leaving, &top, strict, &mut splice);
+    if leaving.edits.is_empty() {
+        edit_fields(message, pre, source, leaving, &top, strict, &mut splice, |_| false);
+    } else {
+        let removed = |field: &Field| leaving.edits.removes(message, field);
+        edit_fields(message, pre, source, leaving, &top, strict, &mut splice, removed);
+    }
     if strict.is_some() {
         splice.insert(message.header_end(), |out| {
             out.put(b"Route: <");
@@ -66,7 +74,29 @@ pub(super) fn write_request(
     splice.finish();
 }
 
-/// Edits of fields, in the order in which they stand.
+/// Lines that the policy puts in: Route values before all others, then the rest.
+fn write_added(edits: Edits<'_>, out: &mut Writer<'_>) {
+    if edits.is_empty() {
+        return;
+    }
+    write_routes(edits, out);
+    for line in edits.added() {
+        out.put(line);
+        out.put(b"\r\n");
+    }
+}
+
+/// The policy's Route values.
+pub(super) fn write_routes(edits: Edits<'_>, out: &mut Writer<'_>) {
+    for values in edits.routes() {
+        out.put(b"Route: ");
+        out.put(values);
+        out.put(b"\r\n");
+    }
+}
+
+/// Edits of fields, in the order in which they stand. `removed`: the policy takes this one out.
+#[allow(clippy::too_many_arguments, reason = "the request with all that is found out about it")]
 fn edit_fields(
     message: &Message<'_>,
     pre: &Preprocessed<'_>,
@@ -75,6 +105,7 @@ fn edit_fields(
     top: &Via<'_>,
     strict: Option<NameAddr<'_>>,
     splice: &mut Splice<'_, '_, '_>,
+    removed: impl Fn(&Field) -> bool,
 ) {
     let [first, second, restored] = pre.removals;
     let removals = [first, second, restored, strict.map(|route| route.removal)];
@@ -94,6 +125,7 @@ fn edit_fields(
             HeaderName::Route if removals.iter().any(Option::is_some) => {
                 cut_routes(message, field.line, place, &removals, splice);
             }
+            _ if removed(field) => splice.cut(field.line),
             _ => {}
         }
     }
@@ -149,16 +181,22 @@ pub(super) fn write_via_line(listener: &Listener, local: Option<IpAddr>, branch:
 /// Step 4. Two entries where listeners differ, so that each side finds the address it can reach: the upper
 /// one for the side it leaves to.
 fn write_record_route(settings: &Settings, source: &Endpoint, leaving: &Leaving<'_>, out: &mut Writer<'_>) {
-    let Some(token) = &leaving.record_route else {
+    let Some(route) = &leaving.record_route else {
         return;
     };
-    write_record_route_line(settings, source, leaving.listener, token, out);
+    write_record_route_line(settings, source, leaving.listener, route, out);
     if leaving.listener != source.listener {
-        write_record_route_line(settings, source, source.listener, token, out);
+        write_record_route_line(settings, source, source.listener, route, out);
     }
 }
 
-fn write_record_route_line(settings: &Settings, source: &Endpoint, listener: u16, token: &[u8], out: &mut Writer<'_>) {
+fn write_record_route_line(
+    settings: &Settings,
+    source: &Endpoint,
+    listener: u16,
+    route: &OwnRoute,
+    out: &mut Writer<'_>,
+) {
     let local = settings.local(source, listener);
     let Some(listener) = settings.listener(listener) else {
         return;
@@ -167,9 +205,7 @@ fn write_record_route_line(settings: &Settings, source: &Endpoint, listener: u16
     listener.write_sent_by(local, out);
     out.put(uri_transport(listener.transport));
     out.put(b";lr;");
-    out.put(ROUTE_PARAMETER);
-    out.byte(b'=');
-    out.put(token);
+    route.write(out);
     out.put(b">\r\n");
 }
 
@@ -199,13 +235,7 @@ fn cut_routes(
     }
 }
 
-/// Where a response to a request with this top Via, as we write it, goes (§18.2.2): never anywhere but back
-/// to the address that the request came from; `maddr` would let a sender aim at others and is not followed.
-pub(super) fn reply_port(top: &Via<'_>, source: &Endpoint) -> u16 {
-    if top.rport == Rport::Absent { top.sent_by_port() } else { source.peer.port() }
-}
-
-/// The same for a Via that has come back to us in a response.
+/// Where a response goes whose next Via this is, as we once wrote it (§18.2.2).
 pub(super) fn reply_address(via: &Via<'_>) -> Option<core::net::SocketAddr> {
     let ip = via.received.as_ref().and_then(Host::ip).or_else(|| via.host.ip())?;
     let port = match via.rport {

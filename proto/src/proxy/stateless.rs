@@ -6,13 +6,14 @@
 
 use super::counters::Drop;
 use super::preprocess::Preprocessed;
-use super::rewrite::{Leaving, reply_address, reply_port, write_request};
+use super::record_route::Renewed;
+use super::rewrite::{Leaving, reply_address, write_request};
 use super::validate::{breadth, loop_hash};
 use super::{Egress, Outbox, Proxy, Settings, forward, relay::write_relayed};
 use crate::hash::{Purpose, SignatureHash};
 use crate::message::{Message, Method};
 use crate::policy::{Endpoint, Policy};
-use crate::steer::route_token;
+use crate::steer::own_route;
 use crate::token::{BranchKind, BranchToken};
 use core::net::SocketAddr;
 
@@ -29,7 +30,7 @@ impl<P: Policy> Proxy<P> {
         let (Some((target, request_uri)), Ok(top)) = (self.targets.iter().next(), message.top_via()) else {
             return self.counters.drop(Drop::Policy);
         };
-        let back = SocketAddr::new(source.peer.ip(), reply_port(&top, source));
+        let back = SocketAddr::new(source.peer.ip(), self.reply_port(&top, source));
         let owner = settings.owner(message.call_id());
         let token = BranchToken {
             owner,
@@ -43,7 +44,9 @@ impl<P: Policy> Proxy<P> {
             listener: target.listener,
             request_uri,
             branch: token.sign(&settings.keys, message.call_id(), message.from_tag()),
-            record_route: forward::wants_record_route(message).then(|| route_token(&settings.keys, owner, message)),
+            edits: self.targets.edits(0),
+            record_route: forward::wants_record_route(message)
+                .then(|| own_route(&settings.keys, owner, message, source.peer, target.by_source)),
             max_breadth: breadth(message).unwrap_or(limits::MAX_BREADTH),
         };
         let egress = forward::egress_of(settings, source, &target);
@@ -76,8 +79,8 @@ impl<P: Policy> Proxy<P> {
         }
         let listener = u16::from(token.branch);
         let egress = Egress { listener, local: self.settings.local(source, listener), peer: back, flow: 0 };
-        let keys = &self.settings.keys;
-        if out.transmit(&egress, |writer| write_relayed(keys, message, None, writer, |_| {})) {
+        let renewed = Renewed::of(&self.settings.keys, message, source.peer);
+        if out.transmit(&egress, |writer| write_relayed(message, None, renewed, writer, |_| {})) {
             self.counters.response_sent(message.method(), message.status());
         } else {
             self.counters.drop(Drop::NotSent);

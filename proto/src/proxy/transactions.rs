@@ -6,7 +6,7 @@
 
 use super::settings::Capacity;
 use super::{Occupancy, Outbox};
-use crate::policy::Endpoint;
+use crate::policy::{Edits, Endpoint};
 use crate::pool::{ByteStore, Index, Slab, Stored};
 use crate::time::Mono;
 use crate::token::Owner;
@@ -128,6 +128,12 @@ impl<N: Copy> Transactions<N> {
 
     pub(super) fn bytes(&self, stored: &Stored) -> &[u8] {
         self.store.get(stored)
+    }
+
+    /// The changes to the header of a branch's request.
+    #[inline]
+    pub(super) fn edits(&self, branch: &Branch) -> Edits<'_> {
+        branch.edits.as_ref().map_or_else(Edits::default, |stored| Edits::new(self.store.get(stored)))
     }
 
     pub(super) fn free(&mut self, stored: Option<Stored>) {
@@ -315,6 +321,7 @@ impl<N: Copy> Transactions<N> {
         };
         out.disarm(branch.timer);
         self.free(branch.request_uri);
+        self.free(branch.edits);
         self.free(branch.resend);
         self.free(branch.challenges);
         if branch.outcome.is_none()

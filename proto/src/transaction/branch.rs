@@ -34,6 +34,8 @@ pub struct Branch {
     pub max_breadth: u32,
     /// The Request-URI it goes with; `None`: as it came.
     pub request_uri: Option<Stored>,
+    /// The changes to its header ([`crate::policy::Edits`]); `None`: none.
+    pub edits: Option<Stored>,
     /// What is sent again: the ACK of a failed INVITE, or the request if it is our own.
     pub resend: Option<Stored>,
     /// The challenges of its 401 or 407, as header lines.

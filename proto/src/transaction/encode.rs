@@ -9,7 +9,7 @@ use super::{
     Branch, CancelState, ClientMachine, Key, Parked, ServerMachine, Stage, TimerHandle, Transaction, client_invite,
     client_non_invite, server_invite, server_non_invite,
 };
-use crate::policy::{Endpoint, Outcome, Question, Target};
+use crate::policy::{BySource, Endpoint, Outcome, Question, Target};
 use crate::time::{Micros, Mono};
 use crate::token::Owner;
 use alloc::vec::Vec;
@@ -18,7 +18,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 const NONE: u32 = u32::MAX;
 
 /// Version of the encoding.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
 /// Why bytes were not taken over. Nothing of them was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ macro_rules! plain_enum {
 plain_numbers!(u8, u16, u32, u64, u128);
 
 plain_struct!(Endpoint { listener, local, peer, flow });
-plain_struct!(Target { gateway, listener, next_hop, flow, no_response });
+plain_struct!(Target { gateway, listener, by_source, next_hop, flow, no_response });
 plain_struct!(Owner { node, slot, generation });
 plain_struct!(Parked { stage, question, round });
 plain_struct!(Transaction {
@@ -164,10 +164,11 @@ plain_struct!(Branch {
     number, machine, answered, ringing, given_up, cancel, outcome, target, loop_hash, max_breadth, sent_at,
     retransmit_at, interval, give_up_at, expire_at
 } without {
-    transaction: NONE, next: NONE, request_uri: None, resend: None, challenges: None,
+    transaction: NONE, next: NONE, request_uri: None, edits: None, resend: None, challenges: None,
     timer: TimerHandle::default(), silent_previous: NONE, silent_next: NONE,
 });
 
+plain_enum!(BySource { 1 => Neither, 2 => Caller, 3 => Callee, 4 => Both });
 plain_enum!(Outcome { 1 => Response(status), 2 => GivenUp, 3 => TimedOut { ringing }, 4 => Unreachable });
 plain_enum!(Question { 1 => Resolve, 2 => Module(number) });
 plain_enum!(Stage { 1 => NewRequest, 2 => InDialog });
@@ -303,6 +304,7 @@ mod tests {
         comes_back(Target {
             gateway: 7,
             listener: 2,
+            by_source: BySource::Callee,
             next_hop: "[fe80::1%3]:5060".parse().unwrap(),
             flow: u64::MAX,
             no_response: Micros(2_000_000),

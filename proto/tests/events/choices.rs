@@ -34,6 +34,7 @@ fn push(targets: &mut TargetSet, number: usize, no_response_ms: u64) {
     let target = Target {
         gateway: number as u32,
         listener: 0,
+        by_source: BySource::Neither,
         next_hop: GATEWAYS[number].parse().unwrap(),
         flow: 0,
         no_response: Micros::from_millis(no_response_ms),

@@ -2,7 +2,7 @@
 //! another number of shards; and bytes that are not taken over.
 
 use crate::rig::*;
-use crate::{ask, call, cancel, failover, fork, in_dialog, non_invite, refuse};
+use crate::{ask, call, cancel, edits, failover, fork, in_dialog, non_invite, refuse};
 use proto::proxy::{Capacity, Occupancy, Proxy};
 use proto::steer::shard_of_slot;
 use proto::transaction::DecodeError;
@@ -78,7 +78,11 @@ fn every_scenario_goes_on_elsewhere() {
         fork::a_2xx_to_another_method_goes_upstream_at_once_and_once,
         fork::max_breadth_is_shared_out,
         fork::a_breadth_of_one_goes_to_one_and_of_zero_nowhere,
+        edits::a_request_leaves_edited_and_is_repeated_so,
+        edits::cancel_and_ack_take_the_same_route,
+        edits::responses_go_to_the_source_port,
         in_dialog::the_token_proves_the_dialog_and_the_side,
+        in_dialog::the_token_says_where_a_phone_really_is,
         in_dialog::the_token_knows_the_way_back_to_the_initiator,
         in_dialog::a_forged_or_replayed_token_proves_nothing,
         in_dialog::both_of_a_double_record_route_are_taken_off,
@@ -188,7 +192,7 @@ fn damaged_bytes_are_refused_and_leave_nothing() {
         for at in 0..frame.len() {
             let mut changed = frame.clone();
             changed[at] ^= 0x10;
-            let wanted = if at == 0 { DecodeError::Version(0x11) } else { DecodeError::Damaged };
+            let wanted = if at == 0 { DecodeError::Version(0x12) } else { DecodeError::Damaged };
             assert_eq!(import(&changed), Err(wanted));
         }
         assert_eq!(import(&[&frame[..], b"x"].concat()), Err(DecodeError::Damaged));

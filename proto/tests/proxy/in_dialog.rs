@@ -2,7 +2,7 @@
 //! (RFC 3261 §12.2, §16.4, §16.6 step 6, §16.12).
 
 use crate::rig::*;
-use proto::policy::Proof;
+use proto::policy::{BySource, Proof};
 use proto::proxy::{Drop, Refused};
 
 const CALLEE: &str = "127.0.0.1:5071";
@@ -322,4 +322,66 @@ pub fn a_re_invite_is_carried_like_an_invite_and_cancelled_like_one() {
     rig.expect(CALLER, "SIP/2.0 200");
     let cancel = rig.expect(CALLEE, "CANCEL");
     assert_eq!((header(&cancel, "Route"), header(&cancel, "To")), (None, header(&passed, "To")));
+}
+
+/// A phone behind NAT, by its 2xx or by its INVITE: our token says where it really is, whatever its Contact says.
+#[test]
+pub fn the_token_says_where_a_phone_really_is() {
+    const PHONE: &str = "203.0.113.7:40001";
+    let contact = "Contact: <sip:called@192.168.1.5:5066>\r\n";
+    for (by_source, caller_at, callee_at) in [
+        (BySource::Neither, None, None),
+        (BySource::Caller, Some(CALLER), None),
+        (BySource::Callee, None, Some(PHONE)),
+        (BySource::Both, Some(CALLER), Some(PHONE)),
+    ] {
+        let mut rig = Rig::new([Say::Forward(vec![PHONE])]);
+        rig.proxy.policy.by_source = by_source;
+        let sent = rig.call(PHONE);
+        let asked = headers(&sent, "Record-Route").swap_remove(0);
+        assert_eq!(asked.contains(&format!(";ta={CALLER};tt=")), caller_at.is_some(), "{asked}");
+        rig.receive(PHONE, &respond(&sent, 200, "to1", contact));
+        let passed = rig.expect(CALLER, "SIP/2.0 200");
+        assert_eq!(header(&passed, "Contact").unwrap(), "<sip:called@192.168.1.5:5066>", "as sent");
+        let ours = headers(&passed, "Record-Route").pop().unwrap();
+        assert_eq!(ours.contains(&format!(";ta={PHONE};tt=")), callee_at.is_some(), "{ours}");
+        // The same again when the 2xx is repeated.
+        rig.receive(PHONE, &respond(&sent, 200, "to1", contact));
+        assert_eq!(headers(&rig.expect(CALLER, "SIP/2.0 200"), "Record-Route"), std::slice::from_ref(&ours));
+
+        rig.proxy.policy.verdicts.extend([Say::Drop, Say::Drop, Say::Drop]);
+        rig.receive(CALLER, &by_caller("BYE", &ours));
+        rig.receive(PHONE, &by_callee("BYE", &asked).replace("z9hG4bKin", "z9hG4bKx"));
+        // Not for the other direction.
+        rig.receive(PHONE, &by_callee("INFO", &ours).replace("z9hG4bKin", "z9hG4bKy"));
+        let wanted = [callee_at, caller_at, None].map(|at| at.map(|at| at.parse().unwrap()));
+        assert_eq!(rig.proxy.policy.far_sides, wanted, "{by_source:?}");
+    }
+}
+
+/// Nobody else can name an address for us to send to.
+#[test]
+pub fn an_address_that_was_not_signed_opens_no_way() {
+    const PHONE: &str = "203.0.113.7:40001";
+    let mut rig = Rig::new([Say::Forward(vec![PHONE])]);
+    rig.proxy.policy.by_source = BySource::Both;
+    let sent = rig.call(PHONE);
+    rig.receive(PHONE, &respond(&sent, 200, "to1", "Contact: <sip:called@192.168.1.5:5066>\r\n"));
+    let ours = headers(&rig.expect(CALLER, "SIP/2.0 200"), "Record-Route").pop().unwrap();
+    for (number, forged) in [
+        ours.replace(PHONE, "203.0.113.8:40001"),
+        ours.replace(PHONE, "203.0.113.7:40002"),
+        ours.replace(PHONE, "203.0.113.7:0"),
+        ours.replace(&format!(";ta={PHONE}"), ""),
+        ours.replace(&format!(";ta={PHONE}"), ";ta"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        rig.proxy.policy.verdicts.push_back(Say::Drop);
+        let bye = by_caller("BYE", forged).replace("z9hG4bKin", &format!("z9hG4bK{number}"));
+        rig.receive(CALLER, &bye);
+        assert_eq!(rig.proxy.policy.far_sides.pop(), Some(None), "{forged}");
+        assert_eq!(rig.proxy.policy.proofs.pop(), Some(BY_INITIATOR), "{forged}");
+    }
 }

@@ -5,6 +5,7 @@
 mod ask;
 mod call;
 mod cancel;
+mod edits;
 #[path = "../events/mod.rs"]
 #[allow(dead_code, reason = "events as bytes are for the fuzz target and its corpus")]
 mod events;

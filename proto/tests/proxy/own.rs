@@ -2,7 +2,7 @@
 
 use crate::rig::*;
 use proto::message::Method;
-use proto::policy::{Outcome, Target};
+use proto::policy::{BySource, Outcome, Target};
 use proto::proxy::{Drop, OwnRequest};
 use proto::time::Micros;
 
@@ -13,6 +13,7 @@ fn probe(no_response_ms: u64) -> (Rig, String) {
     let target = Target {
         gateway: 1,
         listener: 0,
+        by_source: BySource::Neither,
         next_hop: GATEWAY.parse().unwrap(),
         flow: 0,
         no_response: Micros::from_millis(no_response_ms),

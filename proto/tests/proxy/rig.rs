@@ -40,9 +40,16 @@ pub struct Script {
     pub last_503: Option<u16>,
     pub no_response_ms: u64,
     pub stranger: bool,
+    /// Of every target.
+    pub by_source: BySource,
+    /// What is changed in the header of every request.
+    pub edit: Option<fn(&mut EditWriter<'_, '_>)>,
+    /// Responses go to the source port, asked for or not.
+    pub to_source_port: bool,
     /// Gateways that point 2 refuses.
     pub refuse: Vec<u32>,
     pub proofs: Vec<Proof>,
+    pub far_sides: Vec<Option<SocketAddr>>,
     pub answers: Vec<Option<Answer>>,
     pub responses: Vec<(u32, u16)>,
     pub silences: Vec<(u32, Outcome)>,
@@ -60,6 +67,7 @@ impl Script {
         Target {
             gateway: gateway_number(address),
             listener: u16::from(address.starts_with('[')),
+            by_source: self.by_source,
             next_hop: address.parse().unwrap(),
             flow: 0,
             no_response: Micros::from_millis(self.no_response_ms),
@@ -70,9 +78,14 @@ impl Script {
         targets.clear();
         for address in addresses {
             let target = self.target(address);
-            assert!(targets.push_with_uri(target, |out| {
+            let write = |out: &mut Writer<'_>| {
                 out.put(b"sip:called@");
                 out.put(address.as_bytes());
+            };
+            assert!(targets.push_edited(target, write, |edits| {
+                if let Some(edit) = self.edit {
+                    edit(edits);
+                }
             }));
         }
     }
@@ -146,7 +159,7 @@ impl Policy for Script {
     }
     fn in_dialog(
         &mut self,
-        _: &Inbound<'_>,
+        request: &Inbound<'_>,
         proof: Proof,
         _: &mut u32,
         answer: Option<Answer>,
@@ -154,6 +167,7 @@ impl Policy for Script {
         _: Now,
     ) -> Verdict<&'static str> {
         self.proofs.push(proof);
+        self.far_sides.push(request.far_side);
         self.answers.push(answer);
         self.say(targets)
     }
@@ -165,6 +179,9 @@ impl Policy for Script {
     }
     fn answers_for(&self, _: &Target, _: IpAddr) -> bool {
         false
+    }
+    fn answers_to_source_port(&self, _: &Endpoint) -> bool {
+        self.to_source_port
     }
     fn is_us(&self, host: &Host<'_>, port: Option<u16>) -> bool {
         ["127.0.0.1", "::1"].iter().any(|ip| host.ip() == Some(ip.parse().unwrap())) && port == Some(5060)

@@ -27,6 +27,9 @@ pub const VIA_COUNT_MAX: usize = 70;
 /// Longest Request-URI, and longest URI that any rule reads, in bytes.
 pub const URI_BYTES_MAX: usize = 2_048;
 
+/// Request-URIs and header edits of all targets of one verdict, in bytes: one area a shard.
+pub const TARGET_TEXT_BYTES_MAX: usize = 16_384;
+
 /// Longest Call-ID in bytes. It is hashed and kept with every call.
 pub const CALL_ID_BYTES_MAX: usize = 512;
 

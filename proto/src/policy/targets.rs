@@ -1,0 +1,174 @@
+//! Where a request goes: the targets of one verdict (RFC 3261 §16.5). Filled by a policy, read by
+//! `proxy::forward` and `proxy::stateless`.
+
+use super::{EditWriter, Edits};
+use crate::message::Writer;
+use crate::time::Micros;
+use core::net::SocketAddr;
+use core::ops::Range;
+
+/// One place to send a request to: a branch before it is one (RFC 3261 §16.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The policy's own number for it (a gateway's index in its table; `u32::MAX`: none).
+    pub gateway: u32,
+    /// Listener to send from.
+    pub listener: u16,
+    /// Sides of the dialog that this request opens, if it opens one, that are reached where they really are.
+    pub by_source: BySource,
+    /// Next hop.
+    pub next_hop: SocketAddr,
+    /// Connection to use, for streams; 0 over UDP.
+    pub flow: u64,
+    /// Given up without any response after this long (the branch lives on to its own end).
+    /// `Micros(0)`: only Timer B or F ends it.
+    pub no_response: Micros,
+}
+
+impl Target {
+    /// No gateway of a table: an in-dialog target, or a phone.
+    pub const NO_GATEWAY: u32 = u32::MAX;
+}
+
+/// Sides of a dialog whose later requests go to the address that their INVITE or 2xx really came from, not to what
+/// their Contact names: phones, which may be behind NAT. The address travels signed in our Record-Route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BySource {
+    /// None.
+    #[default]
+    Neither,
+    /// Who sent the request.
+    Caller,
+    /// Who answers it.
+    Callee,
+    /// Both.
+    Both,
+}
+
+impl BySource {
+    /// For these sides.
+    pub const fn of(caller: bool, callee: bool) -> Self {
+        match (caller, callee) {
+            (false, false) => BySource::Neither,
+            (true, false) => BySource::Caller,
+            (false, true) => BySource::Callee,
+            (true, true) => BySource::Both,
+        }
+    }
+
+    /// Whether the caller is one.
+    pub const fn caller(self) -> bool {
+        matches!(self, BySource::Caller | BySource::Both)
+    }
+
+    /// Whether the callee is one.
+    pub const fn callee(self) -> bool {
+        matches!(self, BySource::Callee | BySource::Both)
+    }
+}
+
+/// Targets of one verdict: all are tried in parallel. Serial forking is the next verdict's matter.
+///
+/// A fixed-size scratch area owned by the proxy and lent to the policy; filling it never allocates.
+#[derive(Debug)]
+pub struct TargetSet {
+    targets: [Option<Entry>; limits::BRANCHES_MAX],
+    len: usize,
+    text: [u8; limits::TARGET_TEXT_BYTES_MAX],
+    text_len: u16,
+}
+
+/// A target; its Request-URI, and behind it its edits, end at these places of the text.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    target: Target,
+    start: u16,
+    uri_end: u16,
+    end: u16,
+}
+
+const _: () = assert!(limits::TARGET_TEXT_BYTES_MAX <= u16::MAX as usize, "places are u16");
+
+impl Default for TargetSet {
+    fn default() -> Self {
+        TargetSet {
+            targets: [None; limits::BRANCHES_MAX],
+            len: 0,
+            text: [0; limits::TARGET_TEXT_BYTES_MAX],
+            text_len: 0,
+        }
+    }
+}
+
+impl TargetSet {
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.len = 0;
+        self.text_len = 0;
+    }
+    /// Adds a target whose Request-URI stays as it came. False: no room.
+    pub fn push(&mut self, target: Target) -> bool {
+        self.push_with_uri(target, |_| {})
+    }
+    /// Adds a target with the Request-URI that `write` writes (nothing written: it stays). False: no room, or the
+    /// URI is longer than [`limits::URI_BYTES_MAX`].
+    pub fn push_with_uri(&mut self, target: Target, write: impl FnOnce(&mut Writer<'_>)) -> bool {
+        self.push_edited(target, write, |_| {})
+    }
+    /// The same with changes to the header of its request. False also if an edit is none ([`EditWriter`]).
+    pub fn push_edited(
+        &mut self,
+        target: Target,
+        write: impl FnOnce(&mut Writer<'_>),
+        edit: impl FnOnce(&mut EditWriter<'_, '_>),
+    ) -> bool {
+        let mut writer = Writer::new(self.text.get_mut(usize::from(self.text_len)..).unwrap_or_default());
+        write(&mut writer);
+        let uri = writer.len();
+        edit(&mut EditWriter::new(&mut writer));
+        let (Some(entry), Ok(written), true) =
+            (self.targets.get_mut(self.len), writer.finish(), uri <= limits::URI_BYTES_MAX)
+        else {
+            return false;
+        };
+        let start = self.text_len;
+        let (Ok(uri), Ok(written)) = (u16::try_from(uri), u16::try_from(written)) else {
+            return false;
+        };
+        // INVARIANT: both lie in the text, whose length is a u16.
+        let (uri_end, end) = (start + uri, start + written);
+        *entry = Some(Entry { target, start, uri_end, end });
+        self.len += 1;
+        self.text_len = end;
+        true
+    }
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// The target in that place, with its new Request-URI (empty: unchanged).
+    pub fn get(&self, place: usize) -> Option<(Target, &[u8])> {
+        let entry = self.entry(place)?;
+        Some((entry.target, self.text(entry.start..entry.uri_end)))
+    }
+    /// The changes to the header of that target's request.
+    pub fn edits(&self, place: usize) -> Edits<'_> {
+        Edits::new(self.entry(place).map_or(&[], |entry| self.text(entry.uri_end..entry.end)))
+    }
+    /// Targets in order, each with its new Request-URI.
+    pub fn iter(&self) -> impl Iterator<Item = (Target, &[u8])> {
+        (0..self.len).filter_map(|place| self.get(place))
+    }
+
+    fn entry(&self, place: usize) -> Option<Entry> {
+        *self.targets.get(..self.len)?.get(place)?
+    }
+
+    fn text(&self, range: Range<u16>) -> &[u8] {
+        self.text.get(usize::from(range.start)..usize::from(range.end)).unwrap_or_default()
+    }
+}
