@@ -18,10 +18,12 @@
 //! | what an in-dialog request needs | `calls/dialog.rs` |
 //! | what a call is and how long it lives | `calls.rs`, `calls/life.rs` |
 //! | what goes to another process | `hand_over.rs`, `origin.rs`, `calls/hand_over.rs`, `note.rs` |
+//! | who has to prove what, and who is shut out | `authentication/` |
 //! | a reason, its status and counter | `reason.rs` |
 
 #![forbid(unsafe_code)]
 
+pub mod authentication;
 pub mod calls;
 pub mod dispatcher;
 mod encoding;

@@ -21,7 +21,7 @@ static VALUES: [u32; 256] = {
 const INVALID: u32 = 1 << 31;
 
 /// Writes `bytes` as `CHARS` characters.
-pub(crate) fn encode<const BYTES: usize, const CHARS: usize>(bytes: &[u8; BYTES]) -> [u8; CHARS] {
+pub fn encode<const BYTES: usize, const CHARS: usize>(bytes: &[u8; BYTES]) -> [u8; CHARS] {
     const { assert!(CHARS == (BYTES * 8).div_ceil(6)) };
     let mut text = [0; CHARS];
     let digit = |bits: u32| ALPHABET[(bits & 0x3f) as usize];
@@ -46,7 +46,7 @@ pub(crate) fn encode<const BYTES: usize, const CHARS: usize>(bytes: &[u8; BYTES]
 }
 
 /// Reads `text`. `None`: a character is none of the alphabet's, or the last one says more than the bytes hold.
-pub(crate) fn decode<const BYTES: usize, const CHARS: usize>(text: &[u8; CHARS]) -> Option<[u8; BYTES]> {
+pub fn decode<const BYTES: usize, const CHARS: usize>(text: &[u8; CHARS]) -> Option<[u8; BYTES]> {
     const { assert!(CHARS == (BYTES * 8).div_ceil(6)) };
     let mut bytes = [0; BYTES];
     let value = |character: u8| VALUES[usize::from(character)];

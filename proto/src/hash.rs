@@ -201,6 +201,14 @@ pub enum Purpose {
     Initiator = 9,
     /// Where a side of a dialog really is.
     Address = 11,
+    /// MAC of a digest nonce, RFC 7616 §3.3.
+    Nonce = 30,
+    /// An account in tables of nonce counts, credentials and failures.
+    Account = 31,
+    /// A source address in tables of failures.
+    Source = 32,
+    /// HA1 of users that there are not.
+    Decoy = 33,
 }
 
 #[cfg(test)]

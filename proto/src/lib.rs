@@ -11,7 +11,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-mod base64;
+pub mod base64;
 pub mod hash;
 pub mod message;
 pub mod policy;

@@ -12,6 +12,7 @@
 //! | `parse`, `start_line`, `header_line`, `scan`, `name`, `arena` | datagram to offsets: the one pass |
 //! | `view`, `list`, `removal`, `memo` | [`Message`], headers of several values, what was read already |
 //! | `via`, `name_addr`, `cseq`, `uri`, `host`, `transport`, `method` | values |
+//! | `credentials` | Authorization and Proxy-Authorization |
 //! | `lex`, `escape` | characters, quoted strings, parameters, `%HH` |
 //! | `uri_equivalence` | RFC 3261 §19.1.4 |
 //! | `validate` | what is refused before routing, and with which answer |
@@ -19,6 +20,7 @@
 //! | `error`, `span` | why not, and where |
 
 mod arena;
+mod credentials;
 mod cseq;
 mod edit;
 mod error;
@@ -50,6 +52,7 @@ mod view;
 mod writer;
 
 pub use arena::{Arena, Field};
+pub use credentials::DigestCredentials;
 pub use cseq::CSeq;
 pub use edit::{Splice, replace_body};
 pub use error::{Fault, HeaderError, Malformation, ParseError, UriError};

@@ -21,6 +21,8 @@ pub(super) const ADDR_SPEC_TEXT: Text = Text { ends: *b"\x7f<>\";,?", wide: true
 /// The unquoted value of a header parameter: more than `token / host`, because values with `/`, `=` and `@` are in
 /// use; never what would end the parameter.
 pub(super) const PARAMETER_TEXT: Text = Text { ends: *b"\x7f<>\";,,", wide: true };
+/// The unquoted value of a parameter of credentials, which commas part: a URI may stand there without its marks.
+pub(super) const CREDENTIAL_TEXT: Text = Text { ends: *b"\x7f\",,,,,", wide: true };
 /// Visible ASCII: a Call-ID.
 pub(super) const VISIBLE_TEXT: Text = Text { ends: *b"\x7f\x7f\x7f\x7f\x7f\x7f\x7f", wide: false };
 
@@ -74,7 +76,7 @@ mod tests {
 
     #[test]
     fn every_octet_at_every_place() {
-        for text in [URI_TEXT, ADDR_SPEC_TEXT, PARAMETER_TEXT, VISIBLE_TEXT] {
+        for text in [URI_TEXT, ADDR_SPEC_TEXT, PARAMETER_TEXT, CREDENTIAL_TEXT, VISIBLE_TEXT] {
             for octet in 0..=255u8 {
                 for place in 0..40 {
                     let mut octets = [b'a'; 40];
