@@ -215,7 +215,7 @@ impl Record {
         self.failures = self.failures.saturating_add(1);
         self.last = now.mono;
         // WHY a remainder: after a ban as many failures as before bring the next one.
-        if self.until <= now.mono && self.failures % most.max(1) == 0 {
+        if self.until <= now.mono && self.failures.is_multiple_of(most.max(1)) {
             let length = rules.ban.times(1 << self.bans.min(30)).min(rules.ban_max);
             self.until = now.mono.after(length);
             self.since = now.wall;

@@ -63,8 +63,8 @@ pub struct Setup {
 /// A protection domain (RFC 3261 §22.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Realm {
-    /// Number of its domain: accounts of different domains are different.
-    pub domain: u16,
+    /// The name of its domain: accounts of different domains are different.
+    pub domain: Box<[u8]>,
     /// Its name, as it is shown to users.
     pub name: Box<[u8]>,
     /// Algorithms in the order in which they are offered; at least one.
@@ -298,7 +298,7 @@ impl Authenticator {
     }
 
     fn account(&self, realm: &Realm, username: &[u8]) -> u128 {
-        KeyedHash::new(&self.secret, Purpose::Account).number(u64::from(realm.domain)).part(username).finish()
+        KeyedHash::new(&self.secret, Purpose::Account).pair(&realm.domain, username).finish()
     }
 
     /// What tells a retransmission from another request with the same count.

@@ -50,7 +50,7 @@ impl Rig {
             living: Arc::new(Living::new(secret)),
         };
         let realm = Realm {
-            domain: 0,
+            domain: (*b"example.com").into(),
             name: (*b"example.com").into(),
             offered: Algorithm::ALL.to_vec(),
             nonce_lifetime: Micros::from_secs(300),
