@@ -1,9 +1,10 @@
 //! Listeners: binding an address for all shards, and refusing one that is already served.
 
+use crate::steering::Steers;
 use crate::time::Micros;
 use engine_sys::errno;
 use engine_sys::socket::UdpSocket;
-use engine_sys::steer::{self, Choice, LargeSplit};
+use engine_sys::steer::LargeSplit;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -27,16 +28,6 @@ impl Listener {
     }
 }
 
-/// Which shard of a group receives a datagram.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Steering {
-    /// Any, evenly, whoever sent it.
-    #[default]
-    Random,
-    /// The shard whose core received it: for hosts whose queue interrupts are pinned one a core.
-    ReceivingCpu,
-}
-
 /// Why an address cannot be served.
 #[derive(Debug)]
 pub struct BindError {
@@ -54,24 +45,18 @@ pub(crate) struct Group {
     pub(crate) large: Vec<UdpSocket>,
 }
 
-/// Binds `listener` for shards on `cores`. With `split`, datagrams larger than it says get sockets of
+/// Binds `listener` for so many shards. With `split`, datagrams larger than it says get sockets of
 /// their own.
 pub(crate) fn bind(
     listener: &Listener,
-    cores: &[usize],
-    steering: &Steering,
+    shards: usize,
+    steers: &Steers,
     split: Option<LargeSplit>,
 ) -> Result<Group, BindError> {
-    bind_group(listener, cores, steering, split).map_err(|error| BindError { address: listener.address, error })
+    bind_group(listener, shards, steers, split).map_err(|error| BindError { address: listener.address, error })
 }
 
-fn bind_group(
-    listener: &Listener,
-    cores: &[usize],
-    steering: &Steering,
-    split: Option<LargeSplit>,
-) -> io::Result<Group> {
-    let shards = cores.len();
+fn bind_group(listener: &Listener, shards: usize, steers: &Steers, split: Option<LargeSplit>) -> io::Result<Group> {
     let total = if split.is_some() { 2 * shards } else { shards };
     let first = bind_alone(listener)?;
     let address = first.local_address()?;
@@ -87,14 +72,8 @@ fn bind_group(
         socket.bind(address)?;
         sockets.push(socket);
     }
-    let choice = match steering {
-        Steering::Random => Choice::Random,
-        Steering::ReceivingCpu => {
-            Choice::ReceivingCpu(cores.iter().filter_map(|core| u32::try_from(*core).ok()).collect())
-        }
-    };
     if let (Some(member), Ok(shards)) = (sockets.last(), u32::try_from(shards)) {
-        steer::attach(member, shards, &choice, split)?;
+        steers.attach(member, shards, split)?;
     }
     let large = sockets.split_off(shards);
     Ok(Group { address, ordinary: sockets, large })

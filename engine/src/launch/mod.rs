@@ -5,8 +5,9 @@ use crate::app::App;
 use crate::device::xdp::setup::{Prepared, XdpConfig, XdpQueue};
 use crate::frame::ShardId;
 use crate::links::{self, LinkConfig};
-use crate::listener::{self, BindError, Listener, Steering};
+use crate::listener::{self, BindError, Listener};
 use crate::pools::Pools;
+use crate::steering::Steering;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -62,6 +63,10 @@ pub struct Serving {
     pub queues: Vec<XdpQueue>,
     /// Why not a better one, if there is a better one.
     pub why: Option<String>,
+    /// Whose socket receives a datagram, in words.
+    pub steering: &'static str,
+    /// Why not its owner's, if that was wished for.
+    pub no_owner: Option<String>,
     /// The core of each shard.
     pub cores: Vec<usize>,
     /// The address of each listener.
@@ -106,16 +111,20 @@ where
         Ok(prepared) => (Some(prepared), None),
         Err(why) => (None, why),
     };
+    let (steers, no_owner) =
+        config.steering.prepare(&cores, driver.split()).map_err(|why| LaunchError::Config(cannot_steer(&why)))?;
     let groups = config
         .listeners
         .iter()
-        .map(|listener| listener::bind(listener, &cores, &config.steering, driver.split()))
+        .map(|listener| listener::bind(listener, cores.len(), &steers, driver.split()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(LaunchError::Bind)?;
     let serving = Serving {
         driver: if xdp.is_some() { "xdp" } else { driver.name() },
         queues: xdp.as_ref().map(Prepared::queues).unwrap_or_default(),
         why: no_xdp.or(why),
+        steering: steers.name(),
+        no_owner,
         cores: cores.clone(),
         addresses: groups.iter().map(|group| group.address).collect(),
     };
@@ -129,6 +138,10 @@ where
     let mut running = Running::new(serving, &links, lanes);
     running.start(config, driver, xdp, groups, links, Arc::new(make))?;
     Ok(running)
+}
+
+fn cannot_steer(why: &str) -> String {
+    format!("the kernel does not take the program that finds a datagram's shard: {why}; steering \"auto\" does without")
 }
 
 impl fmt::Display for LaunchError {

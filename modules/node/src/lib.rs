@@ -37,3 +37,4 @@ mod shard_outbox;
 mod shard_questions;
 mod shard_snapshot;
 pub mod snapshot;
+pub mod steering;

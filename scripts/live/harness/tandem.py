@@ -66,6 +66,12 @@ class Tandem(Process):
         figures = self.ask("stats")["figures"]
         return [one["value"] for one in figures if one["name"] == "tandem_shard_busy_seconds_total"]
 
+    def figure(self, name, **labels):
+        """The sum of a metric of `tandem stats` over all that has these labels."""
+        figures = self.ask("stats")["figures"]
+        fits = lambda one: one["name"] == name and all(one["labels"].get(key) == value for key, value in labels.items())
+        return sum(one["value"] for one in figures if fits(one))
+
     def connection(self):
         """The control socket without the commands in between."""
         return Connection(self.socket)

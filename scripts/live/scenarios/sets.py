@@ -116,16 +116,31 @@ def silent_death(scene):
     expect(share > 0.15, f"{returned - died:.0f} s of silence; at the end the gateway has {share:.0%} of the calls again, not 20 %")
 
 
-@scenario(alone=True, programs=("sipp",), seconds=30, drivers=DRIVERS)
-def one_address_two_shards(scene):
-    """All calls come from one address and port, and two shards are busy alike."""
+def one_address(scene, steering):
+    """Calls from one address and port over two shards, which must be busy alike; the share that was handed over."""
     gateway = scene.gateway()
-    tandem = scene.tandem(gateway.address, shards=2)
+    tandem = scene.tandem(gateway.address, shards=2, tables={"shards": {"steering": steering}})
     scene.caller(tandem.address, calls=2_000, rate=400).finish(20)
     busy = tandem.shard_busy()
     expect(len(busy) == 2, f"`tandem stats` shows {len(busy)} shards")
-    # One of them receives everything from this address and hands half of it over: alike, not equal.
+    # One of them may receive everything from this address and hand half of it over: alike, not equal.
     expect(min(busy) > 0.3 * sum(busy), f"seconds that the shards worked: {busy}")
+    received = tandem.figure("tandem_datagrams_total", direction="in")
+    return tandem.figure("tandem_hand_overs_total", direction="out") / received
+
+
+@scenario(alone=True, programs=("sipp",), seconds=30, drivers=DRIVERS)
+def one_address_two_shards(scene):
+    """All calls come from one address and port, and two shards are busy alike."""
+    share = one_address(scene, "hash")
+    expect(0.3 < share < 0.7, f"{share:.0%} of the datagrams were handed over, not half")
+
+
+@scenario(alone=True, root=True, programs=("sipp",), seconds=30, drivers=DRIVERS)
+def one_address_two_shards_steered(scene):
+    """The kernel finds each message's owner: two shards are busy alike, and hand over next to nothing."""
+    share = one_address(scene, "owner")
+    expect(share < 0.01, f"{share:.0%} of the datagrams were handed over")
 
 
 @scenario(programs=("sipp",))

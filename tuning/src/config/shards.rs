@@ -8,8 +8,11 @@ use toml::de::DeValue;
 choice! {
     /// How datagrams find a shard in the kernel.
     Steering {
-        /// By the core that received them where queue interrupts are pinned one a core, else by the kernel's hash.
+        /// `"owner"` where the kernel takes the program, else `"core"` where queue interrupts are pinned one a core,
+        /// else `"hash"`.
         Auto = "auto",
+        /// A program in the kernel finds the shard that owns the message. Needs CAP_BPF at start.
+        Owner = "owner",
         /// By the core that received them.
         Core = "core",
         /// By the kernel's hash of addresses and ports.

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-/// The program's object. Its source lies beside it; `scripts/xdp-object` builds it.
+/// The program's object. Its source lies beside it; `scripts/bpf-object` builds it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("program/tandem.bpf.o");
 
 /// What the program counts, by the number of its verdict.
@@ -162,7 +162,7 @@ impl Attachment {
 }
 
 /// An error with its causes; of the verifier's log the last lines.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

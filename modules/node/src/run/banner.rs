@@ -35,12 +35,19 @@ pub(super) fn banner(started: &Started<'_>) -> String {
         Some(why) => format!("{} ({why})", serving.driver),
         None => serving.driver.to_owned(),
     };
+    let steering = match &serving.no_owner {
+        Some(why) => format!("{} (not the owner's: {why})", serving.steering),
+        None => serving.steering.to_owned(),
+    };
     let mut lines = vec![
         format!("tandem {}", env!("CARGO_PKG_VERSION")),
         line("listens on", &addresses),
         line("carries by", &shards),
         line("driver", &driver),
     ];
+    if serving.cores.len() > 1 {
+        lines.push(line("datagrams", &format!("to {steering}")));
+    }
     lines.extend(serving.queues.iter().map(|queue| line("queue", &queue.to_string())));
     let sets = &started.config.sets;
     lines.extend(sets.iter().take(SETS_MAX).map(|set| line("gateways", &set_in_words(set))));
@@ -97,6 +104,8 @@ mod tests {
                 why: Some("its driver has no zero-copy".to_owned()),
             }],
             why: Some("io_uring is not permitted".into()),
+            steering: "any shard",
+            no_owner: Some("no CAP_BPF".into()),
             cores: vec![0, 1],
             addresses: vec!["127.0.0.1:5060".parse().unwrap()],
         };
@@ -112,6 +121,7 @@ mod tests {
             "127.0.0.1:5060 (udp)",
             "2 shards, on cores 0, 1",
             "mmsg (io_uring is not permitted)",
+            "any shard (not the owner's: no CAP_BPF)",
             "eth0 queue 3: shard 1, native, copied (its driver has no zero-copy)",
             "carriers (weighted): 127.0.0.1:5071 weight 70, b at 127.0.0.1:5072 weight 30",
             "/run/tandem/control.sock",

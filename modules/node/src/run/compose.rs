@@ -1,10 +1,9 @@
 //! From the configuration to what the engine and the shards are made with.
 
-use super::interrupts;
 use crate::admission::Waits;
 use crate::app;
-use crate::disk::keys::NamedKey;
-use engine::{Driver, Listener, Pools, Steering, XdpConfig, XdpMode};
+use crate::steering;
+use engine::{Driver, Listener, Pools, XdpConfig, XdpMode};
 use proto::hash::Secret;
 use proto::message::Transport;
 use proto::proxy::{Advertised, Capacity, Listener as SipListener, Settings};
@@ -38,7 +37,7 @@ impl Randomness {
 }
 
 /// What the engine starts with.
-pub(super) fn engine(config: &Config, environment: &Environment) -> engine::Config {
+pub(super) fn engine(config: &Config, environment: &Environment, keys: &Keys) -> engine::Config {
     let cores = cores(config, environment);
     let listeners = config.listen.udp.iter().map(|listener| Listener {
         address: listener.address,
@@ -55,13 +54,7 @@ pub(super) fn engine(config: &Config, environment: &Environment) -> engine::Conf
             DriverKind::Xdp => Driver::Xdp,
         },
         xdp: xdp(&config.driver),
-        steering: match config.shards.steering {
-            tuning::Steering::Core => Steering::ReceivingCpu,
-            tuning::Steering::Auto if faces_a_network(config) && interrupts::are_one_a_core(&cores) => {
-                Steering::ReceivingCpu
-            }
-            tuning::Steering::Auto | tuning::Steering::Hash => Steering::default(),
-        },
+        steering: steering::choose(config, &cores, keys),
         pools: pools(config, cores.len()),
         cores,
         lanes: LANES,
@@ -78,11 +71,6 @@ fn xdp(driver: &tuning::Driver) -> XdpConfig {
         },
         busy_poll: driver.busy_poll,
     }
-}
-
-/// Whether any traffic comes by a network card: over loopback the sender's core receives.
-fn faces_a_network(config: &Config) -> bool {
-    config.listen.udp.iter().any(|listener| !listener.address.ip().is_loopback())
 }
 
 /// A core for each shard. More shards than cores share them in turn.
@@ -113,8 +101,7 @@ fn pools(config: &Config, shards: usize) -> Pools {
 }
 
 /// What each shard is made with.
-pub(super) fn shard(config: &Config, keys: &[NamedKey], shards: usize, random: &Randomness) -> Option<app::Setup> {
-    let keys = Keys::new(keys)?;
+pub(super) fn shard(config: &Config, keys: Keys, shards: usize, random: &Randomness) -> Option<app::Setup> {
     let choice_secret = keys.slot_secret();
     let limits = &config.limits;
     let settings = Settings {
@@ -205,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_shard_for_each_core_of_the_mask_or_as_many_as_asked_for() {
-        let cores = |more, host: &Environment| engine(&config(more), host).cores;
+        let cores = |more, host: &Environment| super::cores(&config(more), host);
         assert_eq!(cores("", &host(&[0, 3])), [0, 3]);
         assert_eq!(cores("[shards]\ncount = 3\n", &host(&[0, 1])), [0, 1, 0]);
         assert_eq!(cores("[shards]\ncores = \"1\"\n", &host(&[0, 1])), [1]);

@@ -12,7 +12,6 @@
 mod banner;
 mod compose;
 mod interfaces;
-mod interrupts;
 mod signals;
 
 use crate::app::ShardApp;
@@ -185,9 +184,10 @@ fn launch(config: &Config, environment: &Environment, tables: &Arc<Tables>) -> R
         keys::read_files(&config.keys.files)
     };
     let keys = keys.map_err(|error| error.to_string())?;
+    let keys = proto::token::Keys::new(&keys).ok_or("there is no key to sign with")?;
     let random = Randomness::draw().map_err(|error| format!("the kernel's random numbers: {error}"))?;
-    let engine = compose::engine(config, environment);
-    let setup = compose::shard(config, &keys, engine.cores.len(), &random).ok_or("there is no key to sign with")?;
+    let engine = compose::engine(config, environment, &keys);
+    let setup = compose::shard(config, keys, engine.cores.len(), &random).ok_or("too many shards")?;
     let waits = compose::waits(config);
     let tables = Arc::clone(tables);
     engine::launch(&engine, move |shard| {

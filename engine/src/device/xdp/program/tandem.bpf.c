@@ -7,7 +7,7 @@
 // queue that has no socket: the kernel's sockets are bound to the same ports.
 //
 // The maps are filled by `attachment.rs`, which also names the reasons (`Verdict`). Rebuild the object
-// beside this file with `scripts/xdp-object`.
+// beside this file with `scripts/bpf-object`.
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

@@ -129,7 +129,7 @@ fn interrupts(host: &Host, demand: &Demand, card: &str) -> Option<Finding> {
     if pinned && reached == shards {
         return Some(Finding::fine("interrupts", format!("{figure}, one a core, as the shards")));
     }
-    let follows = demand.steering != Steering::Hash;
+    let follows = demand.steering == Steering::Core;
     let crowded = reached.len() < count.min(shards.len());
     let could_follow = follows && count >= shards.len();
     if !(crowded || could_follow) {
@@ -140,10 +140,9 @@ fn interrupts(host: &Host, demand: &Demand, card: &str) -> Option<Finding> {
     } else {
         "a datagram is received on one core and handled on another: its bytes cross caches, and the shard must be woken"
     };
-    let finding = Finding::slow("interrupts", figure).why(why).remedy(format!(
-        "pin one queue a core, to cores {}; then `steering` follows the cores by itself",
-        demand.cores_in_words()
-    ));
+    let finding = Finding::slow("interrupts", figure)
+        .why(why)
+        .remedy(format!("pin one queue a core, to cores {}", demand.cores_in_words()));
     let finding =
         if runs(host, "irqbalance") { finding.command("systemctl disable --now irqbalance") } else { finding };
     let pins = interrupts.iter().zip(shards.iter().cycle());
