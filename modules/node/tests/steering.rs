@@ -75,7 +75,13 @@ fn requests_in_dialogs_by_the_token_of_our_route() {
     for seed in 0..500 {
         let call_id = call_id(seed);
         let owner = Owner { node: 3, slot: draw(seed, u64::from(limits::SLOT_COUNT)) as u16, generation: 1 };
-        let token = RouteToken { owner, to_responder: seed % 2 == 0, far_side: seed as u32 };
+        let token = RouteToken {
+            owner,
+            to_responder: seed % 2 == 0,
+            far_side: seed as u32,
+            by_source: false,
+            responder_by_source: false,
+        };
         let token = token.sign(&keys(), call_id.as_bytes(), b"initiator");
         let route =
             format!("Route: <sip:192.0.2.1:5060;lr;tt={}>,<sip:203.0.113.9;lr>\r\n", str::from_utf8(&token).unwrap());
