@@ -72,7 +72,7 @@ impl<const C: usize, const D: usize> SipHash<C, D> {
     }
 
     /// Adds an address; an IPv4 one and the same mapped into IPv6 are one.
-    #[inline]
+    #[inline(always)]
     pub fn address(self, ip: IpAddr) -> Self {
         let ip = match ip {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),

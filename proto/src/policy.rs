@@ -46,7 +46,8 @@ pub struct Inbound<'m> {
     /// leave (double Record-Route). `None`: there was none.
     pub leaves_by: Option<u16>,
     /// Where the side that the request is for really is, by our signed Route: it goes there, whatever its target
-    /// names (a Contact behind NAT). `None`: our Route says nothing of it.
+    /// names (a Contact behind NAT). Outside a dialog the Route was our Path (RFC 3327). `None`: ours says nothing of
+    /// it.
     pub far_side: Option<SocketAddr>,
     /// The Request-URI names this proxy (a listener, an advertised address or a domain of ours).
     pub to_us: bool,
@@ -296,6 +297,11 @@ pub trait Policy {
 
     /// Whether a response to `target` may come from `source` although that is not its address.
     fn answers_for(&self, target: &Target, source: IpAddr) -> bool;
+
+    /// A keep-alive that the policy sent under this ticket was answered ([`crate::proxy::Proxy::send_keep_alive`]).
+    fn keep_alive_answered(&mut self, ticket: u64, now: Now) {
+        let _ = (ticket, now);
+    }
 
     /// Whether responses to this source go back to the port that it sent from, asked for or not (RFC 3581): a
     /// phone may be behind NAT. Asked when the top Via has no `rport`.

@@ -106,6 +106,30 @@ pub(crate) fn own_route(
     OwnRoute { token: token.sign(keys, request.call_id(), request.from_tag()), address }
 }
 
+/// What our Path says in a REGISTER (RFC 3327): where it came from. Whoever sends along it finds the phone, after our
+/// restart too.
+pub(crate) fn own_path(keys: &Keys, owner: Owner, source: SocketAddr) -> OwnRoute {
+    let token = RouteToken { owner, to_responder: false, by_source: true, responder_by_source: false, far_side: 0 };
+    let mut room = [0; ADDRESS_CHARS_MAX];
+    let mut text = Writer::new(&mut room);
+    text.sent_by(source);
+    OwnRoute { token: token.sign(keys, OF_A_PATH, text.written()), address: Some(source) }
+}
+
+/// The address in one of our Path URIs, if we signed it.
+#[cold]
+pub(crate) fn address_of_path(keys: &Keys, uri: &Uri<'_>) -> Option<SocketAddr> {
+    let text = uri.param(ADDRESS_PARAMETER)?;
+    let token = RouteToken::read(uri.param(ROUTE_PARAMETER)?)?.verify(keys, OF_A_PATH, text)?;
+    if token.by_source && token.far_side == 0 { parse_address(text) } else { None }
+}
+
+/// Stands for the Call-ID where the token of a Path is signed. WHY empty: no request has such a one.
+const OF_A_PATH: &[u8] = b"";
+
+/// `[2001:db8:1111:2222:3333:4444:255.255.255.255]:65535`.
+const ADDRESS_CHARS_MAX: usize = 64;
+
 /// What takes the place of ours in the 2xx that opens a dialog. `beyond`: the Record-Route value next to ours on the
 /// responder's side; the initiator's requests go there, else to the Contact (RFC 3261 §12.1.2), or, if the request's
 /// token asked for that, to `source`, where the 2xx came from. `None`: the response says neither.
@@ -127,10 +151,13 @@ pub(crate) fn route_to_responder(
 }
 
 /// The address in one of our Route URIs, if its token, already verified, signs it.
+#[inline]
 pub(crate) fn signed_address(keys: &Keys, call_id: &[u8], token: &RouteToken, uri: &Uri<'_>) -> Option<SocketAddr> {
-    if !token.by_source {
-        return None;
-    }
+    if token.by_source { verified_address(keys, call_id, token, uri) } else { None }
+}
+
+#[cold]
+fn verified_address(keys: &Keys, call_id: &[u8], token: &RouteToken, uri: &Uri<'_>) -> Option<SocketAddr> {
     let address = parse_address(uri.param(ADDRESS_PARAMETER)?)?;
     (hash_of_address(keys, call_id, address) == token.far_side).then_some(address)
 }
@@ -143,6 +170,9 @@ fn parse_address(text: &[u8]) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
+// WHY cold: calls between carriers name no address, and their path is kept free of this.
+#[cold]
+#[inline(never)]
 fn hash_of_address(keys: &Keys, call_id: &[u8], address: SocketAddr) -> u32 {
     let hash = SignatureHash::new(&keys.slot_secret(), Purpose::Address).part(call_id).address(address.ip());
     low_word(hash.number(u64::from(address.port())).finish_low())

@@ -69,6 +69,8 @@ pub enum BranchKind {
     Stateful,
     /// Forwarded statelessly: nothing is kept.
     Stateless,
+    /// A keep-alive of our own: nothing is kept either, and `transaction` is the policy's number for it.
+    KeepAlive,
 }
 
 /// What a route token says.
@@ -95,6 +97,7 @@ const RESPONDER_BY_SOURCE: u8 = 4;
 const KIND_STATEFUL: u8 = 1;
 const KIND_STATELESS: u8 = 2;
 const KIND_ROUTE: u8 = 3;
+const KIND_KEEP_ALIVE: u8 = 4;
 const BRANCH_BYTES: usize = 28;
 const BRANCH_SIGNED: usize = 20;
 const ROUTE_BYTES: usize = 20;
@@ -133,6 +136,7 @@ impl BranchToken {
         let kind = match self.kind {
             BranchKind::Stateful => KIND_STATEFUL,
             BranchKind::Stateless => KIND_STATELESS,
+            BranchKind::KeepAlive => KIND_KEEP_ALIVE,
         };
         let mut bytes = [0u8; BRANCH_BYTES];
         put(&mut bytes, 0, &head(kind, key_id, &self.owner, self.branch));
@@ -153,6 +157,7 @@ impl BranchToken {
             kind: match kind {
                 KIND_STATEFUL => BranchKind::Stateful,
                 KIND_STATELESS => BranchKind::Stateless,
+                KIND_KEEP_ALIVE => BranchKind::KeepAlive,
                 _ => return None,
             },
             branch,

@@ -6,9 +6,9 @@ use super::validate::{breadth, loop_hash};
 use super::{Egress, Outbox, Proxy, settings};
 use crate::message::{Message, Method};
 use crate::policy::{Endpoint, Outcome, Policy, Target};
-use crate::steer::own_route;
+use crate::steer::{OwnRoute, own_path, own_route};
 use crate::time::{Micros, Mono, Now};
-use crate::token::{BranchKind, BranchToken};
+use crate::token::{BranchKind, BranchToken, Owner};
 use crate::transaction::{
     Branch, CancelState, ClientMachine, TimerHandle, Transaction, client_invite, client_non_invite,
 };
@@ -158,8 +158,7 @@ impl<P: Policy> Proxy<P> {
             request_uri,
             branch: branch_token(branch, record).sign(&settings.keys, message.call_id(), message.from_tag()),
             edits: self.transactions.edits(branch),
-            record_route: wants_record_route(message)
-                .then(|| own_route(&settings.keys, owner, message, record.source.peer, branch.target.by_source)),
+            own_route: route_of(settings, owner, message, &record.source, &branch.target),
             max_breadth: branch.max_breadth,
         };
         let egress = egress_of(settings, &record.source, &branch.target);
@@ -219,9 +218,25 @@ pub(super) fn branch_token(branch: &Branch, record: &Transaction) -> BranchToken
     }
 }
 
-/// §16.6 step 4: requests that may create a dialog; within one the route set stands (§12.2).
-pub(super) fn wants_record_route(message: &Message<'_>) -> bool {
-    matches!(message.method(), Method::Invite | Method::Subscribe | Method::Refer) && message.to_tag().is_empty()
+/// §16.6 step 4: what our Record-Route says, in requests that may create a dialog; within one the route set stands
+/// (§12.2). Of a REGISTER the same of our Path, if it comes from a phone that is to be reached through us (RFC 3327).
+pub(super) fn route_of(
+    settings: &settings::Settings,
+    owner: Owner,
+    message: &Message<'_>,
+    source: &Endpoint,
+    target: &Target,
+) -> Option<OwnRoute> {
+    if !message.to_tag().is_empty() {
+        return None;
+    }
+    match message.method() {
+        Method::Invite | Method::Subscribe | Method::Refer => {
+            Some(own_route(&settings.keys, owner, message, source.peer, target.by_source))
+        }
+        Method::Register if target.by_source.caller() => Some(own_path(&settings.keys, owner, source.peer)),
+        _ => None,
+    }
 }
 
 /// Where a branch's messages go, and from which address.

@@ -1,4 +1,5 @@
-//! Requests of our own: OPTIONS probes today. A non-INVITE client transaction without a server side.
+//! Requests of our own. OPTIONS probes are non-INVITE client transactions without a server side; keep-alives of
+//! phones are sent once and nothing is kept of them, for there may be millions.
 
 use super::forward::own_egress;
 use super::rewrite::write_via_line;
@@ -24,6 +25,9 @@ pub struct OwnRequest<'r> {
     pub from_tag: &'r [u8],
 }
 
+/// Longest Via line of ours: a host name with its port, and the token.
+const VIA_BYTES_MAX: usize = 512;
+
 impl<P: Policy> Proxy<P> {
     /// Sends a request of our own. `write` writes all of it and puts the Via line that it is given below
     /// the request line. False: no room, or nothing could be written; the policy hears nothing of it.
@@ -41,7 +45,7 @@ impl<P: Policy> Proxy<P> {
         let owner = Owner { slot: self.settings.own_slot, ..self.settings.owner(request.call_id) };
         let token = BranchToken { owner, kind: BranchKind::Stateful, branch: 0, transaction: key.id(), loop_hash: 0 };
         let signed = token.sign(&self.settings.keys, request.call_id, request.from_tag);
-        let mut line = [0u8; 512];
+        let mut line = [0u8; VIA_BYTES_MAX];
         let mut via = Writer::new(&mut line);
         write_via_line(listener, None, &signed, &mut via);
         let Ok(via_len) = via.finish() else {
@@ -59,6 +63,37 @@ impl<P: Policy> Proxy<P> {
         let length = writer.finish().unwrap_or(0);
         let sent = self.open_own(now, request, (key, owner), source, buffer.get(..length).unwrap_or_default(), out);
         self.outgoing = buffer;
+        sent
+    }
+
+    /// Sends a request of our own, once, and keeps nothing: an answer, whatever it says, comes to the policy under
+    /// the request's ticket ([`Policy::keep_alive_answered`]). `write` as in [`Proxy::send_own`]. False: not sent.
+    pub fn send_keep_alive(
+        &mut self,
+        request: &OwnRequest<'_>,
+        mut write: impl FnMut(&mut Writer<'_>, &[u8]),
+        out: &mut impl Outbox,
+    ) -> bool {
+        let Some(listener) = self.settings.listener(request.target.listener) else {
+            return false;
+        };
+        let owner = Owner { slot: self.settings.own_slot, ..self.settings.owner(request.call_id) };
+        let token =
+            BranchToken { owner, kind: BranchKind::KeepAlive, branch: 0, transaction: request.ticket, loop_hash: 0 };
+        let signed = token.sign(&self.settings.keys, request.call_id, request.from_tag);
+        let mut line = [0u8; VIA_BYTES_MAX];
+        let mut via = Writer::new(&mut line);
+        write_via_line(listener, None, &signed, &mut via);
+        let Ok(via_len) = via.finish() else {
+            return false;
+        };
+        let via = line.get(..via_len).unwrap_or_default();
+        let sent = out.transmit(&own_egress(&request.target), |writer| write(writer, via));
+        if sent {
+            self.counters.request_sent(request.method);
+        } else {
+            self.counters.drop(super::Drop::NotSent);
+        }
         sent
     }
 

@@ -4,7 +4,7 @@
 use super::Proxy;
 use crate::message::{HeaderName, Host, Message, NameAddr, Span, Transport, Uri, Writer};
 use crate::policy::{Endpoint, Policy, Proof};
-use crate::steer::{ROUTE_PARAMETER, hash_of_target, signed_address, verify_route};
+use crate::steer::{ROUTE_PARAMETER, address_of_path, hash_of_target, signed_address, verify_route};
 use core::net::SocketAddr;
 
 /// A request with its own Route values recognised.
@@ -118,7 +118,11 @@ impl<P: Policy> Proxy<P> {
         done: &mut Preprocessed<'_>,
     ) -> bool {
         let verified = verify_route(&self.settings.keys, message, uri);
-        let own = verified.is_some_and(|(token, _)| token.owner.node == self.settings.node)
+        // Outside a dialog it may be the Path of a phone that registered through us.
+        let path = if message.to_tag().is_empty() { address_of_path(&self.settings.keys, uri) } else { None };
+        done.far_side = done.far_side.or(path);
+        let own = path.is_some()
+            || verified.is_some_and(|(token, _)| token.owner.node == self.settings.node)
             || self.names_us(source, &uri.host, uri.port);
         if own
             && done.proof == Proof::None

@@ -30,8 +30,10 @@ impl<P: Policy> Proxy<P> {
         let Some(token) = verified else {
             return self.counters.drop(Drop::ResponseNotOurs);
         };
-        if token.kind == BranchKind::Stateless {
-            return self.relay_statelessly(&token, source, message, out);
+        match token.kind {
+            BranchKind::Stateful => {}
+            BranchKind::Stateless => return self.relay_statelessly(&token, source, message, out),
+            BranchKind::KeepAlive => return self.policy.keep_alive_answered(token.transaction, now),
         }
         let Some(transaction) = self.transactions.find_id(token.transaction) else {
             return self.counters.drop(Drop::ResponseLate);

@@ -3,7 +3,7 @@
 
 use super::settings::{Settings, uri_transport, via_transport};
 use super::{Listener, Preprocessed};
-use crate::message::{Field, HeaderName, Host, Message, NameAddr, Rport, Span, Splice, Uri, Via, Writer};
+use crate::message::{Field, HeaderName, Host, Message, Method, NameAddr, Rport, Span, Splice, Uri, Via, Writer};
 use crate::policy::{Edits, Endpoint};
 use crate::steer::OwnRoute;
 use crate::token::{BRANCH_COOKIE, BRANCH_TOKEN_CHARS};
@@ -20,8 +20,8 @@ pub(super) struct Leaving<'p> {
     pub(super) branch: [u8; BRANCH_TOKEN_CHARS],
     /// What the policy changes in its header.
     pub(super) edits: Edits<'p>,
-    /// Step 4: what our Record-Route says; `None`: none is added.
-    pub(super) record_route: Option<OwnRoute>,
+    /// Step 4: what our Record-Route, or Path, says; `None`: none is added.
+    pub(super) own_route: Option<OwnRoute>,
     /// RFC 5393: its share of Max-Breadth.
     pub(super) max_breadth: u32,
 }
@@ -47,7 +47,7 @@ pub(super) fn write_request(
     }
     splice.insert(message.start_line_end(), |out| {
         write_via(settings, source, leaving, out);
-        write_record_route(settings, source, leaving, out);
+        write_own_route(settings, message, source, leaving, out);
         if message.field(HeaderName::MaxForwards).is_none() {
             out.put(b"Max-Forwards: ");
             out.decimal(u64::from(limits::MAX_FORWARDS_DEFAULT));
@@ -180,28 +180,36 @@ pub(super) fn write_via_line(listener: &Listener, local: Option<IpAddr>, branch:
 
 /// Step 4. Two entries where listeners differ, so that each side finds the address it can reach: the upper
 /// one for the side it leaves to.
-fn write_record_route(settings: &Settings, source: &Endpoint, leaving: &Leaving<'_>, out: &mut Writer<'_>) {
-    let Some(route) = &leaving.record_route else {
+fn write_own_route(
+    settings: &Settings,
+    message: &Message<'_>,
+    source: &Endpoint,
+    leaving: &Leaving<'_>,
+    out: &mut Writer<'_>,
+) {
+    let Some(route) = &leaving.own_route else {
         return;
     };
-    write_record_route_line(settings, source, leaving.listener, route, out);
+    let name: &[u8] = if message.method() == Method::Register { b"Path" } else { b"Record-Route" };
+    write_own_route_line(settings, source, leaving.listener, (name, route), out);
     if leaving.listener != source.listener {
-        write_record_route_line(settings, source, source.listener, route, out);
+        write_own_route_line(settings, source, source.listener, (name, route), out);
     }
 }
 
-fn write_record_route_line(
+fn write_own_route_line(
     settings: &Settings,
     source: &Endpoint,
     listener: u16,
-    route: &OwnRoute,
+    (name, route): (&[u8], &OwnRoute),
     out: &mut Writer<'_>,
 ) {
     let local = settings.local(source, listener);
     let Some(listener) = settings.listener(listener) else {
         return;
     };
-    out.put(b"Record-Route: <sip:");
+    out.put(name);
+    out.put(b": <sip:");
     listener.write_sent_by(local, out);
     out.put(uri_transport(listener.transport));
     out.put(b";lr;");

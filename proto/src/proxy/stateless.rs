@@ -13,7 +13,6 @@ use super::{Egress, Outbox, Proxy, Settings, forward, relay::write_relayed};
 use crate::hash::{Purpose, SignatureHash};
 use crate::message::{Message, Method};
 use crate::policy::{Endpoint, Policy};
-use crate::steer::own_route;
 use crate::token::{BranchKind, BranchToken};
 use core::net::SocketAddr;
 
@@ -45,8 +44,7 @@ impl<P: Policy> Proxy<P> {
             request_uri,
             branch: token.sign(&settings.keys, message.call_id(), message.from_tag()),
             edits: self.targets.edits(0),
-            record_route: forward::wants_record_route(message)
-                .then(|| own_route(&settings.keys, owner, message, source.peer, target.by_source)),
+            own_route: forward::route_of(settings, owner, message, source, &target),
             max_breadth: breadth(message).unwrap_or(limits::MAX_BREADTH),
         };
         let egress = forward::egress_of(settings, source, &target);

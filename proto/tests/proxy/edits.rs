@@ -1,7 +1,7 @@
 //! What a policy changes in the header of a branch's request (`proto::policy::Edits`).
 
 use crate::rig::*;
-use proto::policy::EditWriter;
+use proto::policy::{BySource, EditWriter};
 
 const PHONE: &str = "127.0.0.1:5071";
 const OTHER: &str = "127.0.0.1:5072";
@@ -79,6 +79,29 @@ pub fn a_stateless_request_too() {
     rig.proxy.policy.edit = Some(edit);
     rig.receive(CALLER, &request("MESSAGE", "z9hG4bKa", "", CAME));
     is_edited(&rig.expect(PHONE, "MESSAGE"));
+}
+
+/// RFC 3327: a REGISTER that is passed on carries our Path, and what is sent along it says where the phone really is.
+#[test]
+pub fn a_registration_passed_on_leads_back_to_the_phone() {
+    const REGISTRAR: &str = "127.0.0.1:5072";
+    let mut rig = Rig::new([Say::Forward(vec![REGISTRAR])]);
+    rig.proxy.policy.by_source = BySource::Caller;
+    rig.receive(
+        "203.0.113.7:40001",
+        &request("REGISTER", "z9hG4bKa", "", "").replace(":5090;branch", ":5090;rport;branch"),
+    );
+    let sent = rig.expect(REGISTRAR, "REGISTER");
+    assert_eq!(header(&sent, "Record-Route"), None);
+    let path = header(&sent, "Path").unwrap();
+    assert!(path.starts_with("<sip:127.0.0.1:5060;lr;ta=203.0.113.7:40001;tt="), "{path}");
+    let forged = path.replace("203.0.113.7", "203.0.113.8");
+    for (route, wanted) in [(&path, Some("203.0.113.7:40001".parse().unwrap())), (&forged, None)] {
+        rig.proxy.policy.verdicts.push_back(Say::Drop);
+        let call = request("INVITE", &format!("z9hG4bK{}", route.len()), "", &format!("Route: {route}\r\n"));
+        rig.receive(REGISTRAR, &call.replace("call1", &format!("call{}", wanted.is_some())));
+        assert_eq!(rig.proxy.policy.far_sides.pop(), Some(wanted), "{route}");
+    }
 }
 
 /// RFC 3581 forced: a phone behind NAT hears us though it did not ask for it.

@@ -355,7 +355,7 @@ pub fn the_token_says_where_a_phone_really_is() {
         // Not for the other direction.
         rig.receive(PHONE, &by_callee("INFO", &ours).replace("z9hG4bKin", "z9hG4bKy"));
         let wanted = [callee_at, caller_at, None].map(|at| at.map(|at| at.parse().unwrap()));
-        assert_eq!(rig.proxy.policy.far_sides, wanted, "{by_source:?}");
+        assert_eq!(rig.proxy.policy.far_sides[1..], wanted, "{by_source:?}");
     }
 }
 

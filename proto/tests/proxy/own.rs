@@ -1,7 +1,7 @@
 //! Requests of our own: probes.
 
 use crate::rig::*;
-use proto::message::Method;
+use proto::message::{Method, Writer};
 use proto::policy::{BySource, Outcome, Target};
 use proto::proxy::{Drop, OwnRequest};
 use proto::time::Micros;
@@ -80,4 +80,35 @@ fn an_answer_from_elsewhere_does_not_count() {
     assert_eq!((rig.proxy.policy.own.len(), rig.dropped(Drop::ResponseFromElsewhere)), (0, 1));
     rig.receive("127.0.0.1:9999", &respond(&sent, 200, "x", ""));
     assert_eq!(rig.proxy.policy.own, [(77, Outcome::Response(200))]);
+}
+
+/// Sent once, nothing kept; whatever answers it is told to the policy.
+#[test]
+pub fn a_keep_alive_leaves_no_trace() {
+    let mut rig = Rig::new([]);
+    let target = Target {
+        gateway: Target::NO_GATEWAY,
+        listener: 0,
+        by_source: BySource::Neither,
+        next_hop: GATEWAY.parse().unwrap(),
+        flow: 0,
+        no_response: Micros(0),
+    };
+    let request = OwnRequest { ticket: 77, target, method: Method::Options, call_id: b"k", from_tag: b"t" };
+    let write = |out: &mut Writer<'_>, via: &[u8]| {
+        out.put(b"OPTIONS sip:phone@192.168.1.5 SIP/2.0\r\n");
+        out.put(via);
+        out.put(b"From: <sip:us>;tag=t\r\nTo: <sip:phone>\r\nCall-ID: k\r\nCSeq: 1 OPTIONS\r\n\r\n");
+    };
+    assert!(rig.proxy.send_keep_alive(&request, write, &mut rig.world));
+    let sent = rig.expect(GATEWAY, "OPTIONS");
+    rig.expect_empty();
+    rig.pass(64_000);
+    rig.expect_nothing();
+    for status in [404, 481] {
+        rig.receive(GATEWAY, &respond(&sent, status, "x", ""));
+    }
+    rig.receive(GATEWAY, &respond(&sent, 200, "x", "").replace("Call-ID: k", "Call-ID: j"));
+    rig.expect_nothing();
+    assert_eq!(rig.proxy.policy.kept_alive, [77, 77]);
 }

@@ -56,6 +56,7 @@ pub struct Script {
     pub bests: Vec<Outcome>,
     pub ends: Vec<u16>,
     pub own: Vec<(u64, Outcome)>,
+    pub kept_alive: Vec<u64>,
 }
 
 pub fn gateway_number(address: &str) -> u32 {
@@ -121,12 +122,13 @@ impl Policy for Script {
     }
     fn new_request(
         &mut self,
-        _: &Inbound<'_>,
+        request: &Inbound<'_>,
         _: &mut u32,
         answer: Option<Answer>,
         targets: &mut TargetSet,
         _: Now,
     ) -> Verdict<&'static str> {
+        self.far_sides.push(request.far_side);
         self.answers.push(answer);
         self.say(targets)
     }
@@ -176,6 +178,9 @@ impl Policy for Script {
     }
     fn own_response(&mut self, ticket: u64, outcome: Outcome, _: Micros, _: Now) {
         self.own.push((ticket, outcome));
+    }
+    fn keep_alive_answered(&mut self, ticket: u64, _: Now) {
+        self.kept_alive.push(ticket);
     }
     fn answers_for(&self, _: &Target, _: IpAddr) -> bool {
         false
