@@ -112,12 +112,12 @@ impl Scene {
 
 /// A packet from the peer to us.
 pub(crate) fn packet(payload: &[u8]) -> Vec<u8> {
-    let headers = Headers::new([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 7], &[], peer().ip(), local().ip());
+    let headers = Headers::new([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 7], &[], peer(), local());
     let mut frame = vec![0; HEADROOM + payload.len()];
     frame[HEADROOM..].copy_from_slice(payload);
     let headers = headers.expect("one family");
-    let start = headers.write(&mut frame, payload.len(), (peer().port(), local().port()), 1);
-    frame.split_off(start.expect("the payload is short"))
+    headers.write(&mut frame, payload.len(), 1).expect("the payload is short");
+    frame.split_off(headers.start())
 }
 
 fn sizes() -> Sizes {

@@ -13,11 +13,12 @@ const PASS: u32 = 2;
 
 /// A datagram to us by `tags`, over IPv4 or IPv6.
 fn tagged(tags: &[Tag], v6: bool) -> Vec<u8> {
-    let (from, to) = if v6 { ("2001:db8::7", "2001:db8::1") } else { ("192.0.2.7", "192.0.2.1") };
+    let (from, to) =
+        if v6 { ("[2001:db8::7]:5060", "[2001:db8::1]:5060") } else { ("192.0.2.7:5060", "192.0.2.1:5060") };
     let headers = Headers::new(MAC, [2, 0, 0, 0, 0, 7], tags, from.parse().unwrap(), to.parse().unwrap()).unwrap();
     let mut frame = vec![0x41; HEADROOM + 300];
-    let start = headers.write(&mut frame, 300, (5060, 5060), 1).unwrap();
-    frame.split_off(start)
+    headers.write(&mut frame, 300, 1).unwrap();
+    frame.split_off(headers.start())
 }
 
 fn changed(at: usize, value: u8) -> Vec<u8> {

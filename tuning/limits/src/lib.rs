@@ -123,8 +123,8 @@ pub const SETS_MAX: usize = 1_024;
 
 const _: () = assert!(GATEWAYS_MAX < u16::MAX as usize, "a slot is a u16");
 
-/// Pairs of addresses whose way through the network a shard remembers (AF_XDP): gateways and sources of
-/// a large carrier, twice.
+/// Peers, by address and port, whose way through the network a shard remembers (AF_XDP): gateways and sources
+/// of a large carrier, twice.
 pub const XDP_HOPS: usize = 1_024;
 
 /// Queues of an interface that AF_XDP serves; what arrives on further ones goes to the kernel's sockets.

@@ -1,13 +1,12 @@
 //! The sending half: frames written behind the room for their headers, sent by the port of their way.
 
-use super::hops::Hops;
+use super::hops::{Hop, Hops, Known};
 use super::network::{ByKernel, Network};
 use super::packet::HEADROOM;
 use super::port::Port;
 use crate::frame::Egress;
 use crate::stats::ShardStats;
 use engine_sys::errno;
-use engine_sys::xdp::umem::FRAME_BYTES;
 use engine_sys::xdp::{Frame, Memory, Umem};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,6 +61,7 @@ impl Departures {
     }
 
     /// The room for the payload of a free frame.
+    #[inline]
     pub(super) fn reserve(&mut self) -> Option<&mut [u8]> {
         if self.reserved.is_none() {
             self.reserved = self.umem.take();
@@ -71,47 +71,43 @@ impl Departures {
 
     /// Queues what was reserved last. Gives the frame back when the kernel must send it, and says
     /// nothing else: nothing was reserved, and nothing is lost.
+    #[inline]
     pub(super) fn commit(&mut self, egress: &Egress, length: usize) -> Option<Frame> {
         let mut frame = self.reserved.take()?;
-        match self.prepare(egress, length, &mut frame) {
-            Ok((port, start, packet)) => {
-                let port = self.ports.get_mut(port)?;
-                port.queued = true;
-                let sent = port.socket.send(&mut self.umem, frame, start, packet);
-                match sent {
-                    Ok(()) => {
-                        self.stats.xdp_frames_out.add(1);
-                        None
-                    }
-                    Err(frame) => {
-                        self.stats.xdp_ring_full.add(1);
-                        Some(frame)
-                    }
-                }
-            }
+        let (port, start) = match self.prepare(egress, length, &mut frame) {
+            Ok(prepared) => prepared,
             Err(why) => {
                 self.count(why);
+                return Some(frame);
+            }
+        };
+        let Some(port) = self.ports.get_mut(port) else { return Some(frame) };
+        port.queued = true;
+        // INVARIANT: a packet is no longer than its frame.
+        let packet = (HEADROOM + length).wrapping_sub(start) as u32;
+        match port.socket.send(&mut self.umem, frame, start, packet) {
+            Ok(()) => {
+                self.stats.xdp_frames_out.add(1);
+                None
+            }
+            Err(frame) => {
+                self.stats.xdp_ring_full.add(1);
                 Some(frame)
             }
         }
     }
 
-    /// Writes the headers; returns the port, where the packet begins and its length.
-    fn prepare(&mut self, egress: &Egress, length: usize, frame: &mut Frame) -> Result<(usize, usize, u32), ByKernel> {
-        let listener = self.listeners.get(usize::from(egress.listener)).ok_or(ByKernel::NoSource)?;
-        let source = if listener.ip().is_unspecified() { egress.local } else { Some(listener.ip()) };
-        let source = source.filter(|ip| !ip.is_unspecified()).ok_or(ByKernel::NoSource)?;
-        let port_of = |interface| self.ports.iter().position(|port| port.interface == interface);
-        let hop = self.hops.find(&self.network, source, egress.peer.ip(), port_of)?;
-        if hop.headers.packet_bytes(length) > hop.mtu || HEADROOM + length > FRAME_BYTES {
+    /// Writes the headers; returns the port and where the packet begins.
+    #[inline]
+    fn prepare(&mut self, egress: &Egress, length: usize, frame: &mut Frame) -> Result<(usize, usize), ByKernel> {
+        let hop = self.hops.find(egress, || look_up(&self.network, &self.listeners, &self.ports, egress))?;
+        if length > hop.payload_max {
             return Err(ByKernel::TooLong);
         }
         self.identification = self.identification.wrapping_add(1);
-        let ports = (listener.port(), egress.peer.port());
         let bytes = self.memory.bytes_mut(frame);
-        let start = hop.headers.write(bytes, length, ports, self.identification).ok_or(ByKernel::TooLong)?;
-        let packet = u32::try_from(HEADROOM + length - start).map_err(|_| ByKernel::TooLong)?;
-        Ok((hop.port, start, packet))
+        hop.headers.write(bytes, length, self.identification).ok_or(ByKernel::TooLong)?;
+        Ok((hop.port, hop.headers.start()))
     }
 
     /// Copies a payload out of a frame; false when it does not fit.
@@ -143,6 +139,7 @@ impl Departures {
         all
     }
 
+    #[cold]
     fn count(&self, why: ByKernel) {
         let counter = match why {
             ByKernel::NoSource | ByKernel::Rules | ByKernel::Route => &self.stats.xdp_by_kernel_route,
@@ -152,4 +149,14 @@ impl Departures {
         };
         counter.add(1);
     }
+}
+
+/// Finds the way of `egress`.
+#[cold]
+fn look_up(network: &Network, listeners: &[SocketAddr], ports: &[Port], egress: &Egress) -> Known {
+    let listener = listeners.get(usize::from(egress.listener)).ok_or(ByKernel::NoSource)?;
+    let source = if listener.ip().is_unspecified() { egress.local } else { Some(listener.ip()) };
+    let source = source.filter(|ip| !ip.is_unspecified()).ok_or(ByKernel::NoSource)?;
+    let port_of = |interface| ports.iter().position(|port| port.interface == interface);
+    Hop::look_up(network, SocketAddr::new(source, listener.port()), egress.peer, port_of)
 }

@@ -16,7 +16,7 @@ use crate::stats::ShardStats;
 use crate::time::{Micros, Mono};
 use arrivals::Arrivals;
 use departures::Departures;
-use engine_sys::xdp::Umem;
+use engine_sys::xdp::{Frame, Umem};
 use network::Network;
 use std::io;
 use std::net::SocketAddr;
@@ -96,7 +96,7 @@ impl<K: Beside> XdpDevice<K> {
         let memory = Arc::clone(parts.umem.memory());
         let mut device = XdpDevice {
             kernel,
-            arrivals: Arrivals::new(memory, parts.listeners.clone(), Arc::clone(&stats)),
+            arrivals: Arrivals::new(memory, &parts.listeners, Arc::clone(&stats)),
             departures: Departures::new(parts.umem, parts.network, parts.listeners, Arc::clone(&stats)),
             fill_level: parts.fill_level,
             orders: parts.orders,
@@ -179,12 +179,7 @@ impl<K: Beside> XdpDevice<K> {
         let count = ports.len();
         for step in 0..count {
             let Some(port) = ports.get_mut((self.first + step) % count) else { break };
-            while self.arrivals.has_room()
-                && let Some(packet) = port.socket.receive(umem)
-            {
-                self.arrivals.add(packet);
-            }
-            port.socket.release_received();
+            self.arrivals.collect(&mut port.socket, umem);
         }
         self.first = self.first.wrapping_add(1);
     }
@@ -258,6 +253,7 @@ impl<K: Beside> Device for XdpDevice<K> {
 }
 
 impl<R: Receive> Receive for XdpReceiver<'_, R> {
+    #[inline]
     fn next(&mut self, now: Mono) -> Option<Input<'_>> {
         if let Some(frame) = self.own.next(now) {
             return Some(Input::Frame(frame));
@@ -267,6 +263,7 @@ impl<R: Receive> Receive for XdpReceiver<'_, R> {
 }
 
 impl<T: Transmit> Transmit for XdpTransmitter<'_, T> {
+    #[inline]
     fn reserve(&mut self, size: SlotSize) -> Option<&mut [u8]> {
         self.own.reserved_large = size == SlotSize::Large;
         match size {
@@ -275,14 +272,22 @@ impl<T: Transmit> Transmit for XdpTransmitter<'_, T> {
         }
     }
 
+    #[inline]
     fn commit(&mut self, egress: &Egress, len: usize) -> bool {
         if self.own.reserved_large {
             return self.kernel.commit(egress, len);
         }
-        let Some(frame) = self.own.commit(egress, len) else {
-            return true;
-        };
-        // The kernel finds the way.
+        match self.own.commit(egress, len) {
+            None => true,
+            Some(frame) => self.commit_to_kernel(frame, egress, len),
+        }
+    }
+}
+
+impl<T: Transmit> XdpTransmitter<'_, T> {
+    /// The kernel finds the way.
+    #[cold]
+    fn commit_to_kernel(&mut self, frame: Frame, egress: &Egress, len: usize) -> bool {
         let slot = self.kernel.reserve(SlotSize::Small);
         let copied = slot.is_some_and(|slot| self.own.copy_payload(&frame, len, slot));
         self.own.umem.free(frame);

@@ -3,9 +3,8 @@
 //! Reading refuses what the kernel's stack would refuse: the XDP program has looked only as far as it
 //! needs to find out whose packet it is.
 
-use engine_sys::xdp::checksum::{add, fold};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::Range;
+use engine_sys::xdp::checksum::{add, fold, plus};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 /// Bytes in front of the payload of a frame that is written; all headers fit.
 ///
@@ -15,17 +14,51 @@ pub const HEADROOM: usize = 128;
 /// Longest headers: Ethernet, two VLAN tags, IPv6, UDP.
 pub const HEADERS_MAX: usize = ETHERNET_BYTES + 2 * TAG_BYTES + IPV6_BYTES + UDP_BYTES;
 
-const _: () = assert!(HEADERS_MAX <= HEADROOM, "headers fit in front of the payload");
+const _: () = assert!(HEADERS_MAX <= TEMPLATE_BYTES && TEMPLATE_BYTES <= HEADROOM, "headers fit before the payload");
 
 /// A received UDP datagram.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Datagram {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram<'a> {
     /// Where it was sent to.
     pub local: SocketAddr,
     /// Where it came from.
     pub peer: SocketAddr,
-    /// Where in the packet its payload lies.
-    pub payload: Range<usize>,
+    /// What it carries.
+    pub payload: &'a [u8],
+}
+
+/// A UDP datagram over IPv4, as it stands in its packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatagramV4<'a> {
+    /// Where it came from.
+    pub source: Ipv4Addr,
+    /// Where it was sent to.
+    pub destination: Ipv4Addr,
+    /// Its ports.
+    pub ports: Ports,
+    /// What it carries.
+    pub payload: &'a [u8],
+}
+
+/// The ports of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// Not 0.
+    pub source: u16,
+    /// Anything.
+    pub destination: u16,
+}
+
+impl<'a> From<DatagramV4<'a>> for Datagram<'a> {
+    #[inline]
+    fn from(datagram: DatagramV4<'a>) -> Self {
+        let DatagramV4 { source, destination, ports, payload } = datagram;
+        Datagram {
+            local: SocketAddr::V4(SocketAddrV4::new(destination, ports.destination)),
+            peer: SocketAddr::V4(SocketAddrV4::new(source, ports.source)),
+            payload,
+        }
+    }
 }
 
 /// Why a received frame is dropped.
@@ -45,52 +78,66 @@ pub enum Refusal {
 ///
 /// # Errors
 /// Why it is to be dropped.
-pub fn parse(packet: &[u8]) -> Result<Datagram, Refusal> {
-    let (protocol, link) = skip_link(packet).ok_or(Refusal::Malformed)?;
-    match protocol {
-        IPV4 => parse_v4(packet, link),
-        IPV6 => parse_v6(packet, link),
+pub fn parse(packet: &[u8]) -> Result<Datagram<'_>, Refusal> {
+    let (link, rest) = packet.split_first_chunk::<ETHERNET_BYTES>().ok_or(Refusal::Malformed)?;
+    match u16::from_be_bytes([link[12], link[13]]) {
+        IPV4 => parse_v4(rest).map(Datagram::from),
+        IPV6 => parse_v6(rest),
+        VLAN | QINQ => parse_tagged(rest),
         _ => Err(Refusal::Malformed),
     }
 }
 
-/// The protocol behind the Ethernet header and at most two VLAN tags, and where that begins.
-fn skip_link(packet: &[u8]) -> Option<(u16, usize)> {
-    let mut at = ETHERNET_BYTES;
-    let mut protocol = be16(packet, at - 2)?;
-    for _ in 0..2 {
-        if protocol == VLAN || protocol == QINQ {
-            at += TAG_BYTES;
-            protocol = be16(packet, at - 2)?;
-        }
-    }
-    Some((protocol, at))
+/// The same for IPv4 without a tag, which nearly all is; `None`: it is something else.
+#[inline]
+pub fn parse_plain_v4(packet: &[u8]) -> Option<Result<DatagramV4<'_>, Refusal>> {
+    let (link, rest) = packet.split_first_chunk::<ETHERNET_BYTES>()?;
+    if u16::from_be_bytes([link[12], link[13]]) == IPV4 { Some(parse_v4(rest)) } else { None }
 }
 
-fn parse_v4(packet: &[u8], at: usize) -> Result<Datagram, Refusal> {
-    let header: &[u8; IPV4_BYTES] = packet.get(at..).and_then(<[u8]>::first_chunk).ok_or(Refusal::Malformed)?;
-    let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
+/// Behind the protocol of the Ethernet header: one or two tags, each with the protocol of what follows.
+fn parse_tagged(mut rest: &[u8]) -> Result<Datagram<'_>, Refusal> {
+    for _ in 0..2 {
+        let (tag, behind) = rest.split_first_chunk::<TAG_BYTES>().ok_or(Refusal::Malformed)?;
+        rest = behind;
+        match u16::from_be_bytes([tag[2], tag[3]]) {
+            IPV4 => return parse_v4(rest).map(Datagram::from),
+            IPV6 => return parse_v6(rest),
+            VLAN | QINQ => {}
+            _ => return Err(Refusal::Malformed),
+        }
+    }
+    Err(Refusal::Malformed)
+}
+
+#[inline]
+fn parse_v4(packet: &[u8]) -> Result<DatagramV4<'_>, Refusal> {
+    let (header, rest) = packet.split_first_chunk::<IPV4_BYTES>().ok_or(Refusal::Malformed)?;
+    let total = u16::from_be_bytes([header[2], header[3]]);
     let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff;
     if header[0] != 0x45 || header[9] != UDP || fragment != 0 {
         return Err(Refusal::Malformed);
     }
-    if fold(add(0, header)) != 0xffff {
+    let addresses = word(header, 12);
+    let sum = plus(plus(addresses, word(header, 0)), u64::from(half_word(header, 8)));
+    if fold(sum) != 0xffff {
         return Err(Refusal::WrongChecksum);
     }
     let source = Ipv4Addr::new(header[12], header[13], header[14], header[15]);
     let destination = Ipv4Addr::new(header[16], header[17], header[18], header[19]);
-    if source.is_multicast() || source.is_broadcast() || source.is_loopback() || source.octets()[0] == 0 {
+    if source.is_multicast() || source.is_broadcast() || source.is_loopback() || header[12] == 0 {
         return Err(Refusal::Martian);
     }
-    let pseudo = add(u64::from(u16::from_be_bytes([0, UDP]).to_be()), &header[12..20]);
     // What is behind the total length is padding of a short Ethernet frame.
-    let datagram = packet.get(at + IPV4_BYTES..at + total).ok_or(Refusal::Malformed)?;
-    parse_udp(datagram, at + IPV4_BYTES, pseudo, IpAddr::V4(source), IpAddr::V4(destination))
+    let length = usize::from(total).wrapping_sub(IPV4_BYTES);
+    let datagram = rest.get(..length).ok_or(Refusal::Malformed)?;
+    let (ports, payload) = parse_udp(datagram, plus(addresses, PSEUDO), true)?;
+    Ok(DatagramV4 { source, destination, ports, payload })
 }
 
-fn parse_v6(packet: &[u8], at: usize) -> Result<Datagram, Refusal> {
-    let header: &[u8; IPV6_BYTES] = packet.get(at..).and_then(<[u8]>::first_chunk).ok_or(Refusal::Malformed)?;
-    let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+fn parse_v6(packet: &[u8]) -> Result<Datagram<'_>, Refusal> {
+    let (header, rest) = packet.split_first_chunk::<IPV6_BYTES>().ok_or(Refusal::Malformed)?;
+    let length = u16::from_be_bytes([header[4], header[5]]);
     if header[0] >> 4 != 6 || header[6] != UDP {
         return Err(Refusal::Malformed);
     }
@@ -100,58 +147,53 @@ fn parse_v6(packet: &[u8], at: usize) -> Result<Datagram, Refusal> {
     if source.is_multicast() || source.is_unspecified() || source.is_loopback() || source.to_ipv4_mapped().is_some() {
         return Err(Refusal::Martian);
     }
-    let pseudo = add(u64::from(u16::from_be_bytes([0, UDP]).to_be()), addresses);
-    let start = at + IPV6_BYTES;
-    let datagram = packet.get(start..start + length).ok_or(Refusal::Malformed)?;
-    parse_udp(datagram, start, pseudo, IpAddr::V6(source), IpAddr::V6(destination))
-}
-
-/// Reads the UDP datagram that begins at `start` of the packet; `pseudo` is the sum of its pseudo header
-/// without the length.
-fn parse_udp(
-    datagram: &[u8],
-    start: usize,
-    pseudo: u64,
-    source: IpAddr,
-    destination: IpAddr,
-) -> Result<Datagram, Refusal> {
-    let header: &[u8; UDP_BYTES] = datagram.first_chunk().ok_or(Refusal::Malformed)?;
-    let length = u16::from_be_bytes([header[4], header[5]]);
-    let bytes = datagram.get(..usize::from(length)).filter(|bytes| bytes.len() >= UDP_BYTES);
-    let bytes = bytes.ok_or(Refusal::Malformed)?;
-    let given = u16::from_ne_bytes([header[6], header[7]]);
-    let pseudo = pseudo + u64::from(length.to_be());
-    if given == 0 {
-        // RFC 768: none was made. RFC 8200 §8.1: not in IPv6.
-        if source.is_ipv6() {
-            return Err(Refusal::WrongChecksum);
-        }
-    } else if fold(add(pseudo, bytes)) != 0xffff && given != fold(pseudo) {
-        // The second: the sender left the rest to its card, which is virtual and did not do it (veth).
-        return Err(Refusal::WrongChecksum);
-    }
-    let source_port = u16::from_be_bytes([header[0], header[1]]);
-    if source_port == 0 {
-        return Err(Refusal::Martian);
-    }
+    let datagram = rest.get(..usize::from(length)).ok_or(Refusal::Malformed)?;
+    let (ports, payload) = parse_udp(datagram, add(PSEUDO, addresses), false)?;
     Ok(Datagram {
-        local: SocketAddr::new(destination, u16::from_be_bytes([header[2], header[3]])),
-        peer: SocketAddr::new(source, source_port),
-        payload: start + UDP_BYTES..start + usize::from(length),
+        local: SocketAddr::new(destination.into(), ports.destination),
+        peer: SocketAddr::new(source.into(), ports.source),
+        payload,
     })
 }
 
-/// The headers of all datagrams between two hosts by one way, as far as they are the same.
+/// Reads a UDP datagram and what may lie behind it; `pseudo` is the sum of its pseudo header without the
+/// length.
+#[inline]
+fn parse_udp(packet: &[u8], pseudo: u64, may_lack_sum: bool) -> Result<(Ports, &[u8]), Refusal> {
+    let (header, rest) = packet.split_first_chunk::<UDP_BYTES>().ok_or(Refusal::Malformed)?;
+    let length = u16::from_be_bytes([header[4], header[5]]);
+    let payload = rest.get(..usize::from(length).wrapping_sub(UDP_BYTES)).ok_or(Refusal::Malformed)?;
+    let given = u16::from_ne_bytes([header[6], header[7]]);
+    let pseudo = plus(pseudo, u64::from(length.to_be()));
+    if given == 0 {
+        // RFC 768: none was made. RFC 8200 §8.1: not in IPv6.
+        if !may_lack_sum {
+            return Err(Refusal::WrongChecksum);
+        }
+    } else if fold(add(plus(pseudo, word(header, 0)), payload)) != 0xffff && given != fold(pseudo) {
+        // The second: the sender left the rest to its card, which is virtual and did not do it (veth).
+        return Err(Refusal::WrongChecksum);
+    }
+    let source = u16::from_be_bytes([header[0], header[1]]);
+    if source == 0 {
+        return Err(Refusal::Martian);
+    }
+    Ok((Ports { source, destination: u16::from_be_bytes([header[2], header[3]]) }, payload))
+}
+
+/// The headers of all datagrams from one address and port to another by one way, as far as they are the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Headers {
-    /// Link and IP header.
-    bytes: [u8; HEADERS_MAX - UDP_BYTES],
-    link: usize,
+    /// All headers, up to the end.
+    bytes: [u8; TEMPLATE_BYTES],
+    /// Length of all headers.
     length: usize,
-    /// Sum of the IPv4 header as far as it is written.
-    header_sum: u64,
-    /// Sum of the pseudo header without the length.
-    pseudo_sum: u64,
+    /// Length of the link header.
+    link: usize,
+    /// Sum of the IPv4 header as far as it is written, folded.
+    header_sum: u16,
+    /// Sum of pseudo header and UDP header without the lengths.
+    datagram_sum: u64,
 }
 
 /// A VLAN tag.
@@ -166,84 +208,90 @@ pub struct Tag {
 impl Headers {
     /// From `source` to `destination` (of one family), over Ethernet addresses `from` and `to`, with at
     /// most two tags, the outer one first.
-    pub fn new(to: [u8; 6], from: [u8; 6], tags: &[Tag], source: IpAddr, destination: IpAddr) -> Option<Self> {
-        let mut writer = Writer { bytes: [0; HEADERS_MAX - UDP_BYTES], length: 0 };
+    pub fn new(to: [u8; 6], from: [u8; 6], tags: &[Tag], source: SocketAddr, destination: SocketAddr) -> Option<Self> {
+        let mut writer = Writer { bytes: [0; HEADERS_MAX], length: 0 };
         writer.put(&to)?;
         writer.put(&from)?;
         for tag in tags {
             writer.put(&tag.protocol.to_be_bytes())?;
             writer.put(&tag.id.to_be_bytes())?;
         }
-        let pseudo = u64::from(u16::from_be_bytes([0, UDP]).to_be());
-        let (link, header_sum, pseudo_sum);
-        match (source, destination) {
+        let (link, header_sum, addresses);
+        match (source.ip(), destination.ip()) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 writer.put(&IPV4.to_be_bytes())?;
                 link = writer.length;
                 // Neither fragmented nor forbidden to be, as the kernel's sockets here are set.
                 writer.put(&[0x45, 0, 0, 0, 0, 0, 0, 0, TTL, UDP, 0, 0])?;
+                addresses = writer.length;
                 writer.put(&source.octets())?;
                 writer.put(&destination.octets())?;
-                header_sum = add(0, writer.from(link)?);
-                pseudo_sum = add(pseudo, writer.from(link + 12)?);
+                header_sum = fold(add(0, writer.from(link)?));
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 writer.put(&IPV6.to_be_bytes())?;
                 link = writer.length;
                 writer.put(&[0x60, 0, 0, 0, 0, 0, UDP, TTL])?;
+                addresses = writer.length;
                 writer.put(&source.octets())?;
                 writer.put(&destination.octets())?;
                 header_sum = 0;
-                pseudo_sum = add(pseudo, writer.from(link + 8)?);
             }
             _ => return None,
         }
+        writer.put(&source.port().to_be_bytes())?;
+        writer.put(&destination.port().to_be_bytes())?;
+        let datagram_sum = add(PSEUDO, writer.from(addresses)?);
+        writer.put(&[0; 4])?;
         let Writer { bytes, length } = writer;
-        Some(Headers { bytes, link, length, header_sum, pseudo_sum })
+        let mut template = [0; TEMPLATE_BYTES];
+        template.get_mut(TEMPLATE_BYTES - length..)?.copy_from_slice(bytes.get(..length)?);
+        Some(Headers { bytes: template, length, link, header_sum, datagram_sum })
     }
 
     /// Length of the IP packet around a payload of `length` bytes.
     pub fn packet_bytes(&self, length: usize) -> usize {
-        self.length - self.link + UDP_BYTES + length
+        self.length - self.link + length
+    }
+
+    /// Where the packet begins in a frame, with the payload at [`HEADROOM`].
+    #[inline]
+    pub fn start(&self) -> usize {
+        HEADROOM.wrapping_sub(self.length)
     }
 
     /// Writes the headers in front of the payload of `length` bytes that begins at [`HEADROOM`] of
-    /// `frame`; returns where the packet begins. `identification` tells IPv4 packets apart.
-    pub fn write(&self, frame: &mut [u8], length: usize, ports: (u16, u16), identification: u16) -> Option<usize> {
-        let start = HEADROOM - UDP_BYTES - self.length;
+    /// `frame`: the packet begins at [`Headers::start`]. `identification` tells IPv4 packets apart. `None`:
+    /// the payload does not fit the frame, or UDP.
+    #[inline]
+    pub fn write(&self, frame: &mut [u8], length: usize, identification: u16) -> Option<()> {
+        let (head, payload) = frame.split_first_chunk_mut::<HEADROOM>()?;
+        let payload = payload.get(..length)?;
+        let head = head.last_chunk_mut::<TEMPLATE_BYTES>()?;
+        // WHY all of it, whatever its length: a copy of known size. What is in front is not sent.
+        *head = self.bytes;
         let udp_length = u16::try_from(length + UDP_BYTES).ok()?;
-        frame.get_mut(start..HEADROOM - UDP_BYTES)?.copy_from_slice(self.bytes.get(..self.length)?);
-        let ip = start + self.link;
-        if self.length - self.link == IPV4_BYTES {
-            let header: &mut [u8; IPV4_BYTES] = frame.get_mut(ip..)?.first_chunk_mut()?;
-            let total = u16::try_from(self.packet_bytes(length)).ok()?;
-            [header[2], header[3]] = total.to_be_bytes();
-            [header[4], header[5]] = identification.to_be_bytes();
-            let sum = self.header_sum + u64::from(total.to_be()) + u64::from(identification.to_be());
-            [header[10], header[11]] = (!fold(sum)).to_ne_bytes();
+        [head[UDP_AT + 4], head[UDP_AT + 5]] = udp_length.to_be_bytes();
+        if self.length - self.link == IPV4_BYTES + UDP_BYTES {
+            let total = udp_length.checked_add(IPV4_BYTES as u16)?;
+            [head[IPV4_AT + 2], head[IPV4_AT + 3]] = total.to_be_bytes();
+            [head[IPV4_AT + 4], head[IPV4_AT + 5]] = identification.to_be_bytes();
+            let sum = u64::from(self.header_sum) + u64::from(total.to_be()) + u64::from(identification.to_be());
+            [head[IPV4_AT + 10], head[IPV4_AT + 11]] = (!fold(sum)).to_ne_bytes();
         } else {
-            let field: &mut [u8; 2] = frame.get_mut(ip + 4..)?.first_chunk_mut()?;
-            *field = udp_length.to_be_bytes();
+            [head[IPV6_AT + 4], head[IPV6_AT + 5]] = udp_length.to_be_bytes();
         }
-        let datagram = frame.get_mut(HEADROOM - UDP_BYTES..HEADROOM + length)?;
-        let (header, payload) = datagram.split_first_chunk_mut::<UDP_BYTES>()?;
-        [header[0], header[1]] = ports.0.to_be_bytes();
-        [header[2], header[3]] = ports.1.to_be_bytes();
-        [header[4], header[5]] = udp_length.to_be_bytes();
-        let sum = self.pseudo_sum
-            + 2 * u64::from(udp_length.to_be())
-            + u64::from(ports.0.to_be())
-            + u64::from(ports.1.to_be());
+        let sum = plus(self.datagram_sum, 2 * u64::from(udp_length.to_be()));
         // RFC 768: a sum of zero is sent as all ones.
         let sum = !fold(add(sum, payload));
-        [header[6], header[7]] = if sum == 0 { [0xff; 2] } else { sum.to_ne_bytes() };
-        Some(start)
+        [head[UDP_AT + 6], head[UDP_AT + 7]] = if sum == 0 { [0xff; 2] } else { sum.to_ne_bytes() };
+        Some(())
     }
 }
 
 /// WHY no vector: ways are looked up on the packet path, which allocates nothing.
 struct Writer {
-    bytes: [u8; HEADERS_MAX - UDP_BYTES],
+    bytes: [u8; HEADERS_MAX],
     length: usize,
 }
 
@@ -259,8 +307,18 @@ impl Writer {
     }
 }
 
-fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+/// Eight bytes of a header, in the order of memory.
+///
+/// INVARIANT: `at` is a constant that the header has room for.
+#[inline(always)]
+fn word<const N: usize>(header: &[u8; N], at: usize) -> u64 {
+    header.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+}
+
+/// Four bytes, likewise.
+#[inline(always)]
+fn half_word<const N: usize>(header: &[u8; N], at: usize) -> u32 {
+    header.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_ne_bytes(*bytes))
 }
 
 const ETHERNET_BYTES: usize = 14;
@@ -268,11 +326,19 @@ const TAG_BYTES: usize = 4;
 const IPV4_BYTES: usize = 20;
 const IPV6_BYTES: usize = 40;
 const UDP_BYTES: usize = 8;
+/// Room for the headers of a datagram.
+const TEMPLATE_BYTES: usize = 80;
+/// Where each header begins in it.
+const UDP_AT: usize = TEMPLATE_BYTES - UDP_BYTES;
+const IPV4_AT: usize = UDP_AT - IPV4_BYTES;
+const IPV6_AT: usize = UDP_AT - IPV6_BYTES;
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 const VLAN: u16 = 0x8100;
 const QINQ: u16 = 0x88a8;
 const UDP: u8 = 17;
+/// Sum of the pseudo header's protocol.
+const PSEUDO: u64 = u16::from_be_bytes([0, UDP]).to_be() as u64;
 /// What Linux sends with (net.ipv4.ip_default_ttl).
 const TTL: u8 = 64;
 

@@ -3,42 +3,49 @@
 //! WHY here: the wide instructions need `unsafe` to be called, and the sum over the payload is most of
 //! what the AF_XDP driver does with a frame.
 
-/// Adds `bytes` to `sum`, as big-endian 16-bit words in any order of the machine; an odd last byte counts
-/// as the first of a pair. [`fold`] makes a checksum of it.
+/// Adds `bytes` to `sum`, as 16-bit words in the order of memory (RFC 1071 §2 (B): the sum does not care, and
+/// swapping costs time); an odd last byte counts as the first of a pair. [`fold`] makes a checksum of it.
+#[inline]
 pub fn add(sum: u64, bytes: &[u8]) -> u64 {
     #[cfg(target_arch = "x86_64")]
-    if bytes.len() >= WIDE_FROM && std::arch::is_x86_feature_detected!("avx2") {
+    if bytes.len() >= WIDE_FROM && bytes.len() <= WIDE_MAX && std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2.
         return unsafe { add_avx2(sum, bytes) };
     }
     add_words(sum, bytes)
 }
 
-/// Folds a sum to 16 bits, in the order of memory: its native bytes are those of the packet.
-pub fn fold(sum: u64) -> u16 {
-    let sum = (sum & 0xffff_ffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    // INVARIANT: folded until it fits.
-    sum as u16
+/// Adds a word of eight bytes, in the order of memory: what is carried out of the sum comes in again below.
+#[inline]
+pub const fn plus(sum: u64, word: u64) -> u64 {
+    let (sum, carry) = sum.overflowing_add(word);
+    sum.wrapping_add(carry as u64)
 }
 
-/// WHY native order: the ones' complement sum does not care (RFC 1071 §2 (B)), and swapping costs time.
+/// Folds a sum to 16 bits, in the order of memory: its native bytes are those of the packet.
+#[inline]
+pub const fn fold(sum: u64) -> u16 {
+    // Each half is added to the other, with the carry of the low one: the high one holds the result.
+    let sum = sum.wrapping_add(sum.rotate_left(32));
+    let half = (sum >> 32) as u32;
+    let half = half.wrapping_add(half.rotate_left(16));
+    (half >> 16) as u16
+}
+
 #[inline(always)]
 fn add_words(mut sum: u64, bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<4>();
+    let (words, rest) = bytes.as_chunks::<8>();
     for word in words {
-        sum += u64::from(u32::from_ne_bytes(*word));
+        sum = plus(sum, u64::from_ne_bytes(*word));
     }
-    let (pairs, last) = rest.as_chunks::<2>();
-    for pair in pairs {
-        sum += u64::from(u16::from_ne_bytes(*pair));
+    if rest.is_empty() {
+        return sum;
     }
-    if let [last] = last {
-        sum += u64::from(u16::from_ne_bytes([*last, 0]));
+    let mut last = [0; 8];
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
     }
-    sum
+    plus(sum, u64::from_ne_bytes(last))
 }
 
 /// The same, 32 bytes at a time: the one instruction that adds neighbouring 16-bit words takes them as
@@ -47,31 +54,52 @@ fn add_words(mut sum: u64, bytes: &[u8]) -> u64 {
 #[target_feature(enable = "avx2")]
 fn add_avx2(sum: u64, bytes: &[u8]) -> u64 {
     use std::arch::x86_64::{
-        __m256i, _mm256_add_epi32, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi16, _mm256_setzero_si256,
-        _mm256_storeu_si256, _mm256_xor_si256,
+        __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_shuffle_epi32, _mm256_add_epi32, _mm256_castsi256_si128,
+        _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi16, _mm256_setzero_si256,
+        _mm256_xor_si256,
     };
-    let (blocks, rest) = bytes.as_chunks::<64>();
     let (flip, ones) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
-    let (mut first, mut second) = (_mm256_setzero_si256(), _mm256_setzero_si256());
-    for block in blocks {
-        let start = block.as_ptr().cast::<__m256i>();
-        // SAFETY: a block is 64 bytes; the loads need no alignment.
-        let (low, high) = unsafe { (_mm256_loadu_si256(start), _mm256_loadu_si256(start.add(1))) };
-        // INVARIANT: each adds at most 65,536 to a lane of 32 bits: no overflow below two megabytes.
-        first = _mm256_add_epi32(first, _mm256_madd_epi16(_mm256_xor_si256(low, flip), ones));
-        second = _mm256_add_epi32(second, _mm256_madd_epi16(_mm256_xor_si256(high, flip), ones));
+    let pairs = |vector: &[u8; 32]| {
+        // SAFETY: 32 bytes are read; the load needs no alignment.
+        let vector = unsafe { _mm256_loadu_si256(vector.as_ptr().cast::<__m256i>()) };
+        _mm256_madd_epi16(_mm256_xor_si256(vector, flip), ones)
+    };
+    let plus256 = |one, other| _mm256_add_epi32(one, other);
+    let (vectors, rest) = bytes.as_chunks::<32>();
+    let (groups, single) = vectors.as_chunks::<8>();
+    // INVARIANT: a vector adds at most 65,536 to each of eight lanes, and there are at most 2,048 of them, so
+    // that even the sum of all lanes stays below 2^31.
+    let mut total = _mm256_setzero_si256();
+    for [a, b, c, d, e, f, g, h] in groups {
+        let first = plus256(plus256(pairs(a), pairs(b)), plus256(pairs(c), pairs(d)));
+        let second = plus256(plus256(pairs(e), pairs(f)), plus256(pairs(g), pairs(h)));
+        total = plus256(total, plus256(first, second));
     }
-    let mut lanes = [0i32; 8];
-    // SAFETY: the array is 32 bytes; the store needs no alignment.
-    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast::<__m256i>(), _mm256_add_epi32(first, second)) };
-    let moved: i64 = lanes.iter().map(|lane| i64::from(*lane)).sum();
-    let up = 32_768 * 32 * blocks.len() as i64;
+    // WHY no loop over what is left: it would cost more than the sums.
+    let (fours, single) = single.as_chunks::<4>();
+    if let [[a, b, c, d]] = fours {
+        total = plus256(total, plus256(plus256(pairs(a), pairs(b)), plus256(pairs(c), pairs(d))));
+    }
+    let (twos, single) = single.as_chunks::<2>();
+    if let [[a, b]] = twos {
+        total = plus256(total, plus256(pairs(a), pairs(b)));
+    }
+    if let [vector] = single {
+        total = plus256(total, pairs(vector));
+    }
+    let half = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
+    let half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0b1110));
+    let moved = _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 1)));
     // INVARIANT: what was moved down is moved up again, so the sum is not negative.
-    add_words(sum + (moved + up) as u64, rest)
+    let up = (vectors.len() as i64) << 19;
+    add_words(plus(sum, (i64::from(moved).wrapping_add(up)) as u64), rest)
 }
 
 #[cfg(target_arch = "x86_64")]
 const WIDE_FROM: usize = 64;
+/// More than any UDP datagram.
+#[cfg(target_arch = "x86_64")]
+const WIDE_MAX: usize = 65_536;
 
 #[cfg(test)]
 mod tests {
@@ -96,6 +124,10 @@ mod tests {
             assert_eq!(fold(add_words(0, bytes)), fold(add(0, bytes)), "{length}");
         }
         assert_eq!(fold(add(0, &[0xff; 2_000])), 0xffff);
+        assert_eq!(fold(add(u64::MAX, &[0xff; 65_535])), fold(add_words(0, &[0xff; 65_535])));
+        for longest in [vec![0u8; 65_536], vec![0x7f; 65_536], vec![0x80; 65_536], vec![0; 70_000]] {
+            assert_eq!(fold(add(1, &longest)), fold(add_words(1, &longest)));
+        }
     }
 
     #[test]

@@ -131,6 +131,7 @@ impl<T: Entry> End<T> {
         unsafe { self.flags.as_ref() }
     }
 
+    #[inline]
     fn entry(&self, position: u32) -> *mut T {
         // SAFETY: masked, so within the ring's entries.
         unsafe { self.entries.as_ptr().add((position & self.mask) as usize) }
@@ -150,6 +151,7 @@ impl<T: Entry> Producer<T> {
 
     /// Places that are free, as far as is known without looking again, or after looking again when
     /// that is less than `wanted`.
+    #[inline]
     pub fn room(&mut self, wanted: u32) -> u32 {
         let end = &mut self.0;
         let room = end.limit.wrapping_sub(end.own);
@@ -161,6 +163,7 @@ impl<T: Entry> Producer<T> {
     }
 
     /// Puts one in; false when the ring is full. It is seen after [`Producer::publish`].
+    #[inline]
     pub fn push(&mut self, value: T) -> bool {
         if self.room(1) == 0 {
             return false;
@@ -173,11 +176,13 @@ impl<T: Entry> Producer<T> {
     }
 
     /// Shows the other side all that was put in.
+    #[inline]
     pub fn publish(&self) {
         self.0.producer().store(self.0.own, Ordering::Release);
     }
 
     /// True when the other side asks to be woken by a system call.
+    #[inline]
     pub fn needs_wakeup(&self) -> bool {
         self.0.flags().load(Ordering::Relaxed) & NEED_WAKEUP != 0
     }
@@ -200,6 +205,7 @@ impl<T: Entry> Consumer<T> {
     }
 
     /// True when there is something to take.
+    #[inline]
     pub fn any(&mut self) -> bool {
         if self.0.own == self.0.limit {
             self.0.limit = self.0.producer().load(Ordering::Acquire);
@@ -208,6 +214,7 @@ impl<T: Entry> Consumer<T> {
     }
 
     /// Takes one out. Its place is free for the other side after [`Consumer::publish`].
+    #[inline]
     pub fn pop(&mut self) -> Option<T> {
         if !self.any() {
             return None;
@@ -220,6 +227,7 @@ impl<T: Entry> Consumer<T> {
     }
 
     /// Lets the other side use the places of all that was taken.
+    #[inline]
     pub fn publish(&self) {
         self.0.consumer().store(self.0.own, Ordering::Release);
     }

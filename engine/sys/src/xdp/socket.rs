@@ -7,7 +7,7 @@
 
 use super::far_side::FarSide;
 use super::ring::{Consumer, Descriptor, Entry, Mapping, Memory, Offsets, Producer, in_memory};
-use super::umem::{Borrower, FRAME_BYTES, Frame, Memory as FrameMemory, Umem};
+use super::umem::{FRAME_BYTES, Frame, Memory as FrameMemory, Packet, Umem};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
@@ -28,19 +28,6 @@ pub enum Bind {
     ZeroCopy,
     /// The kernel copies them.
     Copy,
-}
-
-/// A packet that was received: where it lies in its frame.
-#[derive(Debug)]
-pub struct Packet {
-    /// The frame, now ours.
-    pub frame: Frame,
-    /// Where in the frame it begins.
-    pub offset: usize,
-    /// Its length.
-    pub length: usize,
-    /// It goes on in another frame: of no use to us.
-    pub partial: bool,
 }
 
 /// What the kernel counted (`struct xdp_statistics`).
@@ -146,29 +133,23 @@ impl XdpSocket {
         }
         let wanted = wanted.min(self.fill.room(wanted)).min(u32::try_from(umem.fill_room()).unwrap_or(u32::MAX));
         for _ in 0..wanted {
-            let Some(frame) = umem.take() else { break };
-            let address = umem.lend(frame, Borrower::Fill(self.number));
+            let Some(address) = umem.lend_free(self.number) else { break };
             self.fill.push(address);
             self.filling += 1;
         }
         self.fill.publish();
     }
 
-    /// The next packet that was received. Its place in the ring is free after
-    /// [`XdpSocket::release_received`].
-    pub fn receive(&mut self, umem: &mut Umem) -> Option<Packet> {
-        loop {
-            let descriptor = self.receive.pop()?;
-            if let Some((frame, offset)) = umem.reclaim(descriptor.address, Borrower::Fill(self.number)) {
-                self.filling = self.filling.saturating_sub(1);
-                let partial = descriptor.options & XDP_PKT_CONTD != 0;
-                return Some(Packet { frame, offset, length: descriptor.length as usize, partial });
-            }
+    /// Takes what was received, until there are `most` of `packets`.
+    pub fn receive(&mut self, umem: &mut Umem, packets: &mut Vec<Packet>, most: usize) {
+        let before = packets.len();
+        while packets.len() < most {
+            let Some(Descriptor { address, length, options }) = self.receive.pop() else { break };
+            let partial = options & XDP_PKT_CONTD != 0;
+            packets.extend(umem.reclaim_received(address, length, partial, self.number));
         }
-    }
-
-    /// Lets the kernel use the places of all packets that were taken.
-    pub fn release_received(&self) {
+        // INVARIANT: no more than the ring has entries.
+        self.filling = self.filling.saturating_sub((packets.len() - before) as u32);
         self.receive.publish();
     }
 
@@ -182,11 +163,12 @@ impl XdpSocket {
     ///
     /// # Errors
     /// The frame.
+    #[inline]
     pub fn send(&mut self, umem: &mut Umem, frame: Frame, offset: usize, length: u32) -> Result<(), Frame> {
         if self.transmit.room(1) == 0 {
             return Err(frame);
         }
-        let address = umem.lend(frame, Borrower::Transmit(self.number)) + offset as u64;
+        let address = umem.lend(frame, self.number) + offset as u64;
         self.transmit.push(Descriptor { address, length, options: 0 });
         Ok(())
     }
@@ -195,10 +177,7 @@ impl XdpSocket {
     pub fn complete(&mut self, umem: &mut Umem) -> usize {
         let mut count = 0;
         while let Some(address) = self.completion.pop() {
-            if let Some((frame, _)) = umem.reclaim(address, Borrower::Transmit(self.number)) {
-                umem.free(frame);
-                count += 1;
-            }
+            count += usize::from(umem.reclaim_sent(address, self.number));
         }
         if count > 0 {
             self.completion.publish();
