@@ -19,6 +19,7 @@
 //! | what a call is and how long it lives | `calls.rs`, `calls/life.rs` |
 //! | what goes to another process | `hand_over.rs`, `origin.rs`, `calls/hand_over.rs`, `note.rs` |
 //! | who has to prove what, and who is shut out | `authentication/` |
+//! | what is asked of lanes and other shards | `question.rs` |
 //! | a reason, its status and counter | `reason.rs` |
 
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ mod hand_over;
 mod note;
 mod origin;
 mod policy;
+pub mod question;
 pub mod reason;
 pub mod route;
 pub mod routes;

@@ -6,6 +6,7 @@ use crate::dispatcher::figures::GatewaySnapshot;
 use crate::dispatcher::probe::Probe;
 use crate::dispatcher::{self, Dispatcher};
 use crate::hand_over::Arrivals;
+use crate::question::{Answered, Asked, Subject};
 use crate::reason::ReasonCounts;
 use crate::serving::Serving;
 use crate::sources::UnknownSources;
@@ -44,6 +45,7 @@ pub struct TandemPolicy {
     pub(crate) calls: Calls,
     pub(crate) reasons: ReasonCounts,
     pub(crate) arrivals: Arrivals,
+    pub(crate) answered: Answered,
 }
 
 /// Calls that are closed for their age in one turn.
@@ -65,6 +67,7 @@ impl TandemPolicy {
             calls: Calls::new(setup.calls, setup.boot_secret),
             reasons: ReasonCounts::default(),
             arrivals: Arrivals::default(),
+            answered: Answered::default(),
             tables,
         }
     }
@@ -83,6 +86,19 @@ impl TandemPolicy {
     /// How new requests are served from now on.
     pub const fn serve(&mut self, serving: Serving) {
         self.serving = serving;
+    }
+
+    /// The bytes of an answer to a question of a module, which the proxy is about to be told of.
+    pub fn take_answer(&mut self, bytes: &[u8]) {
+        self.answered.take(bytes);
+    }
+
+    /// Answers another shard's question: the answer in short, its bytes appended to `reply`.
+    pub fn answer_question(&mut self, number: u32, _asked: &[u8], _reply: &mut Vec<u8>, _now: Now) -> u64 {
+        match Asked::of_number(number).map(|asked| asked.subject) {
+            // Lanes know accounts, shards do not.
+            Some(Subject::Location | Subject::Credentials) | None => 0,
+        }
     }
 
     /// When [`TandemPolicy::on_deadline`] or [`TandemPolicy::next_probe`] have something to do next.

@@ -5,10 +5,12 @@
 //! What stays keeps its [`Number`], so that state kept by number survives.
 
 mod build;
+mod domains;
 pub mod numbering;
 mod own;
 
 pub use build::{Inputs, Mark, NamedAddress, TablesError};
+pub use domains::{Domain, Domains, Expires};
 pub use numbering::Number;
 pub use own::Own;
 
@@ -35,6 +37,8 @@ pub struct Tables {
     pub sources: Sources,
     /// Longest life of a call's entry.
     pub call_max: Micros,
+    /// Domains whose phones register here.
+    pub domains: Domains,
     /// Routes in their order.
     pub routes: Vec<Route>,
     /// Sets by slot.

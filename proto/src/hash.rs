@@ -209,6 +209,12 @@ pub enum Purpose {
     Source = 32,
     /// HA1 of users that there are not.
     Decoy = 33,
+    /// User to slot.
+    UserSlot = 20,
+    /// Key of a user in the registrar's table.
+    User = 21,
+    /// A GRUU of ours (RFC 5627).
+    Gruu = 22,
 }
 
 #[cfg(test)]

@@ -75,7 +75,8 @@ pub enum Verdict<R> {
     Forward,
     /// Forward statelessly to the one target in the [`TargetSet`] (§16.11).
     ForwardStateless,
-    /// Answer it ourselves.
+    /// Answer it ourselves, with the header lines attached to the [`TargetSet`]. Nothing is kept of a request
+    /// that is answered at once: the same request again is asked about again.
     Reply {
         /// Status code, 200 to 699.
         status: u16,
@@ -107,12 +108,13 @@ pub enum Refusal<R> {
     Drop(R),
 }
 
-/// A question for a lane or another shard. The text (a host name, a user) stands in the outbox's call.
+/// A question for a lane or another shard. The text (a host name, a user) stands in the outbox's call. An answer
+/// of many bytes is given to the policy by its owner, just before [`Answer::Module`] comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Question {
     /// The addresses of the host of the Request-URI or next Route (RFC 3263).
     Resolve,
-    /// A question of a module, by its number.
+    /// A question of a module, by its number. Its bytes are attached to the [`TargetSet`].
     Module(u32),
 }
 

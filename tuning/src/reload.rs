@@ -55,6 +55,10 @@ pub fn reload(running: &Config, next: &Loaded, forced: bool) -> Result<Reload, R
     if let Some(refusal) = guard(running, &next.config).filter(|_| !forced) {
         return Err(Refusal::Unsafe(refusal));
     }
+    if running.domains.is_empty() && !next.config.domains.is_empty() {
+        let why = "the first [[domain]] needs a registrar, which is made at the start";
+        return Err(Refusal::NeedsRestart(why.to_owned()));
+    }
     let mut config = next.config.clone();
     Section::keep_restart(&mut config, running);
     // WHY: marks of the file would not fit; what the file itself says has been checked already.

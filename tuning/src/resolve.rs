@@ -12,6 +12,9 @@ use std::time::Duration;
 
 /// Everything that does not need names: gateway names, timers that follow T1, paths, sources.
 pub(crate) fn fill_in(config: &mut Config, marks: &mut Marks, environment: &Environment) {
+    for domain in &mut config.domains {
+        domain.realm.get_or_insert_with(|| domain.name.to_string());
+    }
     for listener in &mut config.listen.udp {
         if listener.name.is_empty() {
             listener.name = listener.address.to_string();
@@ -117,6 +120,11 @@ pub(crate) fn resolve(config: &mut Config, marks: &Marks) -> Vec<Finding> {
             let own = format!("{path}.probe.listener");
             let at = if marks.given(&own) { own.as_str() } else { "probe.listener" };
             note(listeners.find(marks, at, &listener.name, &mut listener.index));
+        }
+    }
+    for (index, domain) in config.domains.iter_mut().enumerate() {
+        if let Some(media) = &mut domain.media {
+            note(sets.find(marks, &format!("domain[{index}].media"), &media.name, &mut media.index));
         }
     }
     if let OffOr::On(Probe { listener: Some(listener), .. }) = &mut config.probe {

@@ -3,8 +3,9 @@
 
 use crate::admission::{Admission, Waits};
 use crate::letter::{LANES, Letter, Serving};
+use crate::module_question::ModuleQuestion;
 use crate::shard_outbox::{ShardOutbox, answer_of};
-use crate::shard_questions::Questions;
+use crate::shard_pending::Pending;
 use engine::{Address, App, Class, Frame, NetworkError, NetworkErrorKind, Outbox, ShardId};
 use modules::dispatcher::probe::Probe;
 use modules::{Tables, TandemPolicy};
@@ -25,7 +26,9 @@ pub struct ShardApp {
     arena: Arena,
     admission: Admission,
     pub(crate) proxy: Proxy<TandemPolicy>,
-    pub(crate) questions: Questions,
+    pub(crate) pending: Pending,
+    /// What answers another shard is made here.
+    reply: Vec<u8>,
     /// Datagrams that are no message but keep a NAT binding open.
     pub(crate) keep_alives: u64,
     /// Letters that found no room.
@@ -58,8 +61,9 @@ impl ShardApp {
             keys: setup.proxy.keys.clone(),
             arena: Arena::new(),
             admission: Admission::new(Some(Waits::default())),
+            pending: Pending::new(shard, !tables.domains.is_empty()),
             proxy: Proxy::new(proxy, TandemPolicy::new(&policy, tables, now), seed),
-            questions: Questions::new(shard),
+            reply: Vec::new(),
             keep_alives: 0,
             letters_lost: 0,
         }
@@ -93,7 +97,7 @@ impl ShardApp {
     /// A datagram: read, found its owner, and carried there or here.
     fn carry(&mut self, now: Now, frame: &Frame<'_>, mine: bool, out: &mut Outbox<'_, Letter>) {
         let source = Endpoint { listener: frame.listener, local: frame.local, peer: frame.peer, flow: frame.flow };
-        let ShardApp { arena, admission, keys, proxy, questions, .. } = self;
+        let ShardApp { arena, admission, keys, proxy, pending, .. } = self;
         let behind = frame.bytes.starts_with(b"INVITE ") && admission.refuses(now.mono, Mono(frame.received.0));
         let (shard, shards) = (self.shard, if mine { 1 } else { self.shards });
         match Message::parse(frame.bytes, arena) {
@@ -101,14 +105,14 @@ impl ShardApp {
                 // A frame that is shed is counted by the engine, by class.
                 Some(owner) => _ = out.hand_over(owner, class_of(&message), frame),
                 None => {
-                    let mut out = outbox(out, questions);
+                    let mut out = outbox(out, pending);
                     if !(behind && proxy.turn_away_new_call(now, &source, &message, &mut out)) {
                         proxy.on_message(now, &source, &message, &mut out);
                     }
                 }
             },
             Err(error) if error.why == Malformation::KeepAlive => self.keep_alives += 1,
-            Err(error) => proxy.on_unreadable(now, &source, &error, &mut outbox(out, questions)),
+            Err(error) => proxy.on_unreadable(now, &source, &error, &mut outbox(out, pending)),
         }
     }
 
@@ -121,7 +125,7 @@ impl ShardApp {
             call_id: probe.call_id(),
             from_tag: probe.from_tag(),
         };
-        let mut outbox = outbox(out, &mut self.questions);
+        let mut outbox = outbox(out, &mut self.pending);
         self.proxy.send_own(now, &request, |writer, via| probe.write(&tables, writer, via), &mut outbox);
     }
 
@@ -135,6 +139,14 @@ impl ShardApp {
             }
             self.post(LANES, Letter::Gateway(event), out);
         }
+    }
+
+    /// Another shard's question, answered in its box.
+    fn answer_question(&mut self, now: Now, mut question: Box<ModuleQuestion>, out: &mut Outbox<'_, Letter>) {
+        self.reply.clear();
+        let answer = self.proxy.policy.answer_question(question.number, question.bytes(), &mut self.reply, now);
+        question.reply(answer, &self.reply);
+        self.post(Address::Shard(question.from), Letter::Answered(question), out);
     }
 
     fn post(&mut self, to: Address, letter: Letter, out: &mut Outbox<'_, Letter>) {
@@ -163,12 +175,12 @@ impl App for ShardApp {
         // WHY the policy is not told here: it hears of each branch that fails by it. An error that our own probe
         // drew says nothing of calls, least of all of a gateway that has never answered one.
         let now = now_of(now);
-        self.proxy.on_unreachable(now, error.peer, &mut outbox(out, &mut self.questions));
+        self.proxy.on_unreachable(now, error.peer, &mut outbox(out, &mut self.pending));
     }
 
     fn on_timer(&mut self, now: engine::Now, token: u64, out: &mut Outbox<'_, Letter>) {
         if let Some(token) = TimerToken::from_bits(token) {
-            self.proxy.on_timer(now_of(now), token, &mut outbox(out, &mut self.questions));
+            self.proxy.on_timer(now_of(now), token, &mut outbox(out, &mut self.pending));
         }
     }
 
@@ -187,8 +199,17 @@ impl App for ShardApp {
             Letter::Gateway(event) => self.proxy.policy.apply_event(event, now),
             Letter::Answer(question) => {
                 let answer: Answer = answer_of(&question);
-                if let Some(ticket) = self.questions.home(question) {
-                    self.proxy.on_answer(now, ticket, answer, &mut outbox(out, &mut self.questions));
+                if let Some(ticket) = self.pending.names.home(question) {
+                    self.proxy.on_answer(now, ticket, answer, &mut outbox(out, &mut self.pending));
+                }
+            }
+            Letter::Ask(question) => self.answer_question(now, question, out),
+            Letter::Answered(question) => {
+                let answer = Answer::Module(question.answer);
+                self.proxy.policy.take_answer(question.bytes());
+                if let Some(ticket) = self.pending.modules.home(question) {
+                    let mut out = outbox(out, &mut self.pending);
+                    self.proxy.on_answer(now, ticket, answer, &mut out);
                 }
             }
             Letter::Export => {
@@ -236,8 +257,8 @@ fn class_of(message: &Message<'_>) -> Class {
     if new_call { Class::NewCall } else { Class::Other }
 }
 
-pub(crate) fn outbox<'a, 'b>(engine: &'a mut Outbox<'b, Letter>, questions: &'a mut Questions) -> ShardOutbox<'a, 'b> {
-    ShardOutbox { engine, questions }
+pub(crate) fn outbox<'a, 'b>(engine: &'a mut Outbox<'b, Letter>, pending: &'a mut Pending) -> ShardOutbox<'a, 'b> {
+    ShardOutbox { engine, pending }
 }
 
 const fn now_of(now: engine::Now) -> Now {

@@ -13,12 +13,14 @@
 //! | `Serve` | control | every shard | |
 //! | `Gateway` | the shard that learnt it | every other shard and control | |
 //! | `Question` | a shard | DNS lane | `Answer` in the same box |
+//! | `Ask` | a shard | another shard, or a lane by way of control | `Answered` in the same box |
 //! | `Export` | control of a process that ends | every shard | `Exported` |
 //! | `Import` | control of its successor | every shard | `Imported`, with the states |
 //!
 //! Errors of the network and the end of the process need no letter: the engine tells every shard. What
 //! goes into the log needs none: figures tell of it.
 
+use crate::module_question::ModuleQuestion;
 use crate::shard_hand_over::{StateError, Taken};
 use crate::snapshot::ShardSnapshot;
 use engine::{Address, LaneId, ShardId};
@@ -56,6 +58,10 @@ pub enum Letter {
     Question(Box<Question>),
     /// The question with [`Question::answer`] set.
     Answer(Box<Question>),
+    /// A module asks another shard, or a lane.
+    Ask(Box<ModuleQuestion>),
+    /// The question with its answer.
+    Answered(Box<ModuleQuestion>),
     /// Write down all that is in flight. No frame comes any more.
     Export,
     /// What was in flight ([`crate::shard_hand_over`]).

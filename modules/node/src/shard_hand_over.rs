@@ -110,7 +110,7 @@ impl ShardApp {
         let (shard, shards) = (self.shard_number(), self.shards());
         for frame in state.frames_of(TRANSACTION) {
             let mine = |slot| shard_of_slot(slot, shards) == shard;
-            match self.proxy.import(now, frame, mine, &mut outbox(out, &mut self.questions)) {
+            match self.proxy.import(now, frame, mine, &mut outbox(out, &mut self.pending)) {
                 Ok(is_mine) => taken.transactions += u64::from(is_mine),
                 Err(_) => taken.refused += 1,
             }

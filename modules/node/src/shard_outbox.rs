@@ -1,7 +1,9 @@
 //! Where `proto` meets `engine`: the proxy's outbox, made of the engine's.
 
 use crate::letter::{LANES, Letter, Question as LaneQuestion};
-use crate::shard_questions::Questions;
+use crate::shard_pending::Pending;
+use engine::{Address, ShardId};
+use modules::question::Asked;
 use proto::message::{Uri, Writer};
 use proto::policy::Question;
 use proto::proxy::{Egress, Outbox, Ticket};
@@ -11,7 +13,7 @@ use proto::transaction::{TimerHandle, TimerToken};
 /// Lent to the proxy for the length of one call.
 pub(crate) struct ShardOutbox<'a, 'b> {
     pub(crate) engine: &'a mut engine::Outbox<'b, Letter>,
-    pub(crate) questions: &'a mut Questions,
+    pub(crate) pending: &'a mut Pending,
 }
 
 impl Outbox for ShardOutbox<'_, '_> {
@@ -39,22 +41,34 @@ impl Outbox for ShardOutbox<'_, '_> {
     fn ask(&mut self, question: Question, ticket: Ticket, about: &[u8]) {
         match question {
             Question::Resolve => self.ask_for_addresses(ticket, about),
-            // WHY nothing: no module of today asks anything else; its deadline would answer it.
-            Question::Module(_) => {}
+            Question::Module(number) => self.ask_for_module(number, ticket, about),
         }
     }
 }
 
 impl ShardOutbox<'_, '_> {
+    /// To the shard that it names, or to the lanes. What finds no room is not asked: its deadline answers it.
+    fn ask_for_module(&mut self, number: u32, ticket: Ticket, bytes: &[u8]) {
+        let Some(asked) = Asked::of_number(number) else { return };
+        let to = match asked.shard.map(u8::try_from) {
+            Some(Ok(shard)) => Address::Shard(ShardId(shard)),
+            _ => LANES,
+        };
+        let Some(question) = self.pending.modules.ask(ticket, number, bytes) else { return };
+        if let Err(Letter::Ask(question)) = self.engine.post(to, Letter::Ask(question)) {
+            self.pending.modules.home(question);
+        }
+    }
+
     /// A question that finds no room is not asked: its deadline answers it.
     fn ask_for_addresses(&mut self, ticket: Ticket, about: &[u8]) {
         let Ok(uri) = Uri::parse(about) else { return };
-        let Some((token, mut question)) = self.questions.take(ticket) else { return };
+        let Some((token, mut question)) = self.pending.names.take(ticket) else { return };
         if !question.ask(token, uri.host_bytes, uri.port) {
-            return self.questions.put_back(question);
+            return self.pending.names.put_back(question);
         }
         if let Err(Letter::Question(question)) = self.engine.post(LANES, Letter::Question(question)) {
-            self.questions.put_back(question);
+            self.pending.names.put_back(question);
         }
     }
 }

@@ -40,7 +40,7 @@ impl ShardApp {
             ("keep_alive", self.keep_alives),
             ("call_expired", calls.expired),
             ("contact_not_kept", calls.contacts_lost),
-            ("question_not_asked", self.questions.refused),
+            ("question_not_asked", self.pending.names.refused + self.pending.modules.refused),
             ("letter_lost", self.letters_lost),
             ("gateway_event_lost", self.proxy.policy.events_lost()),
             ("unknown_source_forgotten", self.proxy.policy.unknown_sources().forgotten()),

@@ -1,7 +1,7 @@
 //! Compiles the configuration into [`Tables`].
 
 use super::numbering::{Full, Number};
-use super::{Address, Gateway, Numbers, Own, Route, Set, Tables, canonical, listener_towards};
+use super::{Address, Domains, Gateway, Numbers, Own, Route, Set, Tables, canonical, listener_towards};
 use crate::dispatcher::rules::{BreakerRules, ProbeRules, Rules};
 use crate::sources::{Prefix, Sources};
 use algorithms::mix;
@@ -97,7 +97,14 @@ impl Tables {
             .iter()
             .filter(|given| !is_unspecified(given))
             .map(|given| (&given.host, given.port))
-            .chain(config.host_names.iter().map(|host| (host, None)));
+            .chain(config.host_names.iter().map(|host| (host, None)))
+            .chain(
+                config
+                    .domains
+                    .iter()
+                    .flat_map(|domain| std::iter::once(&domain.name).chain(&domain.aliases))
+                    .map(|host| (host, None)),
+            );
         let own = Own::new(&listeners, hosts, inputs.local_addresses);
         let plan: Vec<Vec<PlannedGateway<'_>>> = config.sets.iter().map(|set| plan_gateways(set, inputs)).collect();
         let numbers = renew(previous.map(|tables| &tables.numbers), config, &plan)?;
@@ -107,6 +114,7 @@ impl Tables {
             own,
             sources: Sources::build(&config.source_groups, config.policy.strangers),
             call_max: Micros::from_secs(u64::from(config.policy.call_max_seconds)),
+            domains: Domains::default(),
             routes: Vec::new(),
             sets: vacant(numbers.sets.slots()),
             set_order: Vec::new(),
@@ -123,6 +131,7 @@ impl Tables {
             tables.addresses.iter().flatten().map(|address| (address.address, address.number.slot_index())).collect();
         tables.by_address.sort_unstable();
         tables.routes = routes(config, &tables.numbers)?;
+        tables.domains = Domains::build(&config.domains, |index| set_number(config, &tables.numbers, index))?;
         Ok(tables)
     }
 

@@ -40,6 +40,19 @@ pub(super) fn unescaped(octets: &[u8]) -> impl Iterator<Item = Unescaped> {
     })
 }
 
+/// The octets with whole escapes undone, written into `room` if there are any. `None`: they do not fit.
+pub fn unescaped_text<'t>(octets: &'t [u8], room: &'t mut [u8]) -> Option<&'t [u8]> {
+    if !octets.contains(&b'%') {
+        return Some(octets);
+    }
+    let mut length = 0;
+    for one in unescaped(octets) {
+        *room.get_mut(length)? = one.octet;
+        length += 1;
+    }
+    room.get(..length)
+}
+
 /// Whether `escaped`, escapes undone, is `plain` in any case.
 pub(super) fn unescaped_eq_ignore_case(escaped: &[u8], plain: &[u8]) -> bool {
     if !escaped.contains(&b'%') {

@@ -56,6 +56,7 @@ pub use credentials::DigestCredentials;
 pub use cseq::CSeq;
 pub use edit::{Splice, replace_body};
 pub use error::{Fault, HeaderError, Malformation, ParseError, UriError};
+pub use escape::unescaped_text;
 pub use host::Host;
 pub use method::Method;
 pub use name::HeaderName;

@@ -4,6 +4,7 @@
 use super::{EditWriter, Edits};
 use crate::message::Writer;
 use crate::time::Micros;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::Range;
 
@@ -76,6 +77,9 @@ pub struct TargetSet {
     len: usize,
     text: [u8; limits::TARGET_TEXT_BYTES_MAX],
     text_len: u16,
+    attachment: Vec<u8>,
+    attachment_len: usize,
+    held_until: Option<u64>,
 }
 
 /// A target; its Request-URI, and behind it its edits, end at these places of the text.
@@ -96,6 +100,9 @@ impl Default for TargetSet {
             len: 0,
             text: [0; limits::TARGET_TEXT_BYTES_MAX],
             text_len: 0,
+            attachment: alloc::vec![0; limits::ATTACHMENT_BYTES_MAX],
+            attachment_len: 0,
+            held_until: None,
         }
     }
 }
@@ -105,6 +112,29 @@ impl TargetSet {
     pub fn clear(&mut self) {
         self.len = 0;
         self.text_len = 0;
+        self.attachment_len = 0;
+        self.held_until = None;
+    }
+    /// Text that goes with the verdict: whole header lines (each with its CRLF) of a `Verdict::Reply`, the bytes of
+    /// a `Question::Module`. What was attached before is replaced. False: it does not fit, and nothing is attached.
+    pub fn attach(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> bool {
+        let mut writer = Writer::new(&mut self.attachment);
+        write(&mut writer);
+        let written = writer.finish().ok();
+        self.attachment_len = written.unwrap_or(0);
+        written.is_some()
+    }
+    /// What is attached.
+    pub fn attachment(&self) -> &[u8] {
+        self.attachment.get(..self.attachment_len).unwrap_or_default()
+    }
+    /// The reply leaves when the journal says that this record is durable ([`crate::proxy::Outbox`]).
+    pub fn hold_until(&mut self, record: u64) {
+        self.held_until = Some(record);
+    }
+    /// The record that the reply waits for.
+    pub fn held_until(&self) -> Option<u64> {
+        self.held_until
     }
     /// Adds a target whose Request-URI stays as it came. False: no room.
     pub fn push(&mut self, target: Target) -> bool {

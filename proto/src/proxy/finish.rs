@@ -199,6 +199,13 @@ impl<P: Policy> Proxy<P> {
 
     /// The final response is our own.
     pub(super) fn send_own_final(&mut self, now: Now, transaction: u32, status: u16, out: &mut impl Outbox) {
+        // INVARIANT: what is attached belongs to the verdict that has just been given, and this is none.
+        self.targets.clear();
+        self.send_decided_final(now, transaction, status, out);
+    }
+
+    /// The final response is the policy's, with the header lines that it attached.
+    pub(super) fn send_decided_final(&mut self, now: Now, transaction: u32, status: u16, out: &mut impl Outbox) {
         // RFC 4320 §4.2: a non-INVITE is never answered 408; its sender has stopped waiting.
         let silent = status == 408 && self.transactions.record(transaction).is_some_and(|record| !record.is_invite());
         if silent {
@@ -209,7 +216,8 @@ impl<P: Policy> Proxy<P> {
             .with_kept_request(transaction, |proxy, source, request| {
                 let tag = to_tag(&proxy.settings, proxy.transactions.record(transaction)?.key);
                 let mut writer = Writer::new(&mut buffer);
-                write_response(&proxy.settings, request, source, Status::of(status), &tag, &mut writer);
+                let lines = proxy.targets.attachment();
+                write_response(&proxy.settings, request, source, Status::of(status), &tag, lines, &mut writer);
                 Some((request.method(), writer.finish().ok()?))
             })
             .flatten();

@@ -81,12 +81,18 @@ pub struct Egress {
 pub trait Outbox {
     /// Sends what `write` writes. `write` may be called again with a larger buffer. False: not sent.
     fn transmit(&mut self, to: &Egress, write: impl FnMut(&mut Writer<'_>)) -> bool;
+    /// The same, once `record` of the journal is on the disk. False: not sent, and never will be.
+    fn transmit_when_durable(&mut self, record: u64, to: &Egress, write: impl FnMut(&mut Writer<'_>)) -> bool {
+        let _ = record;
+        self.transmit(to, write)
+    }
     /// Arms a timer.
     fn arm(&mut self, at: Mono, token: TimerToken) -> TimerHandle;
     /// Disarms it; stale handles and the zero handle are harmless.
     fn disarm(&mut self, timer: TimerHandle);
-    /// Puts a question. Its answer comes back through [`Proxy::on_answer`] with the ticket.
-    fn ask(&mut self, question: Question, ticket: Ticket, request_uri_or_route: &[u8]);
+    /// Puts a question. Its answer comes back through [`Proxy::on_answer`] with the ticket. `about`: the
+    /// Request-URI or next Route, or what the policy attached to a question of a module.
+    fn ask(&mut self, question: Question, ticket: Ticket, about: &[u8]);
 }
 
 /// The proxy of one shard.

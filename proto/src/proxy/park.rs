@@ -4,9 +4,10 @@
 
 use super::counters::{Drop, Refused};
 use super::preprocess::{Preprocessed, UriText};
+use super::reply::Arrival;
 use super::{Outbox, Proxy};
-use crate::message::Method;
-use crate::policy::{Answer, Policy, Question, Verdict};
+use crate::message::{Message, Method};
+use crate::policy::{Answer, Endpoint, Policy, Question, Verdict};
 use crate::time::{Micros, Now};
 use crate::transaction::{Branch, Parked, ServerMachine, Stage};
 
@@ -46,10 +47,15 @@ impl<P: Policy> Proxy<P> {
         context.rounds = context.rounds.saturating_add(1);
         context.parked = Some(Parked { stage, question, round });
         self.transactions.rearm_record(transaction, out);
-        put(question, Ticket { transaction: id, round }, pre, out);
+        let ticket = Ticket { transaction: id, round };
+        match question {
+            Question::Module(_) => out.ask(question, ticket, self.targets.attachment()),
+            Question::Resolve => put(question, ticket, pre, out),
+        }
     }
 
-    /// The question of a transaction that was taken over, put again: its answer would find nobody elsewhere.
+    /// The question of a transaction that was taken over, put again: its answer would find nobody elsewhere. What
+    /// a module asked is not kept; its deadline answers it.
     pub(super) fn ask_again(&mut self, transaction: u32, out: &mut impl Outbox) {
         let Some(parked) = self.transactions.context(transaction).and_then(|context| context.parked) else {
             return;
@@ -57,6 +63,9 @@ impl<P: Policy> Proxy<P> {
         let Some(id) = self.transactions.record(transaction).map(|record| record.key.id()) else {
             return;
         };
+        if parked.question != Question::Resolve {
+            return;
+        }
         self.with_kept_request(transaction, |proxy, source, message| {
             let mut text = UriText::default();
             if let Some(pre) = proxy.preprocess(source, message, &mut text) {
@@ -112,6 +121,12 @@ impl<P: Policy> Proxy<P> {
                 }
                 Verdict::Forward if proxy.open_branches(now, transaction, message, &pre, out) => Next::Wait,
                 Verdict::Forward => Next::Choose,
+                // WHY without the transaction: a REGISTER may be asked about again at any time, and its answer may
+                // have to wait for the disk.
+                Verdict::Reply { status, .. } if message.method() == Method::Register => {
+                    proxy.answer_afterwards(transaction, source, message, status, out);
+                    Next::Forget
+                }
                 Verdict::Ask { question, deadline } if rounds < ROUNDS_MAX => {
                     proxy.park(now, transaction, parked.stage, question, deadline, &pre, out);
                     Next::Wait
@@ -121,21 +136,45 @@ impl<P: Policy> Proxy<P> {
                     Next::Forget
                 }
                 Verdict::Ask { .. } | Verdict::Reply { .. } if message.method() == Method::Ack => Next::Forget,
-                Verdict::Ask { .. } => Next::Reply(500),
+                Verdict::Ask { .. } => Next::Fail,
                 Verdict::Reply { status, .. } => Next::Reply(status),
             })
         });
-        match next.flatten().unwrap_or(Next::Reply(500)) {
+        match next.flatten().unwrap_or(Next::Fail) {
             Next::Wait => {}
             Next::Choose => self.choose(now, transaction, None, out),
             Next::Forget => self.forget(now, transaction, out),
+            Next::Fail => {
+                self.counters.refuse(Refused::Policy);
+                self.send_own_final(now, transaction, 500, out);
+            }
             Next::Reply(status) => {
                 if status >= 300 {
                     self.counters.refuse(Refused::Policy);
                 }
-                self.send_own_final(now, transaction, status, out);
+                self.send_decided_final(now, transaction, status, out);
             }
         }
+    }
+
+    /// The answer of a request whose transaction ends with it, unanswered by itself.
+    fn answer_afterwards(
+        &mut self,
+        transaction: u32,
+        source: &Endpoint,
+        message: &Message<'_>,
+        status: u16,
+        out: &mut impl Outbox,
+    ) {
+        let Some((key, reply_port)) =
+            self.transactions.record(transaction).map(|record| (record.key, record.reply_port))
+        else {
+            return;
+        };
+        if status >= 300 {
+            self.counters.refuse(Refused::Policy);
+        }
+        self.reply_as_decided(&Arrival { source: *source, reply_port, key }, message, status, out);
     }
 
     /// Nothing more is to be done for a parked request, and nothing of it is kept.
@@ -167,6 +206,8 @@ enum Next {
     Choose,
     /// It was passed on statelessly or dropped.
     Forget,
-    /// It is answered with this status.
+    /// It is answered with this status, as the policy said.
     Reply(u16),
+    /// It is answered with 500.
+    Fail,
 }

@@ -68,7 +68,7 @@ impl<P: Policy> Proxy<P> {
             None if in_proceeding(record.machine) => {
                 let (settings, source) = (&self.settings, record.source);
                 out.transmit(&egress, |writer| {
-                    write_response(settings, request, &source, Status::of(100), b"", writer)
+                    write_response(settings, request, &source, Status::of(100), b"", b"", writer)
                 });
             }
             None => {}

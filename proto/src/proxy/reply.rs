@@ -83,8 +83,36 @@ impl<P: Policy> Proxy<P> {
         // A 100 has none of ours.
         let tag = if status.code > 100 { to_tag(settings, arrival.key) } else { [0; TO_TAG_CHARS] };
         let sent = out.transmit(&arrival.egress(), |writer| {
-            write_response(settings, request, &arrival.source, status, &tag, writer);
+            write_response(settings, request, &arrival.source, status, &tag, b"", writer);
         });
+        self.count_reply(request, status, sent);
+    }
+
+    /// The policy's own answer, with the header lines that it attached, when the record that it waits for is
+    /// durable; and forgets.
+    pub(super) fn reply_as_decided(
+        &mut self,
+        arrival: &Arrival,
+        request: &Message<'_>,
+        status: u16,
+        out: &mut impl Outbox,
+    ) {
+        let (settings, targets, status) = (&self.settings, &self.targets, Status::of(status));
+        if request.method() == Method::Ack {
+            return;
+        }
+        let tag = to_tag(settings, arrival.key);
+        let write = |writer: &mut Writer<'_>| {
+            write_response(settings, request, &arrival.source, status, &tag, targets.attachment(), writer);
+        };
+        let sent = match targets.held_until() {
+            Some(record) => out.transmit_when_durable(record, &arrival.egress(), write),
+            None => out.transmit(&arrival.egress(), write),
+        };
+        self.count_reply(request, status, sent);
+    }
+
+    fn count_reply(&mut self, request: &Message<'_>, status: Status, sent: bool) {
         if sent {
             self.counters.response_sent(request.method(), status.code);
         } else {
@@ -127,13 +155,15 @@ pub(super) fn to_tag(settings: &Settings, key: Key) -> [u8; TO_TAG_CHARS] {
     tag
 }
 
-/// Writes a response to `request`. What §8.2.6.2 copies is copied byte for byte, as far as it is there.
+/// Writes a response to `request`. What §8.2.6.2 copies is copied byte for byte, as far as it is there. `lines`:
+/// further whole header lines.
 pub(super) fn write_response(
     settings: &Settings,
     request: &Message<'_>,
     source: &Endpoint,
     status: Status,
     to_tag: &[u8],
+    lines: &[u8],
     out: &mut Writer<'_>,
 ) {
     out.put(b"SIP/2.0 ");
@@ -161,6 +191,7 @@ pub(super) fn write_response(
             _ => {}
         }
     }
+    out.put(lines);
     write_extra(request, status.code, out);
     if !settings.server.is_empty() {
         out.put(b"Server: ");

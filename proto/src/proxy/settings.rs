@@ -1,7 +1,7 @@
 //! What a proxy is set up with; compiled from the configuration by whoever composes it.
 
 use crate::hash::Secret;
-use crate::message::{Host, Transport, Uri, Writer};
+use crate::message::{Host, Message, Transport, Uri, Writer};
 use crate::policy::Endpoint;
 use crate::token::{Keys, Owner};
 use crate::transaction::Timers;
@@ -128,6 +128,12 @@ impl Listener {
 }
 
 impl Settings {
+    /// The owner that goes into tokens for a request.
+    pub(super) fn owner_of(&self, request: &Message<'_>) -> Owner {
+        let slot = crate::steer::slot_of_beginning(&self.keys, request);
+        Owner { node: self.node, slot, generation: self.generation }
+    }
+
     /// The owner that goes into tokens for a Call-ID.
     pub(super) fn owner(&self, call_id: &[u8]) -> Owner {
         Owner { node: self.node, slot: crate::steer::slot_of_call_id(&self.keys, call_id), generation: self.generation }

@@ -30,7 +30,7 @@ impl<P: Policy> Proxy<P> {
             return self.counters.drop(Drop::Policy);
         };
         let back = SocketAddr::new(source.peer.ip(), self.reply_port(&top, source));
-        let owner = settings.owner(message.call_id());
+        let owner = settings.owner_of(message);
         let token = BranchToken {
             owner,
             kind: BranchKind::Stateless,

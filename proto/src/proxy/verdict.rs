@@ -52,7 +52,7 @@ impl<P: Policy> Proxy<P> {
                 if status >= 300 {
                     self.counters.refuse(Refused::Policy);
                 }
-                self.reply_statelessly(arrival, message, status, out);
+                self.reply_as_decided(arrival, message, status, out);
             }
             Verdict::Drop(_) => self.counters.drop(Drop::Policy),
         }
@@ -75,7 +75,7 @@ impl<P: Policy> Proxy<P> {
         };
         let created = self.transactions.create(
             arrival.key,
-            self.settings.owner(message.call_id()),
+            self.settings.owner_of(message),
             arrival.source,
             arrival.reply_port,
             machine,

@@ -29,6 +29,16 @@ pub const URI_BYTES_MAX: usize = 2_048;
 
 /// Request-URIs and header edits of all targets of one verdict, in bytes: one area a shard.
 pub const TARGET_TEXT_BYTES_MAX: usize = 16_384;
+/// Longest user part of an address of record, escapes undone, in bytes.
+pub const USER_BYTES_MAX: usize = 128;
+
+/// Most contacts of one account (`contacts_max` of a domain).
+pub const CONTACTS_MAX: usize = 32;
+
+/// Most text that goes with a verdict of the policy: header lines of a response, bytes of a question.
+///
+/// WHY: the response to a REGISTER lists every contact of the account, with its GRUUs.
+pub const ATTACHMENT_BYTES_MAX: usize = 24_576;
 
 /// Longest Call-ID in bytes. It is hashed and kept with every call.
 pub const CALL_ID_BYTES_MAX: usize = 512;

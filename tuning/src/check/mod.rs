@@ -4,6 +4,7 @@
 //! defaults filled in before. Rules about the host ask the [`Environment`], never the host itself.
 
 mod decks;
+mod domains;
 mod driver;
 mod failover;
 mod gateways;
@@ -75,6 +76,10 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     driver::known_interfaces,
     process::group_access,
     process::key_files,
+    domains::duplicate_domains,
+    domains::open_domains,
+    domains::one_source_of_accounts,
+    domains::expiry_order,
     decks::duplicate_decks,
     decks::convertible_currencies,
     decks::deck_files,

@@ -5,7 +5,7 @@ use crate::config::{Gateway, Set};
 use crate::read::OffOr;
 
 pub(super) fn some_set(checker: &mut Checker<'_>) {
-    if checker.config.sets.is_empty() {
+    if checker.config.sets.is_empty() && checker.config.domains.is_empty() {
         let finding = checker.error("no-set", "set", "there is no set: calls have nowhere to go");
         checker.note(finding.remedy("add [[set]] with name = \"carriers\" and gateways = [\"sip:192.0.2.1:5060\"]"));
     }

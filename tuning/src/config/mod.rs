@@ -6,10 +6,12 @@
 mod algorithm;
 mod calls;
 mod deck;
+mod domain;
 mod limits;
 mod listen;
 mod overload;
 mod process;
+mod registrar;
 mod route;
 mod set;
 mod shards;
@@ -20,10 +22,12 @@ mod upkeep;
 pub use algorithm::Algorithm;
 pub use calls::{Policy, Strangers};
 pub use deck::{Currency, Deck, DeckDates, DeckMode, DeckRateOn, DeckRounding, Exchange, ExchangeRate, Rating};
+pub use domain::{Accounts, Domain, Expires};
 pub use limits::Limits;
 pub use listen::{Listen, Listener};
 pub use overload::Overload;
 pub use process::{Control, Dns, Keys, Log, LogDestination, LogFormat, LogLevel, Metrics, SocketAccess, State};
+pub use registrar::{Durability, Registrar};
 pub use route::{NumberPrefix, Route};
 pub use set::{Gateway, LastUnavailable, RequestUri, Set};
 pub use shards::{CoreList, Driver, DriverKind, Shards, Steering, XdpMode};
@@ -60,6 +64,10 @@ section! {
         live sets as "set": Vec<Set> = Vec::new();
         /// Which calls go to which set; the first that matches. With one set none is needed.
         live routes as "route": Vec<Route> = Vec::new(), derived "everything to the only set";
+        /// Domains whose phones register here. The first one needs a restart, further ones do not.
+        live domains as "domain": Vec<Domain> = Vec::new();
+        /// What all domains have in common.
+        live registrar: Registrar = defaults();
         /// Rate decks.
         live decks as "deck": Vec<Deck> = Vec::new();
         /// What all decks have in common.

@@ -212,8 +212,18 @@ impl Control {
                     self.shards.post(question.shard, Letter::Answer(question));
                 }
             }
+            Letter::Ask(mut question) => {
+                // WHY: no lane answers it yet; nothing is an answer too, and the box is home at once.
+                question.reply(0, b"");
+                self.shards.post(question.from, Letter::Answered(question));
+            }
             // INVARIANT: shards do not send these to lanes; the last two answer what this lane does not ask.
-            Letter::Install(_) | Letter::Serve(_) | Letter::Answer(_) | Letter::Export | Letter::Import(_) => {}
+            Letter::Install(_)
+            | Letter::Serve(_)
+            | Letter::Answer(_)
+            | Letter::Answered(_)
+            | Letter::Export
+            | Letter::Import(_) => {}
             Letter::Exported { .. } | Letter::Imported { .. } => {}
         }
     }

@@ -1,0 +1,21 @@
+//! What of a shard's work waits for others: questions under way, to name servers and of modules.
+
+use crate::module_question::ModuleQuestions;
+use crate::shard_questions::Questions;
+use engine::ShardId;
+
+/// Lent to the proxy's outbox.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// For addresses of hosts.
+    pub(crate) names: Questions,
+    /// Of modules.
+    pub(crate) modules: ModuleQuestions,
+}
+
+impl Pending {
+    /// Of one shard; `registers`: there are domains.
+    pub(crate) fn new(shard: ShardId, registers: bool) -> Self {
+        Pending { names: Questions::new(shard), modules: ModuleQuestions::new(shard, registers) }
+    }
+}

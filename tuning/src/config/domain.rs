@@ -1,0 +1,76 @@
+//! `[[domain]]`: domains whose phones register here (RFC 3261 §10).
+
+use crate::read::{Host, SetName, seconds};
+use crate::schema::defaults;
+use std::path::PathBuf;
+use std::time::Duration;
+
+section! {
+    /// A domain whose phones register here. Its users are reached where they registered; everybody else in
+    /// it is its media set's.
+    Domain {
+        /// Its name: the host of its users' addresses of record.
+        live name: Host;
+        /// Other hosts that mean it.
+        live aliases: Vec<Host> = Vec::new();
+        /// The realm that phones are challenged with.
+        live realm: Option<String> = None, derived "its name";
+        /// Who may register. Without it listed sources register whom they like, unasked for a password.
+        live accounts: Option<Accounts> = None;
+        /// The set for numbers and users that are not registered here; none: they get 404 or 480.
+        live media: Option<SetName> = None;
+        /// Contacts that one account may have; when one more comes, that which was refreshed longest ago goes.
+        live contacts_max: u32 = 10, within 1 => 32;
+        /// How long bindings last.
+        live expires: Expires = defaults();
+        /// Routes of the Service-Route header (RFC 3608) that phones are given: SIP URIs.
+        live service_route: Vec<String> = Vec::new();
+        /// Give phones that support it a globally routable URI of theirs (GRUU, RFC 5627).
+        live gruu: bool = true;
+    }
+}
+
+section! {
+    /// How long bindings last.
+    Expires {
+        /// What a REGISTER gets that asks for nothing.
+        live default: Duration = seconds(3_600), within seconds(10) => seconds(604_800);
+        /// The least; who asks for less gets 423 with Min-Expires.
+        live min: Duration = seconds(60), within seconds(1) => seconds(86_400);
+        /// The most; who asks for more gets so much.
+        live max: Duration = seconds(7_200), within seconds(10) => seconds(604_800);
+        /// What is granted is shorter than that by up to so many percent, by chance: phones that all came back
+        /// at once do not all refresh at once.
+        live jitter_percent: u32 = 10, within 0 => 50;
+    }
+}
+
+section! {
+    /// Where accounts with their passwords are. Exactly one of these.
+    Accounts {
+        /// A TOML file of accounts.
+        live file: Option<PathBuf> = None;
+        /// An SQLite database, kept by `tandem accounts`.
+        live sqlite: Option<PathBuf> = None;
+        /// Connection string of a PostgreSQL database.
+        live postgres: Option<String> = None;
+        /// Connection string of a MySQL or MariaDB database.
+        live mysql: Option<String> = None;
+        /// RADIUS servers, `host:port`, in the order in which they are asked.
+        live radius: Vec<String> = Vec::new();
+    }
+}
+
+impl Accounts {
+    /// How many sources it names.
+    pub fn sources(&self) -> usize {
+        let given = [
+            self.file.is_some(),
+            self.sqlite.is_some(),
+            self.postgres.is_some(),
+            self.mysql.is_some(),
+            !self.radius.is_empty(),
+        ];
+        given.into_iter().filter(|given| *given).count()
+    }
+}

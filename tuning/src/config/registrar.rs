@@ -1,0 +1,25 @@
+//! `[registrar]`: what all domains have in common.
+
+choice! {
+    /// When a REGISTER is answered.
+    Durability {
+        /// When its binding is on the disk: no binding that was acknowledged is lost by a crash.
+        Strict = "strict",
+        /// At once. A crash of the process loses what the last second brought, at most.
+        Relaxed = "relaxed",
+    }
+}
+
+section! {
+    /// The registrar: what all domains have in common.
+    Registrar {
+        /// When a REGISTER is answered.
+        restart durability: Durability = Durability::Strict;
+        /// Users that are registered at the same time, of each shard.
+        restart users_per_shard: u32 = 500_000, within 64 => 50_000_000;
+        /// Memory for their bindings, in MiB, of each shard. It is taken as it is needed.
+        restart store_mebibytes_per_shard: u32 = 512, within 1 => 65_536;
+        /// Longest file of the journal in MiB; older ones go when all that they hold stands in newer ones.
+        restart journal_file_mebibytes: u32 = 64, within 1 => 4_096;
+    }
+}
