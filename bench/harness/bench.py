@@ -88,7 +88,8 @@ class Bench:
         """One run, with a candidate that is started for it alone."""
         s = self.settings
         if name == "floor":
-            workload, flags = "echo", OPTIONS_RHYTHM if workload == "options" else CALL_RHYTHM
+            arrivals = flags[:2] if flags[:1] == ["--arrivals"] else []
+            workload, flags = "echo", [*arrivals, *(OPTIONS_RHYTHM if workload == "options" else CALL_RHYTHM)]
         long = {"limits": candidates.LIMITS_OF_LONG_RUNS} if name == "tandem" and (seconds or 0) > LONG_SECONDS else {}
         with self.make(name, mode, **long) as candidate:
             result = measure.run(candidate, s.generator, s.generator_core, workload, rate, flags, seconds or s.seconds)
