@@ -99,6 +99,29 @@ fn requests_in_dialogs_by_the_token_of_our_route() {
 }
 
 #[test]
+fn registrations_by_their_user() {
+    let Some(loaded) = loaded() else { return };
+    for seed in 0..500 {
+        let user: String = call_id(seed).replace('@', "_");
+        let name = ["To: ", "t:", "to : "][draw(seed, 3) as usize];
+        let to = match draw(seed + 1, 3) {
+            0 => format!("<sip:{user}@example.com>"),
+            1 => format!("\"Bob B.\" <sip:{user};phone-context=x@example.com:5080;user=phone>"),
+            _ => format!("sip:{user}:secret@example.com").replace(":secret", ""),
+        };
+        same_shard(
+            &loaded,
+            &format!(
+                "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKnashds7\r\n\
+                 From: <sip:other@example.com>;tag=456\r\nCall-ID: {}\r\n{name}{to}\r\nCSeq: 1826 REGISTER\r\n\
+                 Contact: <sip:{user}@192.0.2.4>\r\nContent-Length: 0\r\n\r\n",
+                call_id(seed + 7)
+            ),
+        );
+    }
+}
+
+#[test]
 fn responses_by_the_token_of_our_branch() {
     let Some(loaded) = loaded() else { return };
     for seed in 0..500 {

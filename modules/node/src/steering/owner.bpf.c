@@ -4,8 +4,8 @@
 // that no shard has to hand it to another.
 //
 // The same rule as `proto/src/steer.rs`, from the same bytes: a response belongs to the slot in the token of
-// our Via branch, a request with our Route to the slot in its token, everything else to a keyed hash of its
-// Call-ID. A token is not verified here. What is steered wrongly (a forged token, a Call-ID or a header beyond
+// our Via branch, a request with our Route to the slot in its token, a REGISTER to a keyed hash of the user in To,
+// everything else to one of its Call-ID. A token is not verified here. What is steered wrongly (a forged token, a Call-ID or a header beyond
 // the bytes looked at) reaches its owner all the same: the shard that receives it verifies, and hands it over.
 //
 // Loaded by `engine/src/steering.rs`; `CONFIG` comes from there. Rebuild the object with `scripts/bpf-object`.
@@ -15,12 +15,13 @@
 
 // Bytes of a datagram that are looked at.
 #define LOOKED_AT 1024
-// Longest Call-ID that is hashed, and longest Via, Route and Call-ID line that is searched.
-#define CALL_ID_MAX 128
+// Longest Call-ID or user that is hashed, and longest Via, Route and To line that is searched.
+#define TEXT_MAX 128
 #define LINE_MAX 192
 #define SLOT_COUNT 4096
-// `Purpose::Slot` of proto/src/hash.rs.
+// `Purpose` of proto/src/hash.rs.
 #define PURPOSE_SLOT 2
+#define PURPOSE_USER_SLOT 20
 
 // Secret of slots (low and high word), number of shards, longest payload of the first set of sockets.
 const volatile __u64 CONFIG[4] = {};
@@ -33,6 +34,7 @@ struct datagram {
 	// The first lines of these names; 0: none yet.
 	__u32 route;
 	__u32 call_id;
+	__u32 to;
 };
 
 struct {
@@ -108,8 +110,8 @@ static __always_inline void add(struct sip_hash *v, __u64 word)
 	v->a ^= word;
 }
 
-// `KeyedHash` of proto/src/hash.rs over the Call-ID at `at`, its lower 64 bits.
-static __always_inline __u32 slot_of_call_id(struct datagram *datagram, __u32 at, __u32 length)
+// The slot of the text at `at`: `KeyedHash` of proto/src/hash.rs.
+static __always_inline __u32 slot_of_text(struct datagram *datagram, __u32 purpose, __u32 at, __u32 length)
 {
 	struct sip_hash v = {
 		CONFIG[0] ^ 0x736f6d6570736575ull,
@@ -118,9 +120,9 @@ static __always_inline __u32 slot_of_call_id(struct datagram *datagram, __u32 at
 		CONFIG[1] ^ 0x7465646279746573ull,
 	};
 	__u64 words = 2;
-	add(&v, PURPOSE_SLOT);
+	add(&v, purpose);
 	add(&v, length);
-	for (__u32 done = 0; done < CALL_ID_MAX; done += 8) {
+	for (__u32 done = 0; done < TEXT_MAX; done += 8) {
 		if (done >= length)
 			break;
 		__u64 word = WORD(at + done);
@@ -160,15 +162,40 @@ static __always_inline __u32 call_id_slot(struct datagram *datagram, __u32 at)
 	at = forget(&datagram->place, value_at(datagram, at + name));
 	if (!at)
 		return SLOT_COUNT;
-	for (; length < CALL_ID_MAX; length++) {
+	for (; length < TEXT_MAX; length++) {
 		__u8 c = datagram->bytes[at + length];
 		if (c == '\r' || c == '\n' || c == ' ' || c == '\t')
 			break;
 	}
 	length = forget(&datagram->length, length);
-	if (length == 0 || length >= CALL_ID_MAX)
+	if (length == 0 || length >= TEXT_MAX)
 		return SLOT_COUNT;
-	return slot_of_call_id(datagram, at, length);
+	return slot_of_text(datagram, PURPOSE_SLOT, at, length);
+}
+
+// The slot of the user in the To line at `at`; SLOT_COUNT: it has none, or one with escapes.
+static __always_inline __u32 user_slot(struct datagram *datagram, __u32 at)
+{
+	__u32 length = 0, step = 2;
+	for (; step < LINE_MAX; step++) {
+		__u32 word = *(__u32 *)(datagram->bytes + at + step);
+		if ((word & 0xff) == '\n')
+			return SLOT_COUNT;
+		if (word == (__u32)TEXT('s', 'i', 'p', ':', 0, 0, 0, 0))
+			break;
+	}
+	at = forget(&datagram->place, at + step + 4);
+	for (; length < TEXT_MAX; length++) {
+		__u8 c = datagram->bytes[at + length];
+		if (c == '@' || c == ';')
+			break;
+		if (c == '\n' || c == '>' || c == '%')
+			return SLOT_COUNT;
+	}
+	length = forget(&datagram->length, length);
+	if (length == 0 || length >= TEXT_MAX)
+		return SLOT_COUNT;
+	return slot_of_text(datagram, PURPOSE_USER_SLOT, at, length);
 }
 
 // Our token in a Route line: parameter `tt` of its first URI. Where it begins, or 0.
@@ -200,7 +227,7 @@ static __always_inline __u32 branch_token(struct datagram *datagram)
 #define SEVEN 0x00ffffffffffffffull
 #define FIVE 0x000000ffffffffffull
 
-enum name { OTHER, ROUTE, CALL_ID };
+enum name { OTHER, ROUTE, CALL_ID, TO };
 
 // What the line at `at` is, by how it begins; `value_at` says whether the name ends there.
 static __always_inline enum name name_at(struct datagram *datagram, __u32 at)
@@ -210,9 +237,12 @@ static __always_inline enum name name_at(struct datagram *datagram, __u32 at)
 		return CALL_ID;
 	if ((word & FIVE) == (TEXT('r', 'o', 'u', 't', 'e', 0, 0, 0) & FIVE))
 		return ROUTE;
-	__u8 second = word >> 8;
+	__u8 first = word, second = word >> 8, third = word >> 16;
 	// A tab becomes a parenthesis by the bit of lower case.
-	return (word & 0xff) == 'i' && (second == ':' || second == ' ' || second == ')') ? CALL_ID : OTHER;
+	__u32 is_short = second == ':' || second == ' ' || second == ')';
+	if (first == 'i' && is_short)
+		return CALL_ID;
+	return first == 't' && (is_short || (second == 'o' && (third == ':' || third == ' '))) ? TO : OTHER;
 }
 
 // A walk over the headers, eight bytes a step.
@@ -243,8 +273,10 @@ static long step(__u32 index, struct walk *walk)
 			datagram->call_id = at;
 		if (name == ROUTE && !datagram->route)
 			datagram->route = at;
+		if (name == TO && !datagram->to)
+			datagram->to = at;
 	}
-	return datagram->route && datagram->call_id;
+	return datagram->route && datagram->call_id && datagram->to;
 }
 
 static __always_inline void walk_headers(struct datagram *datagram, __u32 length)
@@ -252,6 +284,7 @@ static __always_inline void walk_headers(struct datagram *datagram, __u32 length
 	struct walk walk = { .datagram = datagram, .length = length };
 	datagram->route = 0;
 	datagram->call_id = 0;
+	datagram->to = 0;
 	bpf_loop(LOOKED_AT / 8 - 1, step, &walk, 0);
 }
 
@@ -273,6 +306,9 @@ static __always_inline __u32 slot_of(struct datagram *datagram, __u32 length)
 		slot = token ? slot_of_token(datagram, forget(&datagram->place, token)) : SLOT_COUNT;
 		if (slot < SLOT_COUNT)
 			return slot;
+		__u32 to = *(volatile __u32 *)&datagram->to & (LOOKED_AT - 1);
+		if (to && WORD(0) == TEXT('R', 'E', 'G', 'I', 'S', 'T', 'E', 'R'))
+			return user_slot(datagram, to);
 	}
 	__u32 call_id = *(volatile __u32 *)&datagram->call_id & (LOOKED_AT - 1);
 	return call_id ? call_id_slot(datagram, call_id) : SLOT_COUNT;
