@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Runs the live scenarios: real peers, real sockets, Tandem as its user starts it.
 
-    run.py [--proxy kamailio] [--list] [--keep] [--jobs N] [name…]
+    run.py [--proxy kamailio] [--driver xdp] [--list] [--keep] [--jobs N] [name…]
 
-A name selects the scenarios whose name starts with it. Ends with 'N passed, N failed, N skipped'.
+A name selects the scenarios whose name starts with it. Ends with 'N passed, N failed, N skipped'. With `--driver xdp`
+Tandem stands in a network namespace of its own, on AF_XDP, and all peers are across a link: every scenario runs so
+that has no reason to be here alone.
 """
 
 import argparse
@@ -52,12 +54,17 @@ def missing(scenario, proxy):
 
 def run_one(name, folder, proxy):
     """Runs one scenario in this process; returns its exit code."""
-    scenario = load()[name]
+    base, _, driver = name.partition("/")
+    scenario = load()[base].over_xdp() if driver == "xdp" else load()[name]
     why = missing(scenario, proxy)
     if why:
         print(why)
         return SKIPPED
-    scene = Scene(scenario, folder, proxy)
+    try:
+        scene = Scene(scenario, folder, proxy)
+    except registry.Skipped as reason:
+        print(reason)
+        return SKIPPED
     signal.signal(signal.SIGTERM, lambda *_: give_up(f"given up after {scenario.seconds + 10} s"))
     code = PASSED
     try:
@@ -76,7 +83,7 @@ def run_one(name, folder, proxy):
     if code == FAILED:
         print(scene.logs())
     try:
-        scene.end()
+        scene.end(code == PASSED)
     except registry.Failed as reason:
         print(reason)
         code = FAILED
@@ -143,10 +150,12 @@ def end_by_signal(base):
     os._exit(1)
 
 
-def selected(names):
-    """The scenarios whose names start with one of `names`, all without any."""
-    scenarios = load()
-    chosen = [one for one in scenarios.values() if not names or any(one.name.startswith(name) for name in names)]
+def selected(names, driver=None):
+    """The scenarios whose names start with one of `names`, all without any; with a driver those that can run on it."""
+    scenarios = load().values()
+    if driver:
+        scenarios = [one.over_xdp() for one in scenarios if "/" not in one.name and one.here is None]
+    chosen = [one for one in scenarios if not names or any(one.name.startswith(name) for name in names)]
     for name in names:
         if not any(one.name.startswith(name) for one in chosen):
             sys.exit(f"no scenario is called {name}; --list shows them")
@@ -157,6 +166,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--proxy", choices=("tandem", "kamailio"), default="tandem", help="what stands in the middle")
+    parser.add_argument("--driver", choices=("xdp",), help="all of them across a link on this driver")
     parser.add_argument("--list", action="store_true", help="show the scenarios and what each proves")
     parser.add_argument("--keep", action="store_true", help="keep the files of failed scenarios")
     parser.add_argument("--jobs", type=int, default=5, help="how many run at once, where they allow it")
@@ -165,7 +175,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.one:
         return run_one(arguments.one, arguments.folder, arguments.proxy)
-    chosen = selected(arguments.names)
+    chosen = selected(arguments.names, arguments.driver)
     if arguments.proxy == "tandem" and not arguments.list and not tandem.binary().exists():
         sys.exit(f"there is no {tandem.binary()}: cargo build --release")
     if arguments.proxy == "kamailio":

@@ -48,13 +48,13 @@ SMALL_POOLS = {
 }
 
 
-def tree(listen, sets, *, socket, state, driver, shards, tables=None, small=True):
+def tree(listen, sets, *, socket, state, driver, shards, tables=None, small=True, interfaces=None):
     """The configuration of one scenario as nested dicts, which it may still change. `tables` go on top."""
     made = {
         "listen": {"udp": [sip.hostport(address) for address in listen]},
         "control": {"socket": str(socket)},
         "state": {"dir": str(state)},
-        "driver": {"kind": driver},
+        "driver": {"kind": driver, **({"interfaces": interfaces} if interfaces else {})},
         "shards": {"count": shards},
         "set": sets,
     }

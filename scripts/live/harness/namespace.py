@@ -58,6 +58,10 @@ class Namespace:
     def far6(self, number):
         return f"fd7a:{self.net[0]:x}:{self.net[1]:x}::{number:x}"
 
+    def tap(self):
+        """The interface on which all that passes can be seen."""
+        return self.veth + "n"
+
     def silence(self, address):
         """From now on nothing that is sent to `address` arrives, and nobody is told."""
         family = "ip6" if ":" in address else "ip"

@@ -5,7 +5,9 @@ import pathlib
 import random
 
 from . import config, kamailio, sipp
+from .across import INTERFACE, Across
 from .endpoint import Answering, Endpoint
+from .namespace import Namespace
 from .tandem import Tandem
 
 PORT = 5060
@@ -20,9 +22,14 @@ class Scene:
         # WHY: all of 127.0.0.0/8 is this host, so that each scenario has a network of its own and
         # several may run at once with the same ports.
         self.network = f"127.{random.randint(64, 254)}.{random.randint(1, 254)}"
+        self.link = None
         self.ports = random.randrange(10_000, 30_000, 20)
         self.ending = contextlib.ExitStack()
         self.started = []
+        if scenario.across:
+            self.link = Across()
+            self.ending.callback(self.link.close)
+            self.network = self.link.network
 
     def ip(self, number):
         return f"{self.network}.{number}"
@@ -65,10 +72,13 @@ class Scene:
     def tree(self, gateways=(), sets=None, listen=None, shards=1, tables=None, small=True, **set_options):
         """A configuration: one set of `gateways` with `set_options`, or the `sets` given."""
         listen = listen or [(self.ip(1), PORT)]
+        if self.link:
+            # As on loopback, where everybody may send who can.
+            tables = {"sources": [f"{self.network}.0/24"], **(tables or {})}
         sets = sets or [config.gateway_set("carriers", gateways, **set_options)]
         return config.tree(
             listen, sets, socket=self.folder / "tandem.sock", state=self.folder / "state",
-            driver=self.scenario.driver, shards=shards, tables=tables, small=small,
+            driver=self.scenario.driver, interfaces=[INTERFACE] if self.link else None, shards=shards, tables=tables, small=small,
         )
 
     def tandem(self, *gateways, tree=None, listen=None, name="tandem", ready=True, prefix=(), **more):
@@ -78,10 +88,16 @@ class Scene:
             stand_in = self.keep(kamailio.StandIn(self.folder, listen, gateways, more))
             return stand_in.wait_ready((listen[0][0], 0))
         tree = tree or self.tree(gateways, listen=listen, **more)
+        if self.link:
+            prefix = [*self.link.tandem_prefix(), *prefix]
         started = self.keep(Tandem(self.folder, tree, listen, name, prefix))
         if ready:
             started.wait_ready()
         return started
+
+    def far_host(self):
+        """A host for peers on the far side of a link."""
+        return self.link or self.keep(Namespace())
 
     def logs(self, lines=25):
         """The last lines of every log, for the report of a failure."""
@@ -93,5 +109,8 @@ class Scene:
                 parts.append(f"--- {log.name}\n" + "\n".join(text.splitlines()[-lines:]))
         return "\n".join(parts)
 
-    def end(self):
-        self.ending.close()
+    def end(self, passed=False):
+        with self.ending:
+            for tandem in self.started if self.link and passed else ():
+                if isinstance(tandem, Tandem):
+                    self.link.check(tandem)

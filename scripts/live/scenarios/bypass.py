@@ -22,6 +22,7 @@ from harness.wire import Wire
 
 MODES = ("xdp", "xdp-generic")
 NEEDS = ("sipp", "ip", "nft")
+HERE = "has a link of its own"
 
 
 def pair(scene):

@@ -8,6 +8,7 @@ from harness import tandem
 from harness.processes import run
 from harness.registry import expect, scenario
 
+HERE = "carries no calls"
 MISTAKES = tandem.ROOT / "tuning" / "tests" / "mistakes"
 # What these find depends on the host: they are made by hand below, for this one.
 OF_THE_HOST = re.compile(

@@ -15,6 +15,7 @@ from harness.namespace import Namespace
 from harness.processes import run, wait_until
 from harness.registry import Skipped, expect, scenario
 
+READS_THE_HOST = "reads the host and carries no calls"
 UNIT = program.ROOT / "tuning" / "systemd" / "tandem.service"
 LOGROTATE = program.ROOT / "tuning" / "systemd" / "tandem.logrotate"
 # A firewall as one finds it: everything closed but what is known, our port forgotten, and a rule of somebody who left.
@@ -56,7 +57,7 @@ class Doctor:
         return self.space.inside("nft", "list", "ruleset")[1]
 
 
-@scenario(root=True, programs=("nft", "nsenter"), seconds=40)
+@scenario(root=True, programs=("nft", "nsenter"), seconds=40, here=READS_THE_HOST)
 def doctor_finds_and_its_remedies_mend(scene):
     """A namespace whose firewall drops SIP and tracks connections: doctor says so, changes nothing, and its commands mend it."""
     doctor = Doctor(scene)
@@ -81,7 +82,7 @@ def doctor_finds_and_its_remedies_mend(scene):
     expect("notrack" in doctor.rules() and "5060" in doctor.rules(), doctor.rules())
 
 
-@scenario(root=True, programs=("nft", "nsenter"))
+@scenario(root=True, programs=("nft", "nsenter"), here=READS_THE_HOST)
 def doctor_script_is_one_that_a_shell_reads(scene):
     """`doctor --print-script` is good for `sh -n` (and shellcheck where it is installed), and says why before each command."""
     doctor = Doctor(scene)
@@ -96,7 +97,7 @@ def doctor_script_is_one_that_a_shell_reads(scene):
     expect(script.startswith("#!/bin/sh\n") and "# Why: " in script, script)
 
 
-@scenario()
+@scenario(here=READS_THE_HOST)
 def doctor_against_a_configuration(scene):
     """With `--config` it is the file's ports and shards that count; a bad file is 78, wrong usage 2."""
     file = scene.folder / "tandem.toml"
@@ -158,7 +159,7 @@ def service_manager_is_told(scene):
     manager.close()
 
 
-@scenario()
+@scenario(here="carries no calls")
 def unit_file_and_logrotate_are_good(scene):
     """The shipped unit is good for `systemd-analyze verify`, names commands that exist, and logrotate reads its file."""
     text = UNIT.read_text()

@@ -5,7 +5,6 @@ import time
 
 from harness import config, sipp
 from harness.capture import Capture
-from harness.namespace import Namespace
 from harness.registry import DRIVERS, expect, scenario
 
 CALL_ID = re.compile(rb"\r\n(?:Call-ID|i)\s*:\s*([^\r\n]+)", re.IGNORECASE)
@@ -69,7 +68,7 @@ class Outage:
 @scenario(alone=True, root=True, programs=("sipp", "ip", "nft"), seconds=60, drivers=DRIVERS)
 def silent_death(scene):
     """One of five gateways dies without a word under load, its calls move within 2 s, and traffic comes back by itself."""
-    there = scene.keep(Namespace())
+    there = scene.far_host()
     local = (there.near(), 5060)
     gateways = [
         scene.keep(sipp.Gateway(scene.folder, f"gateway-{number}", (there.far(number), 5060), "uas_route_set", prefix=there.prefix()))
@@ -77,7 +76,7 @@ def silent_death(scene):
     ]
     addresses = [gateway.address for gateway in gateways]
     dead = addresses[2]
-    wire = scene.keep(Capture(there.veth + "n"))
+    wire = scene.keep(Capture(there.tap()))
     tandem = scene.tandem(*addresses, listen=[local], small=False, tables={"sources": ["any"]})
     caller = scene.keep(sipp.Caller(
         scene.folder, "caller-1", (there.far(8), 5060), tandem.address, 4_400, 200, "uac_route_set",
@@ -136,7 +135,7 @@ def one_address_two_shards(scene):
     expect(0.3 < share < 0.7, f"{share:.0%} of the datagrams were handed over, not half")
 
 
-@scenario(alone=True, root=True, programs=("sipp",), seconds=30, drivers=DRIVERS)
+@scenario(alone=True, root=True, programs=("sipp",), seconds=30, drivers=DRIVERS, here="it is the kernel's sockets that are steered")
 def one_address_two_shards_steered(scene):
     """The kernel finds each message's owner: two shards are busy alike, and hand over next to nothing."""
     share = one_address(scene, "owner")
