@@ -71,19 +71,24 @@ class Namespace:
         """All arrives again."""
         self.inside("nft", "flush", "chain", "inet", "fault", "in")
 
-    @contextlib.contextmanager
     def entered(self):
         """Sockets that this thread makes inside belong to the namespace."""
-        with open("/proc/thread-self/ns/net", encoding="ascii") as home, open(f"/run/netns/{self.name}", encoding="ascii") as there:
-            enter(there.fileno())
-            try:
-                yield
-            finally:
-                enter(home.fileno())
+        return entered(self.name)
 
     def close(self):
         run(["ip", "netns", "del", self.name])
         run(["ip", "link", "del", self.veth + "n"])
+
+
+@contextlib.contextmanager
+def entered(name):
+    """Sockets that this thread makes inside belong to the namespace of this name."""
+    with open("/proc/thread-self/ns/net", encoding="ascii") as home, open(f"/run/netns/{name}", encoding="ascii") as there:
+        enter(there.fileno())
+        try:
+            yield
+        finally:
+            enter(home.fileno())
 
 
 def enter(descriptor):

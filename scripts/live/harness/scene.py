@@ -7,7 +7,7 @@ import random
 from . import config, kamailio, sipp
 from .across import INTERFACE, Across
 from .endpoint import Answering, Endpoint
-from .namespace import Namespace
+from .namespace import Namespace, entered
 from .tandem import Tandem
 
 PORT = 5060
@@ -74,7 +74,7 @@ class Scene:
         listen = listen or [(self.ip(1), PORT)]
         if self.link:
             # As on loopback, where everybody may send who can.
-            tables = {"sources": [f"{self.network}.0/24"], **(tables or {})}
+            tables = {"sources": ["any"], **(tables or {})}
         sets = sets or [config.gateway_set("carriers", gateways, **set_options)]
         return config.tree(
             listen, sets, socket=self.folder / "tandem.sock", state=self.folder / "state",
@@ -94,6 +94,10 @@ class Scene:
         if ready:
             started.wait_ready()
         return started
+
+    def beside_tandem(self):
+        """Sockets that are made inside are on Tandem's host."""
+        return entered(self.link.name) if self.link else contextlib.nullcontext()
 
     def far_host(self):
         """A host for peers on the far side of a link."""

@@ -5,7 +5,7 @@ from harness.call import Call
 from harness.registry import DRIVERS, expect, scenario
 
 
-@scenario(programs=("sipp",), drivers=DRIVERS)
+@scenario(programs=("sipp",), drivers=DRIVERS, across=True)
 def plain_calls(scene):
     """`sipp -sn uac` through Tandem to `sipp -sn uas`: in-dialog requests without Route simply work."""
     gateway = scene.gateway()
@@ -14,7 +14,7 @@ def plain_calls(scene):
     gateway.wait_calls(500)
 
 
-@scenario(programs=("sipp",), drivers=DRIVERS)
+@scenario(programs=("sipp",), drivers=DRIVERS, across=True)
 def record_routed_calls(scene):
     """Both sides follow Record-Route: the caller's ACK and BYE pass along our Route."""
     gateway = scene.gateway(scenario="uas_route_set")
@@ -40,7 +40,7 @@ def busy_calls(scene):
     gateway.wait_calls(200)
 
 
-@scenario(drivers=DRIVERS)
+@scenario(drivers=DRIVERS, across=True)
 def one_call_byte_exact(scene):
     """What no rule touches passes byte for byte; Via, Max-Forwards, Record-Route and Request-URI are as §16.6 says."""
     caller, gateway = scene.endpoint(scene.caller_address()), scene.endpoint(scene.gateway_address())

@@ -28,7 +28,7 @@ def end_cancelled(call, gateway, invite):
     call.ack_failure(failure)
 
 
-@scenario(drivers=DRIVERS)
+@scenario(drivers=DRIVERS, across=True)
 def cancel_while_ringing(scene):
     """CANCEL after 180: 200 to it at once, CANCEL to the gateway, 487 to the caller, ACKs hop by hop."""
     call, gateway, invite, _ = stage(scene)

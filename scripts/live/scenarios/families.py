@@ -51,7 +51,7 @@ def families_bridged(scene):
     call.expect(200, "BYE")
 
 
-@scenario(drivers=DRIVERS)
+@scenario(drivers=DRIVERS, across=True)
 def wildcard_listener(scene):
     """A listener on 0.0.0.0 answers from the very address that was asked, and says that one in Via."""
     port = scene.port(1)
@@ -64,7 +64,7 @@ def wildcard_listener(scene):
         expect(answer.peer == asked, f"asked {asked}, answered by {answer.peer}")
 
 
-@scenario()
+@scenario(across=True)
 def two_listeners(scene):
     """With two listeners a set may name the one it sends from; the answer goes back the way the call came."""
     caller, gateway = scene.endpoint(scene.caller_address()), scene.endpoint(scene.gateway_address())
@@ -96,7 +96,7 @@ def advertised_address(scene):
     gateway.expect("ACK")
 
 
-@scenario(root=True, programs=("ip", "nft"), drivers=DRIVERS)
+@scenario(root=True, programs=("ip", "nft"), drivers=DRIVERS, across=True)
 def large_messages(scene):
     """Messages up to 60 KB over a link of 1,500 bytes arrive whole, both ways: UDP fragments, without DF."""
     there = scene.far_host()

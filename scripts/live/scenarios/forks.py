@@ -52,7 +52,7 @@ def fork_first_answer_wins(scene):
     call.expect(200, "BYE")
 
 
-@scenario()
+@scenario(across=True)
 def fork_two_answers(scene):
     """Two branches answer before either is cancelled: both 200s reach the caller (§16.7 step 5), and both ACKs pass."""
     call, (first, second), invites = stage(scene, gateways=2)

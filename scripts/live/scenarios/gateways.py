@@ -28,7 +28,7 @@ def answer(call, peer, invite):
     call.expect(200, "BYE")
 
 
-@scenario(drivers=DRIVERS)
+@scenario(drivers=DRIVERS, across=True)
 def gateway_refuses(scene):
     """A closed port (ICMP) moves the call to the next gateway within 50 ms of the INVITE."""
     caller, second = scene.endpoint(scene.caller_address()), scene.endpoint(scene.gateway_address(2))
@@ -120,7 +120,7 @@ def answer_after_retransmissions(call, peer, invite):
     peer.expect("ACK", skip=("INVITE",))
 
 
-@scenario()
+@scenario(across=True)
 def gateway_silent(scene):
     """No response within 2 s, three INVITEs, moves the call; a late 180 draws its CANCEL at once."""
     call, (first, second), _ = stage(scene)

@@ -89,11 +89,11 @@ def idle_end_is_quick(scene):
     code, took = tandem.terminate()
     expect(code == 0 and took < 1, f"exit {code} after {took:.1f} s")
     expect(not tandem.socket.exists(), "the control socket was left behind")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    with scene.beside_tandem(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(tandem.address)
 
 
-@scenario(drivers=DRIVERS)
+@scenario(drivers=DRIVERS, across=True)
 def kill_and_restart(scene):
     """kill -9 with calls established, restart: their in-dialog requests pass, from both sides, by Record-Route alone.
 
@@ -137,7 +137,7 @@ def kill_and_restart(scene):
             gateway.expect("BYE", 200)
 
 
-@scenario()
+@scenario(here="bypass-killed does it across a link")
 def second_tandem_refused(scene):
     """A second Tandem on an address already served ends with a clear message; the first keeps every packet."""
     gateway = scene.answering(scene.gateway_address(), answers_calls())
@@ -163,8 +163,9 @@ def second_tandem_refused(scene):
 @scenario()
 def busy_port_is_retried(scene):
     """A port that is busy for a moment (a predecessor on its way out) is tried again for 500 ms."""
-    holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    holder.bind((scene.ip(1), 5060))
+    with scene.beside_tandem():
+        holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        holder.bind((scene.ip(1), 5060))
     tandem = scene.tandem(scene.gateway_address(), ready=False)
     time.sleep(0.25)
     holder.close()

@@ -52,7 +52,7 @@ def kamailio_on_both_sides(scene):
     expect(len(cancelled.requests("ACK")) >= 100, f"{len(cancelled.requests('ACK'))} ACKs of 100 calls that were cancelled")
 
 
-@scenario(programs=("sipsak",))
+@scenario(programs=("sipsak",), here="sipsak sends from 127.0.0.1")
 def sipsak_ping(scene):
     """sipsak's OPTIONS: 200 for a known peer, silence for a stranger."""
     # sipsak sends from 127.0.0.1 or the host's own address, whichever reaches the target.

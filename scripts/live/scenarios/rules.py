@@ -81,7 +81,7 @@ def redirect_passes(scene):
     call.ack_failure(moved)
 
 
-@scenario()
+@scenario(across=True)
 def repeated_requests(scene):
     """A repeated BYE reaches the gateway once and draws the same answer again; a repeated 200 passes, and so does its ACK."""
     call, gateway, _ = stage(scene)

@@ -133,7 +133,7 @@ CHECKS = {
 }
 
 
-@scenario(drivers=DRIVERS, seconds=40)
+@scenario(drivers=DRIVERS, seconds=40, across=True)
 def torture_rfc4475(scene):
     """The 49 torture messages of RFC 4475."""
     check(scene, "rfc4475", RFC4475)

@@ -21,7 +21,7 @@ def established(scene, **more):
     return call, gateway, proxy
 
 
-@scenario(drivers=DRIVERS)
+@scenario(drivers=DRIVERS, across=True)
 def forged_in_dialog_request(scene):
     """A To tag proves nothing: an in-dialog request without our Route and without a live call is 403."""
     call, gateway, proxy = established(scene)
