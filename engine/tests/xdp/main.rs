@@ -4,6 +4,7 @@
 
 #[path = "../../examples/xdp/account.rs"]
 mod account;
+mod exercise;
 mod program;
 #[path = "../../examples/xdp/scene.rs"]
 mod scene;
@@ -102,4 +103,23 @@ fn damaged_packets_are_counted_and_dropped() {
     scene.step(100);
     let stats = scene.shard.stats();
     assert_eq!((stats.xdp_wrong_checksum.get(), stats.xdp_malformed.get(), stats.frames_in.get()), (1, 1, 0));
+}
+
+/// What the fuzz target began with, and whatever it has found.
+#[test]
+fn the_fuzz_corpus_is_read_as_it_should_be() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/frame");
+    let mut accepted = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        println!("{}", path.display());
+        let octets = std::fs::read(&path).unwrap();
+        exercise::frame(&octets);
+        if packet::parse(&octets).is_ok() {
+            accepted.push(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    for (name, good) in [("ipv4-padded", true), ("qinq-ipv6", true), ("three-tags", false), ("ipv4-wrong-sum", false)] {
+        assert_eq!(accepted.iter().any(|accepted| accepted == name), good, "{name}");
+    }
 }

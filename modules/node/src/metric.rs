@@ -108,6 +108,8 @@ metrics! {
     Bytes = "tandem_bytes_total", Counter, One, ["direction"];
     /// Datagrams lost before the SIP layer saw them or after it sent them, by place.
     DatagramsLost = "tandem_datagrams_lost_total", Counter, One, ["place"];
+    /// Packets on interfaces that AF_XDP serves, by what its program made of them: `to_shard`, or why the kernel has them.
+    XdpPackets = "tandem_xdp_packets_total", Counter, One, ["verdict"];
     /// Times that something had to be done again, by what.
     Repeats = "tandem_repeats_total", Counter, One, ["what"];
     /// Datagrams handed from the shard that received them to the shard that owns them.

@@ -1,6 +1,7 @@
 //! The lane that follows the network: a thread that may block. It reads the kernel's tables when they
 //! change, hands every shard a snapshot, keeps the XDP programs' maps true, and attaches again what was
-//! gone. It alone keeps the rights that this needs.
+//! gone. It alone keeps the rights that this needs, and no others; they are in force only while it works on
+//! programs, their maps and sockets.
 
 use super::attachment::VERDICTS;
 use super::network::Network;
@@ -10,6 +11,7 @@ use crate::pools::Pools;
 use crate::stats::Counter;
 use crate::wake::Waker;
 use engine_sys::socket::PollSet;
+use engine_sys::xdp::capability;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
@@ -131,7 +133,9 @@ impl Unstarted {
         let (stopped, rung) = (Arc::clone(&stop), Arc::clone(&bell));
         let (ready, readiness) = channel();
         let thread = std::thread::Builder::new().name("network".to_owned()).spawn(move || {
-            lane.tell_programs();
+            // WHY a failure does not matter: it keeps more than it needs.
+            let _ = capability::keep_for_xdp_alone();
+            capability::raised(|| lane.tell_programs());
             let _ = ready.send(());
             lane.run(&stopped, &rung);
         })?;
@@ -186,7 +190,7 @@ impl Lane {
             }
             if changed {
                 changed = false;
-                self.follow();
+                capability::raised(|| self.follow());
             }
             self.hand_out();
             self.look_after();
@@ -308,19 +312,26 @@ impl Lane {
             return;
         }
         self.retry_at = now + EVERY;
+        // WHY raised: kernels before 5.19 read no map for those who may not load programs.
+        let sums = capability::raised(|| self.count());
+        for (counter, sum) in self.counters.0.iter().zip(sums) {
+            counter.set(sum);
+        }
+        if self.kept.served.len() < self.kept.config.interfaces.len() {
+            capability::raised(|| self.follow());
+            self.hand_out();
+        }
+    }
+
+    /// What all programs counted, those that are gone included.
+    fn count(&mut self) -> [u64; VERDICTS.len()] {
         let mut sums = self.before;
         for served in &mut self.kept.served {
             for (sum, count) in sums.iter_mut().zip(served.attachment.counters()) {
                 *sum += count;
             }
         }
-        for (counter, sum) in self.counters.0.iter().zip(sums) {
-            counter.set(sum);
-        }
-        if self.kept.served.len() < self.kept.config.interfaces.len() {
-            self.follow();
-            self.hand_out();
-        }
+        sums
     }
 
     fn order_all(&mut self, order: impl Fn() -> Order) {

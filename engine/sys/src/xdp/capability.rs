@@ -6,8 +6,12 @@
 use std::io;
 
 /// CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF: what AF_XDP is set up with (capabilities(7)).
-pub const FOR_XDP: [(u32, &str); 3] = [(12, "CAP_NET_ADMIN"), (13, "CAP_NET_RAW"), (39, "CAP_BPF")];
+pub const FOR_XDP: [(u32, &str); 3] = [(12, "CAP_NET_ADMIN"), (13, "CAP_NET_RAW"), (CAP_BPF, "CAP_BPF")];
 
+const CAP_BPF: u32 = 39;
+
+/// Locks the memory of a socket that is opened again where RLIMIT_MEMLOCK is too low.
+const CAP_IPC_LOCK: u32 = 14;
 const CAP_SYS_ADMIN: u32 = 21;
 
 /// Which of [`FOR_XDP`] this thread lacks. CAP_SYS_ADMIN stands in for CAP_BPF, as for the kernel.
@@ -28,14 +32,53 @@ pub fn missing_for_xdp() -> io::Result<Vec<&'static str>> {
 pub fn give_up_for_xdp() -> io::Result<()> {
     let (header, mut sets) = read()?;
     for (number, _) in FOR_XDP {
-        let set = &mut sets[number as usize / 32];
-        let rest = !(1u32 << (number % 32));
-        set.effective &= rest;
-        set.permitted &= rest;
-        set.inheritable &= rest;
+        sets[number as usize / 32].keep(!(1u32 << (number % 32)));
     }
+    write(&header, &sets)
+}
+
+/// Gives up all but [`FOR_XDP`] and what goes with it for the calling thread, for good, and lays those down: they
+/// are in force only within [`raised`].
+///
+/// # Errors
+/// None in practice.
+pub fn keep_for_xdp_alone() -> io::Result<()> {
+    let (header, mut sets) = read()?;
+    let permitted = |number: u32| sets[number as usize / 32].permitted & (1 << (number % 32)) != 0;
+    let in_place_of_bpf = (!permitted(CAP_BPF)).then_some(CAP_SYS_ADMIN);
+    let wanted = FOR_XDP.iter().map(|(number, _)| *number).chain([CAP_IPC_LOCK]).chain(in_place_of_bpf);
+    let mut kept = [0u32; 2];
+    for number in wanted {
+        kept[number as usize / 32] |= 1 << (number % 32);
+    }
+    for (set, kept) in sets.iter_mut().zip(kept) {
+        set.keep(kept);
+        set.effective = 0;
+        set.inheritable = 0;
+    }
+    write(&header, &sets)
+}
+
+/// Runs `action` with all that this thread may, and lays it down again.
+pub fn raised<R>(action: impl FnOnce() -> R) -> R {
+    // WHY failures do not matter: what lacks the rights says so itself.
+    let _ = set_effective(|set| set.permitted);
+    let result = action();
+    let _ = set_effective(|_| 0);
+    result
+}
+
+fn set_effective(effective: impl Fn(&Set) -> u32) -> io::Result<()> {
+    let (header, mut sets) = read()?;
+    for set in &mut sets {
+        set.effective = effective(set);
+    }
+    write(&header, &sets)
+}
+
+fn write(header: &Header, sets: &[Set; 2]) -> io::Result<()> {
     // SAFETY: header and sets have the layout of version 3 and live across the call.
-    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, sets.as_ptr()) };
+    let result = unsafe { libc::syscall(libc::SYS_capset, std::ptr::from_ref(header), sets.as_ptr()) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -62,6 +105,14 @@ struct Set {
     inheritable: u32,
 }
 
+impl Set {
+    fn keep(&mut self, kept: u32) {
+        self.effective &= kept;
+        self.permitted &= kept;
+        self.inheritable &= kept;
+    }
+}
+
 const VERSION_3: u32 = 0x2008_0522;
 
 #[cfg(test)]
@@ -79,5 +130,23 @@ mod tests {
         let inside = inside.join().unwrap();
         assert!(inside.contains(&"CAP_NET_ADMIN") && inside.contains(&"CAP_NET_RAW"));
         assert_eq!(missing_for_xdp().unwrap(), before);
+    }
+
+    #[test]
+    fn what_is_laid_down_can_be_raised_and_the_rest_is_gone() {
+        let before = missing_for_xdp().unwrap();
+        let (inside, raised, left) = std::thread::spawn(|| {
+            keep_for_xdp_alone().unwrap();
+            let (inside, raised) = (missing_for_xdp().unwrap(), raised(|| missing_for_xdp().unwrap()));
+            assert_eq!(missing_for_xdp().unwrap(), inside, "laid down again");
+            (inside, raised, read().unwrap().1)
+        })
+        .join()
+        .unwrap();
+        assert_eq!(inside.len(), FOR_XDP.len());
+        assert_eq!(raised, before, "as much as there was");
+        let others =
+            [left[0].permitted & !(1 << 12 | 1 << 13 | 1 << 14 | 1 << 21), left[1].permitted & !(1 << (39 - 32))];
+        assert_eq!(others, [0, 0], "nothing else is left");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::metric::Metric;
 use crate::snapshot::{Labels, Sample};
-use engine::ShardStats;
+use engine::{ShardStats, XdpCounters};
 
 /// All counters of one shard. One that has no place of its own here is an event under its own name.
 pub(super) fn samples(stats: &ShardStats) -> impl Iterator<Item = Sample> {
@@ -11,6 +11,11 @@ pub(super) fn samples(stats: &ShardStats) -> impl Iterator<Item = Sample> {
         let labels: Labels = [label, "", ""];
         Sample { metric, labels, value }
     })
+}
+
+/// What AF_XDP's programs counted, on all interfaces together.
+pub(super) fn of_programs(counters: &XdpCounters) -> impl Iterator<Item = Sample> {
+    counters.all().map(|(verdict, value)| Sample { metric: Metric::XdpPackets, labels: [verdict, "", ""], value })
 }
 
 fn place(name: &'static str) -> (Metric, &'static str) {

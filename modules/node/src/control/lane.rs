@@ -16,7 +16,7 @@ use crate::log::{Level, Log, Record};
 use crate::metric::{self, Metric};
 use crate::notify;
 use crate::snapshot::Labels;
-use engine::{LaneEnd, ShardId, ShardStats};
+use engine::{LaneEnd, ShardId, ShardStats, XdpCounters};
 use modules::Tables;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub struct Parts {
     pub local_addresses: Vec<IpAddr>,
     /// The engine's counters, by shard.
     pub stats: Vec<Arc<ShardStats>>,
+    /// What AF_XDP's programs count, where they serve.
+    pub xdp: Option<Arc<XdpCounters>>,
     /// io_uring or mmsg.
     pub driver: &'static str,
     /// Where to keep things.
@@ -73,6 +75,7 @@ pub struct Control {
     pub(super) admin: Arc<AdminStates>,
     pub(super) local_addresses: Vec<IpAddr>,
     pub(super) stats: Vec<Arc<ShardStats>>,
+    pub(super) xdp: Option<Arc<XdpCounters>>,
     pub(super) driver: &'static str,
     pub(super) disk: DiskLane,
     pub(super) dns: DnsLane,
@@ -107,6 +110,7 @@ impl Control {
             admin: Arc::new(parts.admin),
             local_addresses: parts.local_addresses,
             stats: parts.stats,
+            xdp: parts.xdp,
             driver: parts.driver,
             disk: parts.disk,
             dns: parts.dns,
@@ -253,6 +257,9 @@ impl Control {
         for (shard, stats) in self.shards.ids().zip(&self.stats) {
             engine_figures::samples(stats).for_each(|sample| gathered.totals.add(shard, &sample));
         }
+        let programs = self.xdp.iter().flat_map(|counters| engine_figures::of_programs(counters));
+        // WHY shard 0: they are nobody's, and no figure of theirs is told apart by shard.
+        programs.for_each(|sample| gathered.totals.add(ShardId(0), &sample));
         self.watch.look(&gathered, &self.log);
         self.notices.look(&gathered, now, &self.log);
         if let Some(ending) = self.ending.as_mut().filter(|_| gathered.silent.is_empty()) {

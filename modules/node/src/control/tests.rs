@@ -131,6 +131,7 @@ impl Node {
             tables,
             admin,
             local_addresses: Vec::new(),
+            xdp: None,
             stats,
             driver: "mmsg",
             disk,

@@ -126,6 +126,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
         admin,
         local_addresses,
         stats,
+        xdp: running.xdp_counters().cloned(),
         driver,
         disk,
         dns,
