@@ -101,6 +101,11 @@ impl<'b> Decoder<'b> {
         }
     }
 
+    /// What is left.
+    pub(crate) const fn rest(self) -> &'b [u8] {
+        self.0
+    }
+
     /// Succeeds when nothing is left.
     pub(crate) fn end(self) -> Option<()> {
         self.0.is_empty().then_some(())

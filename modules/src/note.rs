@@ -1,5 +1,6 @@
 //! What the policy keeps with each transaction: plain data, no pointers, handed over with it.
 
+use crate::authentication::stage::Proving;
 use crate::calls::CallId;
 use crate::encoding::{Decoder, Encoder};
 use crate::tables::Number;
@@ -30,6 +31,8 @@ pub struct Note {
     pub(crate) early: [Option<CallId>; EARLY_MAX],
     /// Ends of the To tags for which a call was opened: a 2xx retransmitted after the BYE opens none.
     pub(crate) answered: [u32; ANSWERS_KEPT],
+    /// How far its sender has come in proving itself. It does not travel (hand-over): what was asked is not, either.
+    pub(crate) proving: Proving,
 }
 
 /// Early dialogs of one INVITE that are kept; further ones need a listed target for their PRACK.
@@ -147,7 +150,8 @@ const VERSION: u8 = 2;
 
 impl NoteEncoding for Note {
     fn encode(&self, out: &mut Vec<u8>) {
-        let Note { set, attempts, contact, kind, call, from_initiator, ringing, settled, early, answered } = self;
+        let Note { set, attempts, contact, kind, call, from_initiator, ringing, settled, early, answered, proving: _ } =
+            self;
         let call_number = |call: &Option<CallId>| call.map_or(0, |id| id.0.get()).to_le_bytes();
         let mut out = Encoder::new(out);
         out.number([VERSION]).flag(set.is_some()).number(set.map_or(0, |set| set.0).to_le_bytes());

@@ -1,5 +1,6 @@
 //! The policy of one shard: its tables, its state, and what its owner asks of it beside the six points.
 
+use crate::authentication::stage::Authentication;
 use crate::calls::{CallFigures, Calls, life};
 use crate::dispatcher::event::GatewayEvent;
 use crate::dispatcher::figures::GatewaySnapshot;
@@ -46,6 +47,7 @@ pub struct TandemPolicy {
     pub(crate) reasons: ReasonCounts,
     pub(crate) arrivals: Arrivals,
     pub(crate) answered: Answered,
+    pub(crate) authentication: Option<Box<Authentication>>,
 }
 
 /// Calls that are closed for their age in one turn.
@@ -68,6 +70,7 @@ impl TandemPolicy {
             reasons: ReasonCounts::default(),
             arrivals: Arrivals::default(),
             answered: Answered::default(),
+            authentication: None,
             tables,
         }
     }
@@ -75,6 +78,9 @@ impl TandemPolicy {
     /// Other tables hold from now on. Gives back those that held until now, to be dropped elsewhere.
     pub fn install(&mut self, tables: Arc<Tables>, now: Now) -> Arc<Tables> {
         self.dispatcher.install(&tables, now);
+        if let Some(authentication) = &mut self.authentication {
+            authentication.authenticator.guard_mut().obey(tables.realms.rules);
+        }
         std::mem::replace(&mut self.tables, tables)
     }
 
@@ -94,10 +100,10 @@ impl TandemPolicy {
     }
 
     /// Answers another shard's question: the answer in short, its bytes appended to `reply`.
-    pub fn answer_question(&mut self, number: u32, _asked: &[u8], _reply: &mut Vec<u8>, _now: Now) -> u64 {
+    pub fn answer_question(&mut self, number: u32, asked: &[u8], _reply: &mut Vec<u8>, now: Now) -> u64 {
         match Asked::of_number(number).map(|asked| asked.subject) {
-            // Lanes know accounts, shards do not.
-            Some(Subject::Location | Subject::Credentials) | None => 0,
+            Some(Subject::Credentials) => self.examine_for_another(asked, now),
+            Some(Subject::Location) | None => 0,
         }
     }
 

@@ -64,6 +64,28 @@ reasons! {
     DialogUnknown = "dialog_unknown" => Some(403);
     /// The host of an in-dialog request's target has no address.
     DialogHostUnresolved = "dialog_host_unresolved" => Some(403);
+    /// A REGISTER without a usable proof.
+    RegisterUnproven = "register_unproven" => Some(401);
+    /// A REGISTER with a nonce that is expired, used or not ours.
+    RegisterStale = "register_stale" => Some(401);
+    /// A REGISTER whose proof does not hold.
+    RegisterProofFailed = "register_proof_failed" => Some(401);
+    /// A REGISTER for another user than the one who has proven itself.
+    RegisterOfAnother = "register_of_another" => Some(403);
+    /// A request of a phone without a usable proof.
+    SenderUnproven = "sender_unproven" => Some(407);
+    /// A request of a phone with a nonce that is expired, used or not ours.
+    SenderStale = "sender_stale" => Some(407);
+    /// A request of a phone whose proof does not hold.
+    SenderProofFailed = "sender_proof_failed" => Some(407);
+    /// A request whose From is another than the account that has proven itself.
+    ForeignFrom = "foreign_from" => Some(403);
+    /// The source of the account does not answer, or has too many questions already.
+    AccountsUnanswered = "accounts_unanswered" => Some(503);
+    /// Its address has caused too many questions to sources of accounts.
+    AccountsOverBudget = "accounts_over_budget" => None;
+    /// Its user or its address is shut out for failed proofs.
+    ShutOut = "shut_out" => None;
 }
 
 impl Reason {

@@ -26,9 +26,11 @@ impl TandemPolicy {
         &mut self,
         request: &Inbound<'_>,
         note: &mut Note,
+        answer: Option<Answer>,
         targets: &mut TargetSet,
         now: Now,
     ) -> Step<Verdict<Reason>> {
+        let _answer = self.authenticate(request, note, answer, targets, now)?;
         serving::answer_options(self.serving, request)?;
         let group = sources::group(&self.tables, &mut self.unknown, request, now)?;
         serving::take_in(self.serving, &self.calls, request)?;
@@ -88,11 +90,11 @@ impl Policy for TandemPolicy {
         &mut self,
         request: &Inbound<'_>,
         note: &mut Note,
-        _answer: Option<Answer>,
+        answer: Option<Answer>,
         targets: &mut TargetSet,
         now: Now,
     ) -> Verdict<Reason> {
-        let (Continue(verdict) | Break(verdict)) = self.stages(request, note, targets, now);
+        let (Continue(verdict) | Break(verdict)) = self.stages(request, note, answer, targets, now);
         self.reasons.count_verdict(&verdict);
         verdict
     }

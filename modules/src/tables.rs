@@ -14,6 +14,7 @@ pub use domains::{Domain, Domains, Expires};
 pub use numbering::Number;
 pub use own::Own;
 
+use crate::authentication::realms::Realms;
 use crate::dispatcher::rules::Rules;
 use crate::sources::Sources;
 use algorithms::Algorithm;
@@ -39,6 +40,8 @@ pub struct Tables {
     pub call_max: Micros,
     /// Domains whose phones register here.
     pub domains: Domains,
+    /// Their realms, and who is shut out.
+    pub realms: Realms,
     /// Routes in their order.
     pub routes: Vec<Route>,
     /// Sets by slot.

@@ -4,7 +4,7 @@
 //! token of our Route, a REGISTER to a keyed hash of the user whom it registers, everything else to one of its Call-ID. Tokens steer only if they verify:
 //! nobody outside can aim at a shard. Slots map to shards by [`shard_of_slot`].
 
-use crate::hash::{KeyedHash, Purpose, SignatureHash};
+use crate::hash::{KeyedHash, Purpose, Secret, SignatureHash};
 use crate::message::{HeaderName, Host, Message, Method, Uri, Writer, unescaped_text};
 use crate::policy::BySource;
 use crate::token::{BranchToken, Keys, Owner, ROUTE_TOKEN_CHARS, RouteToken};
@@ -52,19 +52,23 @@ pub(crate) fn slot_of_beginning(keys: &Keys, message: &Message<'_>) -> u16 {
     if message.is_request() && message.method() == Method::Register {
         let to = message.to().ok().and_then(|to| Uri::parse(to.uri).ok());
         if let Some(uri) = to.filter(|uri| uri.user.is_some()) {
-            return slot_of_user(keys, uri.user_without_params());
+            return slot_of_user(&keys.slot_secret(), uri.user_without_params());
         }
     }
     slot_of_call_id(keys, message.call_id())
 }
 
-/// The slot of a user: what is registered for it belongs there, whatever the domain. `user` as it stands in a
+/// The slot of a user, by the slot secret of the keys: what is registered for it belongs there, whatever the domain. `user` as it stands in a
 /// URI, without parameters: escapes are undone here.
-pub fn slot_of_user(keys: &Keys, user: &[u8]) -> u16 {
+pub fn slot_of_user(slot_secret: &Secret, user: &[u8]) -> u16 {
     let mut room = [0; limits::USER_BYTES_MAX];
     // WHY as it stands when it is too long: such a user is refused, anywhere.
-    let user = unescaped_text(user, &mut room).unwrap_or(user);
-    let hash = KeyedHash::new(&keys.slot_secret(), Purpose::UserSlot).part(user).finish_low();
+    slot_of_plain_user(slot_secret, unescaped_text(user, &mut room).unwrap_or(user))
+}
+
+/// The same for a user whose escapes are undone already.
+pub fn slot_of_plain_user(slot_secret: &Secret, user: &[u8]) -> u16 {
+    let hash = KeyedHash::new(slot_secret, Purpose::UserSlot).part(user).finish_low();
     // INVARIANT: as for a Call-ID.
     (hash & u64::from(limits::SLOT_COUNT - 1)) as u16
 }

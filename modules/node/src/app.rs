@@ -7,6 +7,8 @@ use crate::module_question::ModuleQuestion;
 use crate::shard_outbox::{ShardOutbox, answer_of};
 use crate::shard_pending::Pending;
 use engine::{Address, App, Class, Frame, NetworkError, NetworkErrorKind, Outbox, ShardId};
+use modules::authentication::Authenticator;
+use modules::authentication::stage::Authentication;
 use modules::dispatcher::probe::Probe;
 use modules::{Tables, TandemPolicy};
 use proto::message::{Arena, Malformation, Message, Method};
@@ -73,6 +75,20 @@ impl ShardApp {
     #[must_use]
     pub fn admitting(mut self, waits: Option<Waits>) -> Self {
         self.admission = Admission::new(waits);
+        self
+    }
+
+    /// The same, asking for proofs of who registers or calls in a domain with accounts.
+    #[must_use]
+    pub fn authenticating(mut self, setup: Option<&modules::authentication::Setup>, now: Now) -> Self {
+        if let Some(setup) = setup {
+            // WHY the odd multiplier: seeds of neighbouring shards must not be neighbours.
+            let seed = setup.seed ^ (u64::from(self.shard.0) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let authenticator = Authenticator::new(modules::authentication::Setup { seed, ..setup.clone() }, now);
+            let slot_secret = self.keys.slot_secret();
+            let authentication = Authentication::new(authenticator, self.shard_number(), self.shards, slot_secret);
+            self.proxy.policy.take_authentication(Box::new(authentication));
+        }
         self
     }
 
@@ -211,6 +227,10 @@ impl App for ShardApp {
                     let mut out = outbox(out, &mut self.pending);
                     self.proxy.on_answer(now, ticket, answer, &mut out);
                 }
+            }
+            Letter::Errand(mut errand) => {
+                errand.run(&mut self.proxy.policy, now);
+                self.post(LANES, Letter::Errand(errand), out);
             }
             Letter::Export => {
                 let exported = Letter::Exported { shard: self.shard, state: self.export(now) };

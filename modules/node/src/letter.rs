@@ -14,12 +14,14 @@
 //! | `Gateway` | the shard that learnt it | every other shard and control | |
 //! | `Question` | a shard | DNS lane | `Answer` in the same box |
 //! | `Ask` | a shard | another shard, or a lane by way of control | `Answered` in the same box |
+//! | `Errand` | control | every shard | the same box, done |
 //! | `Export` | control of a process that ends | every shard | `Exported` |
 //! | `Import` | control of its successor | every shard | `Imported`, with the states |
 //!
 //! Errors of the network and the end of the process need no letter: the engine tells every shard. What
 //! goes into the log needs none: figures tell of it.
 
+use crate::errand::Errand;
 use crate::module_question::ModuleQuestion;
 use crate::shard_hand_over::{StateError, Taken};
 use crate::snapshot::ShardSnapshot;
@@ -62,6 +64,8 @@ pub enum Letter {
     Ask(Box<ModuleQuestion>),
     /// The question with its answer.
     Answered(Box<ModuleQuestion>),
+    /// An operator wants something of authentication; the same box comes back.
+    Errand(Box<Errand>),
     /// Write down all that is in flight. No frame comes any more.
     Export,
     /// What was in flight ([`crate::shard_hand_over`]).

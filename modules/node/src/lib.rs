@@ -7,6 +7,7 @@
 //! | the first | starts everything ([`run`]), then is the control lane ([`control`]): configuration, tables, figures |
 //! | `tandem-control`, `tandem-client` | the control socket ([`control::socket`]) |
 //! | `tandem-disk` | what outlives a restart ([`disk`]) |
+//! | `tandem-accounts` | each source of accounts: files, databases, RADIUS servers ([`accounts`]) |
 //! | `tandem-dns` | names of gateways, questions of shards ([`dns`]) |
 //! | `tandem-log` | lines ([`log`]) |
 //! | `tandem-metrics` | the page for Prometheus ([`metrics`]) |
@@ -16,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod admin;
 pub mod admission;
 pub mod app;
@@ -24,6 +26,7 @@ pub mod control;
 pub mod deck_files;
 pub mod disk;
 pub mod dns;
+pub mod errand;
 mod lanes;
 pub mod letter;
 pub mod log;

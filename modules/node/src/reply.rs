@@ -147,6 +147,30 @@ pub struct GatewayChanged {
     pub now: String,
 }
 
+/// `tandem bans`, and what came of other errands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bans {
+    /// Who is shut out.
+    pub bans: Vec<Ban>,
+    /// Bans that are not listed, or that were lifted.
+    pub count: u64,
+}
+
+/// One who is shut out for failed proofs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    /// From where.
+    pub address: String,
+    /// Whose proofs failed; empty: the whole address is shut out.
+    pub username: String,
+    /// Failed proofs.
+    pub failures: u32,
+    /// Since when, in microseconds since 1970.
+    pub since: u64,
+    /// Until when.
+    pub until: u64,
+}
+
 /// Parameters as JSON; none of these types can fail to be written.
 pub fn to_value(reply: &impl Serialize) -> Value {
     serde_json::to_value(reply).unwrap_or(Value::Null)

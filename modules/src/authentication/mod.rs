@@ -6,12 +6,17 @@
 //!
 //! | File | Holds |
 //! |---|---|
+//! | `stage` | the stage of the policy: what becomes of a request, step by step |
+//! | `demand` | which requests have to prove something |
+//! | `realms` | domains and rules as the file has them |
 //! | `algorithm` | MD5, SHA-256, SHA-512-256 and their hashes |
 //! | `proof` | the response of a client, checked against an HA1 |
 //! | `nonce` | nonces that cost no state |
 //! | `windows` | which counts of a nonce were used |
 //! | `credentials` | HA1s remembered, decoys for users that there are not |
 //! | `guard`, `living` | who is shut out, and who is spared |
+//! | `question` | what is asked of the source of an account, as bytes |
+//! | `owner` | a proof examined by the user's shard for another |
 //! | `challenge` | the header lines of 401 and 407 |
 //! | `buckets` | the table under all that may be forgotten |
 
@@ -19,10 +24,15 @@ pub mod algorithm;
 mod buckets;
 pub mod challenge;
 pub mod credentials;
+pub mod demand;
 pub mod guard;
 pub mod living;
 pub mod nonce;
+pub mod owner;
 pub mod proof;
+pub mod question;
+pub mod realms;
+pub mod stage;
 #[cfg(test)]
 mod tests;
 pub mod windows;

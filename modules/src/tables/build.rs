@@ -2,6 +2,7 @@
 
 use super::numbering::{Full, Number};
 use super::{Address, Domains, Gateway, Numbers, Own, Route, Set, Tables, canonical, listener_towards};
+use crate::authentication::realms::Realms;
 use crate::dispatcher::rules::{BreakerRules, ProbeRules, Rules};
 use crate::sources::{Prefix, Sources};
 use algorithms::mix;
@@ -115,6 +116,7 @@ impl Tables {
             sources: Sources::build(&config.source_groups, config.policy.strangers),
             call_max: Micros::from_secs(u64::from(config.policy.call_max_seconds)),
             domains: Domains::default(),
+            realms: Realms::build(config),
             routes: Vec::new(),
             sets: vacant(numbers.sets.slots()),
             set_order: Vec::new(),

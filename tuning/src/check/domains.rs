@@ -58,3 +58,42 @@ pub(super) fn expiry_order(checker: &mut Checker<'_>) {
         checker.note(finding.remedy("write them so that min is at most default, and default at most max"));
     }
 }
+
+/// Algorithms, columns and secrets that cannot work.
+pub(super) fn accounts(checker: &mut Checker<'_>) {
+    for (index, domain) in checker.config.domains.iter().enumerate() {
+        if domain.algorithms.is_empty() || !repeated(domain.algorithms.iter()).is_empty() {
+            let message = format!("phones of `{}` are offered no algorithm, or one twice", domain.name);
+            let finding = checker.error("digest-algorithms", &format!("domain[{index}].algorithms"), message);
+            checker.note(finding.remedy("name each of \"MD5\", \"SHA-256\" and \"SHA-512-256\" once at most"));
+        }
+        if let Some(realm) = domain.realm.as_ref().filter(|realm| realm.contains(['"', '\\']) || realm.is_empty()) {
+            let message = format!("the realm `{realm}` is empty or has a quotation mark or a backslash");
+            let finding = checker.error("realm", &format!("domain[{index}].realm"), message);
+            checker.note(finding.remedy("use letters, digits, dots and spaces"));
+        }
+        let Some(accounts) = &domain.accounts else { continue };
+        if !accounts.radius.is_empty() && accounts.radius_secret.as_ref().is_none_or(String::is_empty) {
+            let message = format!("the RADIUS servers of `{}` share no secret with us", domain.name);
+            let finding = checker.error("radius-secret", &format!("domain[{index}].accounts.radius"), message);
+            checker.note(finding.remedy("add radius_secret"));
+        }
+        let longest = accounts.radius_wait.saturating_mul(accounts.radius_tries);
+        let longest = longest.saturating_mul(u32::try_from(accounts.radius.len()).unwrap_or(u32::MAX));
+        if longest > checker.config.authentication.source_deadline {
+            let message = format!(
+                "asking all RADIUS servers of `{}` takes {longest:?}, longer than source_deadline",
+                domain.name
+            );
+            let finding = checker.error("radius-deadline", &format!("domain[{index}].accounts.radius"), message);
+            checker.note(finding.remedy("shorten radius_wait, or lengthen source_deadline in [authentication]"));
+        }
+        for (key, name) in accounts.names() {
+            if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte)) {
+                let message = format!("`{name}` is no plain name of a table or column");
+                let finding = checker.error("column-name", &format!("domain[{index}].accounts.{key}"), message);
+                checker.note(finding.remedy("use letters, digits, underscores and dots"));
+            }
+        }
+    }
+}

@@ -80,6 +80,7 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     domains::open_domains,
     domains::one_source_of_accounts,
     domains::expiry_order,
+    domains::accounts,
     decks::duplicate_decks,
     decks::convertible_currencies,
     decks::deck_files,

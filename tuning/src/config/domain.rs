@@ -1,5 +1,6 @@
 //! `[[domain]]`: domains whose phones register here (RFC 3261 §10).
 
+use super::authentication::{DigestAlgorithm, ForeignFrom, RadiusDialect};
 use crate::read::{Host, SetName, seconds};
 use crate::schema::defaults;
 use std::path::PathBuf;
@@ -17,6 +18,10 @@ section! {
         live realm: Option<String> = None, derived "its name";
         /// Who may register. Without it listed sources register whom they like, unasked for a password.
         live accounts: Option<Accounts> = None;
+        /// Algorithms that phones are offered, in this order. Much in the field fails when SHA stands first.
+        live algorithms: Vec<DigestAlgorithm> = vec![DigestAlgorithm::Md5];
+        /// What becomes of a request whose From is not the account that sent it.
+        live foreign_from: ForeignFrom = ForeignFrom::Refuse;
         /// The set for numbers and users that are not registered here; none: they get 404 or 480.
         live media: Option<SetName> = None;
         /// Contacts that one account may have; when one more comes, that which was refreshed longest ago goes.
@@ -58,6 +63,34 @@ section! {
         live mysql: Option<String> = None;
         /// RADIUS servers, `host:port`, in the order in which they are asked.
         live radius: Vec<String> = Vec::new();
+        /// The secret shared with the RADIUS servers.
+        live radius_secret: Option<String> = None;
+        /// Attributes that carry the proof.
+        live radius_dialect: RadiusDialect = RadiusDialect::Sterman;
+        /// How long a RADIUS server has to answer.
+        live radius_wait: Duration = Duration::from_millis(400), within Duration::from_millis(20) => seconds(10);
+        /// How often a RADIUS server is asked before the next one is.
+        live radius_tries: u32 = 2, within 1 => 10;
+        /// Answers without a Message-Authenticator are not believed (CVE-2024-3596).
+        live radius_authenticator_required: bool = true;
+        /// The user name is sent as `user@realm`.
+        live radius_append_realm: bool = false;
+        /// Table of a database.
+        live table: String = "subscriber".to_owned();
+        /// Its column of user names.
+        live username_column: String = "username".to_owned();
+        /// Its column of domains; empty: user names are unique by themselves.
+        live domain_column: String = "domain".to_owned();
+        /// Its column of passwords in clear; empty: there is none.
+        live password_column: String = String::new();
+        /// Its column of HA1s of MD5.
+        live ha1_column: String = "ha1".to_owned();
+        /// Its column of HA1s of MD5 of `user@domain`; empty: there is none.
+        live ha1b_column: String = "ha1b".to_owned();
+        /// Its column of HA1s of SHA-256; empty: there is none.
+        live sha256_column: String = String::new();
+        /// Its column of HA1s of SHA-512-256; empty: there is none.
+        live sha512_256_column: String = String::new();
     }
 }
 
@@ -72,5 +105,19 @@ impl Accounts {
             !self.radius.is_empty(),
         ];
         given.into_iter().filter(|given| *given).count()
+    }
+
+    /// Names of the table and its columns, by their keys.
+    pub fn names(&self) -> [(&'static str, &str); 8] {
+        [
+            ("table", self.table.as_str()),
+            ("username_column", &self.username_column),
+            ("domain_column", &self.domain_column),
+            ("password_column", &self.password_column),
+            ("ha1_column", &self.ha1_column),
+            ("ha1b_column", &self.ha1b_column),
+            ("sha256_column", &self.sha256_column),
+            ("sha512_256_column", &self.sha512_256_column),
+        ]
     }
 }

@@ -4,6 +4,7 @@
 //! and sources have been resolved to indices; gateways have their names.
 
 mod algorithm;
+mod authentication;
 mod calls;
 mod deck;
 mod domain;
@@ -20,6 +21,7 @@ mod timers;
 mod upkeep;
 
 pub use algorithm::Algorithm;
+pub use authentication::{Authentication, DigestAlgorithm, ForeignFrom, RadiusDialect};
 pub use calls::{Policy, Strangers};
 pub use deck::{Currency, Deck, DeckDates, DeckMode, DeckRateOn, DeckRounding, Exchange, ExchangeRate, Rating};
 pub use domain::{Accounts, Domain, Expires};
@@ -68,6 +70,8 @@ section! {
         live domains as "domain": Vec<Domain> = Vec::new();
         /// What all domains have in common.
         live registrar: Registrar = defaults();
+        /// How phones prove who they are, and who is shut out.
+        live authentication: Authentication = defaults();
         /// Rate decks.
         live decks as "deck": Vec<Deck> = Vec::new();
         /// What all decks have in common.

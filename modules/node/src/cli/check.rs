@@ -37,6 +37,9 @@ pub(super) fn check(arguments: &Arguments) -> Exit {
 }
 
 fn good(arguments: &Arguments, loaded: &Loaded) -> Exit {
+    for said in accounts(loaded) {
+        eprint!("{said}");
+    }
     match (arguments.print, arguments.format) {
         (false, Format::Json) => {
             report(Format::Json, &loaded.warnings);
@@ -60,6 +63,12 @@ fn good(arguments: &Arguments, loaded: &Loaded) -> Exit {
             print(&format!("{document:#}\n"))
         }
     }
+}
+
+/// What stored accounts cannot serve, or why they cannot be read, a line each. Databases over the network and RADIUS
+/// servers are not asked.
+fn accounts(loaded: &Loaded) -> Vec<String> {
+    loaded.config.domains.iter().filter_map(super::accounts::lacking::of_domain).collect()
 }
 
 fn report(format: Format, diagnostics: &Diagnostics) {

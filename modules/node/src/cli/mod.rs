@@ -3,6 +3,8 @@
 //! `run` and `check` work on a file; all other commands are calls over the control socket of a running
 //! Tandem ([`client`]), shown as a table or, with `--format json`, as the reply itself.
 
+mod accounts;
+mod bans;
 mod check;
 mod client;
 mod deck;
@@ -55,6 +57,10 @@ enum Command {
     Sources(sources::Arguments),
     /// Show messages, transactions, drops by reason and the shards' times.
     Stats(stats::Arguments),
+    /// Keep the accounts of the embedded database.
+    Accounts(accounts::Arguments),
+    /// Show who is shut out for failed proofs, and let them in again.
+    Bans(bans::Arguments),
     /// Read the configuration file again: all or nothing, nothing if it is bad.
     Reload(ReloadArguments),
     /// Let callers move away: OPTIONS get 503 at once, new calls after `drain_new_calls_seconds`.
@@ -141,6 +147,8 @@ impl Cli {
             Command::Gateways(arguments) => gateways::gateways(&arguments),
             Command::Sources(arguments) => sources::sources(&arguments),
             Command::Stats(arguments) => stats::stats(&arguments),
+            Command::Accounts(arguments) => accounts::accounts(&arguments),
+            Command::Bans(arguments) => bans::bans(&arguments),
             Command::Reload(arguments) => {
                 let params = serde_json::json!({ "force": arguments.force, "previous": arguments.previous });
                 client::show(&arguments.connection, "reload", &params, show::reload)

@@ -119,6 +119,9 @@ impl Control {
             self.install(&reload.config, &admin)?;
             self.names.keep(&wanted);
         }
+        if let Err(why) = self.accounts.follow(&reload.config) {
+            self.log.send(Record::new(Level::Error, "accounts-not-followed").with("why", why).always());
+        }
         self.config = Arc::new(reload.config);
         self.watch_names();
         let lines = |changes: Vec<&tuning::Change>| changes.iter().map(ToString::to_string).collect();

@@ -2,10 +2,12 @@
 
 use super::gather::Gathered;
 use super::rpc::RpcError;
+use crate::accounts;
 use crate::admin::AdminState;
 use crate::disk::Saved;
 use crate::dns;
-use crate::reply::{Drain, GatewayChanged, Reload};
+use crate::errand::Wish;
+use crate::reply::{Bans, Drain, GatewayChanged, Reload};
 use engine::LaneWaker;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -64,6 +66,17 @@ pub enum Ask {
     },
     /// The DNS lane found something out.
     Dns(dns::Report),
+    /// A source of accounts has something to say.
+    Accounts(accounts::Report),
+    /// Something of all shards' authentication.
+    Errand {
+        /// What.
+        wish: Wish,
+        /// Who asked.
+        who: String,
+        /// What came of it.
+        reply: Reply<Bans>,
+    },
     /// A signal came.
     Signal(Signal),
 }

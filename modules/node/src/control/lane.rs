@@ -1,5 +1,6 @@
 //! The control lane's loop: letters from shards, asks from everybody else, and time.
 
+use super::accounts::AccountDesk;
 use super::drain::{Drain, Ending};
 use super::engine_figures;
 use super::gather::{Gathered, Gatherer, Room, Waiter};
@@ -48,6 +49,8 @@ pub struct Parts {
     pub disk: DiskLane,
     /// Who looks up names.
     pub dns: DnsLane,
+    /// Who asks for accounts.
+    pub accounts: AccountDesk,
     /// Who writes lines.
     pub log: Log,
 }
@@ -79,6 +82,7 @@ pub struct Control {
     pub(super) driver: &'static str,
     pub(super) disk: DiskLane,
     pub(super) dns: DnsLane,
+    pub(super) accounts: AccountDesk,
     pub(super) log: Log,
     pub(super) drain: Drain,
     pub(super) ending: Option<Ending>,
@@ -114,6 +118,7 @@ impl Control {
             driver: parts.driver,
             disk: parts.disk,
             dns: parts.dns,
+            accounts: parts.accounts,
             log: parts.log,
             drain: Drain::default(),
             ending: None,
@@ -216,11 +221,8 @@ impl Control {
                     self.shards.post(question.shard, Letter::Answer(question));
                 }
             }
-            Letter::Ask(mut question) => {
-                // WHY: no lane answers it yet; nothing is an answer too, and the box is home at once.
-                question.reply(0, b"");
-                self.shards.post(question.from, Letter::Answered(question));
-            }
+            Letter::Ask(question) => self.ask_source(question),
+            Letter::Errand(errand) => self.errand_back(&errand),
             // INVARIANT: shards do not send these to lanes; the last two answer what this lane does not ask.
             Letter::Install(_)
             | Letter::Serve(_)
@@ -246,6 +248,8 @@ impl Control {
             Ask::Serve { drain, who, reply } => drop(reply.send(self.serve(drain, &who, now))),
             Ask::Dns(Report::Answer(question)) => self.shards.post(question.shard, Letter::Answer(question)),
             Ask::Dns(Report::Watched(service, news)) => self.learn(service, news),
+            Ask::Accounts(report) => self.account_report(report),
+            Ask::Errand { wish, who, reply } => self.send_errand(&wish, &who, reply),
             Ask::Signal(Signal::Terminate) => return self.terminate(now),
         }
         None

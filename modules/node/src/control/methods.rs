@@ -10,11 +10,13 @@ use super::reload::{self, Sources};
 use super::rpc::{self, Call, Outcome, RpcError, code};
 use super::view;
 use crate::admin::AdminState;
+use crate::errand::Wish;
 use crate::log::{Level, Log, Record};
 use crate::reply::to_value;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +47,15 @@ const METHODS: &[(&str, Access, Method)] = &[
         decide(methods, peer, params, Some(AdminState::Draining))
     }),
     ("gateways.enable", Access::Write, |methods, peer, params| decide(methods, peer, params, None)),
+    ("bans", Access::Read, |methods, peer, given| {
+        let Nothing {} = params(given)?;
+        errand(methods, peer, Wish::Bans)
+    }),
+    ("bans.lift", Access::Write, lift),
+    ("accounts.forget", Access::Write, |methods, peer, given| {
+        let Nothing {} = params(given)?;
+        errand(methods, peer, Wish::Forget)
+    }),
     ("reload", Access::Write, reload),
     ("drain", Access::Write, |methods, peer, params| serve(methods, peer, params, true)),
     ("undrain", Access::Write, |methods, peer, params| serve(methods, peer, params, false)),
@@ -155,6 +166,24 @@ fn decide(methods: &Methods, peer: &Peer, given: Value, state: Option<AdminState
             format!("{} is {} now, but the disk has not confirmed it yet", changed.name, changed.now),
         )),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lifted {
+    address: IpAddr,
+    username: Option<String>,
+}
+
+fn lift(methods: &Methods, peer: &Peer, given: Value) -> Outcome {
+    let Lifted { address, username } = params(given)?;
+    errand(methods, peer, Wish::Lift { source: address, username: username.map(String::into_bytes) })
+}
+
+fn errand(methods: &Methods, peer: &Peer, wish: Wish) -> Outcome {
+    let who = peer.name.clone();
+    let done = methods.inbox.ask(|reply| Ask::Errand { wish, who, reply }, DEADLINE).ok_or_else(late)?;
+    Ok(to_value(&done))
 }
 
 #[derive(Deserialize)]

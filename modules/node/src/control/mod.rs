@@ -9,12 +9,14 @@
 //! |---|---|
 //! | a method of the control socket, who may call it | `methods.rs` |
 //! | what a reload, a decision or a drain does | `change.rs` |
+//! | questions to sources of accounts, bans | `accounts.rs` |
 //! | where a configuration is read from | `reload.rs` |
 //! | what `tandem gateways`, `stats`, `sources` answer | `view.rs` |
 //! | drain and the end of the process | `drain.rs` |
 //! | how shards are asked for figures | `gather.rs` |
 //! | bounds and deadlines of the socket | `socket.rs` |
 
+pub mod accounts;
 mod admin;
 mod change;
 mod drain;

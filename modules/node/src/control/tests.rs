@@ -1,6 +1,7 @@
 //! The lane with real rings and shards that carry nothing, against a name server that never answers.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use super::accounts::AccountDesk;
 use super::methods::Methods;
 use super::permission::{Access, Peer, Permissions};
 use super::reload::Sources;
@@ -71,6 +72,10 @@ impl App for Quiet {
             }
             Letter::Serve(serving) => return self.shared.serving.lock().unwrap().push(serving),
             Letter::Answer(question) => return self.shared.answers.lock().unwrap().push(*question),
+            Letter::Errand(mut errand) => {
+                errand.count += 1;
+                Letter::Errand(errand)
+            }
             _ => return,
         };
         assert!(out.post(LANES, reply).is_ok());
@@ -123,6 +128,7 @@ impl Node {
         let (disk, _) = DiskLane::start(directory).unwrap();
         let (inbox, queue) = Inbox::new(lane.waker());
         let dns = dns(&inbox);
+        let accounts = AccountDesk::start(&config, Arc::new(|_| {})).unwrap();
         let stats = [0, 1].iter().filter_map(|index| running.stats(ShardId(*index)).cloned()).collect();
         let parts = Parts {
             lane,
@@ -136,6 +142,7 @@ impl Node {
             driver: "mmsg",
             disk,
             dns,
+            accounts,
             log: log.clone(),
         };
         let methods = Methods { inbox, sources: Sources { file, last_good }, log };
@@ -417,5 +424,15 @@ fn state_files_are_where_they_belong() {
     let state = node.folder.path().join("state");
     let there = |name: &str| Path::new(&state).join(name).exists();
     assert!(there("gateways.json") && there("good.toml") && there("lock"));
+    node.end();
+}
+
+#[test]
+fn an_errand_goes_round_all_shards() {
+    let node = Node::start(&[1]);
+    let lifted = node.call("bans.lift", json!({ "address": "192.0.2.1", "username": "alice" })).unwrap();
+    assert_eq!(lifted, json!({ "bans": [], "count": 2 }));
+    assert_eq!(node.call("accounts.forget", json!({})).unwrap()["count"], 2);
+    assert!(node.call("bans.lift", json!({ "address": "nowhere" })).is_err());
     node.end();
 }

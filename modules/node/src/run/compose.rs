@@ -4,12 +4,15 @@ use crate::admission::Waits;
 use crate::app;
 use crate::steering;
 use engine::{Driver, Listener, Pools, XdpConfig, XdpMode};
+use modules::Tables;
+use modules::authentication::{self, living::Living};
 use proto::hash::Secret;
 use proto::message::Transport;
 use proto::proxy::{Advertised, Capacity, Listener as SipListener, Settings};
 use proto::time::Micros;
 use proto::token::Keys;
 use proto::transaction::Timers;
+use std::sync::Arc;
 use std::time::Duration;
 use tuning::{Config, DriverKind, Environment};
 
@@ -130,6 +133,21 @@ pub(super) fn shard(config: &Config, keys: Keys, shards: usize, random: &Randomn
         seed: random.seed,
     };
     Some(app::Setup { shards: u16::try_from(shards).ok()?, proxy: settings, policy, seed: random.seed })
+}
+
+/// What proofs are examined with, where a domain has accounts.
+pub(super) fn authentication(config: &Config, setup: &app::Setup, tables: &Tables) -> Option<authentication::Setup> {
+    config.domains.iter().find(|domain| domain.accounts.is_some())?;
+    Some(authentication::Setup {
+        // WHY this one: it is the same after a restart, and on every node.
+        nonce_secrets: vec![setup.policy.choice_secret],
+        boot_secret: setup.policy.boot_secret,
+        seed: setup.seed,
+        accounts: config.authentication.accounts_per_shard,
+        failures: config.authentication.failures_per_shard,
+        rules: tables.realms.rules,
+        living: Arc::new(Living::new(setup.policy.boot_secret)),
+    })
 }
 
 /// How long new calls may wait.

@@ -16,6 +16,7 @@ mod signals;
 
 use crate::app::ShardApp;
 use crate::cli::Exit;
+use crate::control::accounts::AccountDesk;
 use crate::control::methods::Methods;
 use crate::control::permission::{Access, Permissions};
 use crate::control::reload::Sources;
@@ -112,6 +113,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let (disk, _) = DiskLane::start(directory).map_err(text)?;
     let (inbox, queue) = Inbox::new(lane.waker());
     let dns = start_dns(config, &inbox)?;
+    let accounts = start_accounts(config, &inbox)?;
     let driver = running.serving().driver;
     let stats = (0..running.shards()).filter_map(|index| u8::try_from(index).ok());
     let stats = stats.filter_map(|index| running.stats(engine::ShardId(index)).cloned()).collect();
@@ -130,6 +132,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
         driver,
         disk,
         dns,
+        accounts,
         log: log_of_lane,
     };
     let mut control = Control::new(parts);
@@ -190,11 +193,14 @@ fn launch(config: &Config, environment: &Environment, tables: &Arc<Tables>) -> R
     let engine = compose::engine(config, environment, &keys);
     let setup = compose::shard(config, keys, engine.cores.len(), &random).ok_or("too many shards")?;
     let waits = compose::waits(config);
+    let authentication = compose::authentication(config, &setup, tables);
     let tables = Arc::clone(tables);
     engine::launch(&engine, move |shard| {
         let now = engine::Now::read();
         let now = proto::time::Now { mono: proto::time::Mono(now.mono.0), wall: proto::time::Wall(now.wall.0) };
-        ShardApp::new(shard, &setup, Arc::clone(&tables), now).admitting(waits)
+        ShardApp::new(shard, &setup, Arc::clone(&tables), now)
+            .admitting(waits)
+            .authenticating(authentication.as_ref(), now)
     })
     .map_err(|error| error.to_string())
 }
@@ -244,6 +250,12 @@ fn start_dns(config: &Config, inbox: &Inbox) -> Result<DnsLane, Failure> {
     };
     let inbox = inbox.clone();
     DnsLane::start(settings, Arc::new(move |report| inbox.tell(Ask::Dns(report)))).map_err(|why| format!("DNS: {why}"))
+}
+
+fn start_accounts(config: &Config, inbox: &Inbox) -> Result<AccountDesk, Failure> {
+    let inbox = inbox.clone();
+    let sink = Arc::new(move |report| inbox.tell(Ask::Accounts(report)));
+    AccountDesk::start(config, sink).map_err(|why| format!("accounts: {why}"))
 }
 
 fn start_socket(config: &Config, methods: Methods) -> Result<SocketFile, Failure> {

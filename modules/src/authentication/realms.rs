@@ -1,0 +1,86 @@
+//! Protection domains and rules, compiled from the file: part of [`crate::Tables`].
+
+use super::Realm;
+use super::algorithm::Algorithm;
+use super::credentials::Lifetimes;
+use super::guard::Rules;
+use proto::time::Micros;
+use std::time::Duration;
+use tuning::{Config, DigestAlgorithm, Domain, ForeignFrom};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Realms {
+    /// By index of the domain; `None`: it has no accounts.
+    realms: Vec<Option<DomainRealm>>,
+    /// When somebody is shut out.
+    pub rules: Rules,
+    /// Longest wait for a source of accounts.
+    pub deadline: Micros,
+}
+
+/// The realm of a domain.
+#[derive(Clone, Debug)]
+pub struct DomainRealm {
+    /// What proofs are examined by.
+    pub realm: Realm,
+    /// A request whose From is not its account gets 403.
+    pub refuses_foreign_from: bool,
+}
+
+impl Realms {
+    /// From the configuration.
+    pub fn build(config: &Config) -> Self {
+        let authentication = &config.authentication;
+        let lifetimes =
+            Lifetimes { known: micros(authentication.remembered), unknown: micros(authentication.unknown_remembered) };
+        let realm = |domain: &Domain| {
+            domain.accounts.as_ref()?;
+            let name = domain.realm.clone().unwrap_or_else(|| domain.name.to_string());
+            let realm = Realm {
+                domain: domain.name.to_string().into_bytes().into(),
+                name: name.into_bytes().into(),
+                offered: domain.algorithms.iter().copied().map(algorithm).collect(),
+                nonce_lifetime: micros(authentication.nonce),
+                lifetimes,
+            };
+            Some(DomainRealm { realm, refuses_foreign_from: domain.foreign_from == ForeignFrom::Refuse })
+        };
+        Realms {
+            realms: config.domains.iter().map(realm).collect(),
+            rules: Rules {
+                user_failures_max: authentication.user_failures,
+                source_failures_max: authentication.address_failures,
+                forgotten_after: micros(authentication.failures_forgotten),
+                ban: micros(authentication.ban),
+                ban_max: micros(authentication.ban_max),
+                questions_per_second: authentication.address_questions,
+                questions_burst: authentication.address_questions_burst,
+            },
+            deadline: micros(authentication.source_deadline),
+        }
+    }
+
+    /// The realm of the domain of that index, if it has accounts.
+    pub fn get(&self, domain: u16) -> Option<&DomainRealm> {
+        self.realms.get(usize::from(domain))?.as_ref()
+    }
+
+    /// The realm of the domain of that name.
+    pub fn named(&self, domain: &[u8]) -> Option<&DomainRealm> {
+        self.realms.iter().flatten().find(|one| *one.realm.domain == *domain)
+    }
+}
+
+/// An algorithm of the file.
+pub fn algorithm(named: DigestAlgorithm) -> Algorithm {
+    match named {
+        DigestAlgorithm::Md5 => Algorithm::Md5,
+        DigestAlgorithm::Sha256 => Algorithm::Sha256,
+        DigestAlgorithm::Sha512_256 => Algorithm::Sha512_256,
+    }
+}
+
+fn micros(duration: Duration) -> Micros {
+    Micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
