@@ -69,7 +69,7 @@ impl<E: std::error::Error> From<E> for Failure {
 pub(super) enum Source {
     File(AccountFile),
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
     MySql(MySql),
     Radius(Radius),
 }
@@ -80,7 +80,9 @@ impl Source {
         Ok(match config {
             SourceConfig::File(path) => Source::File(AccountFile::new(path.clone())),
             SourceConfig::Sqlite(path) => Source::Sqlite(Sqlite::new(path.clone())),
-            SourceConfig::Postgres(connection, columns) => Source::Postgres(Postgres::new(connection, columns)?),
+            SourceConfig::Postgres(connection, columns) => {
+                Source::Postgres(Box::new(Postgres::new(connection, columns)?))
+            }
             SourceConfig::MySql(connection, columns) => Source::MySql(MySql::new(connection, columns)?),
             SourceConfig::Radius(servers) => Source::Radius(Radius::new(servers, deadline)?),
         })

@@ -128,7 +128,7 @@ pub(super) fn read(packet: &[u8], request: &Request<'_>, authenticator_required:
     }
     let mut answer = Answer { accepted: header.first() == Some(&ACCESS_ACCEPT), ha1: None };
     let (mut rest, mut authenticated) = (attributes, false);
-    while let Some((number, value, after)) = next_attribute(rest).ok_or(Unbelieved::Forged)? {
+    while let Some(Attribute { number, value, after: following }) = next_attribute(rest)? {
         match number {
             MESSAGE_AUTHENTICATOR => {
                 let before = attributes.len() - rest.len() + 2;
@@ -144,7 +144,7 @@ pub(super) fn read(packet: &[u8], request: &Request<'_>, authenticator_required:
             DIGEST_HA1 => answer.ha1 = Some(value.to_vec()),
             _ => {}
         }
-        rest = after;
+        rest = following;
     }
     if authenticator_required && !authenticated { Err(Unbelieved::NoAuthenticator) } else { Ok(answer) }
 }
@@ -158,17 +158,21 @@ fn whole<'p>(packet: &'p [u8], request: &Request<'_>) -> Option<&'p [u8]> {
     packet.get(..length).filter(|whole| answers && whole.len() >= HEADER_BYTES)
 }
 
-/// The next attribute and what follows it; `Some(None)` at the end, `None` where no attribute stands.
-#[expect(clippy::option_option, reason = "an end and a fault are different")]
-fn next_attribute(bytes: &[u8]) -> Option<Option<(u8, &[u8], &[u8])>> {
-    match bytes {
-        [] => Some(None),
-        [number, length, rest @ ..] => {
-            let (value, after) = rest.split_at_checked(usize::from(*length).checked_sub(2)?)?;
-            Some(Some((*number, value, after)))
-        }
-        _ => None,
-    }
+/// One attribute, and what follows it.
+struct Attribute<'p> {
+    number: u8,
+    value: &'p [u8],
+    after: &'p [u8],
+}
+
+/// The next attribute; `None` at the end.
+fn next_attribute(bytes: &[u8]) -> Result<Option<Attribute<'_>>, Unbelieved> {
+    let [number, length, rest @ ..] = bytes else {
+        return if bytes.is_empty() { Ok(None) } else { Err(Unbelieved::Forged) };
+    };
+    let split = usize::from(*length).checked_sub(2).and_then(|length| rest.split_at_checked(length));
+    let (value, after) = split.ok_or(Unbelieved::Forged)?;
+    Ok(Some(Attribute { number: *number, value, after }))
 }
 
 fn attribute(packet: &mut Vec<u8>, number: u8, value: &[u8]) -> Option<()> {
@@ -210,7 +214,7 @@ mod tests {
 
     fn attributes(packet: &[u8]) -> Vec<(u8, Vec<u8>)> {
         let (mut rest, mut all) = (&packet[HEADER_BYTES..], Vec::new());
-        while let Some((number, value, after)) = next_attribute(rest).unwrap() {
+        while let Some(Attribute { number, value, after }) = next_attribute(rest).unwrap() {
             all.push((number, value.to_vec()));
             rest = after;
         }
