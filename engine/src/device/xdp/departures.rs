@@ -126,15 +126,8 @@ impl Departures {
     pub(super) fn flush(&mut self) -> bool {
         let mut all = true;
         for port in self.ports.iter_mut().filter(|port| port.queued) {
-            self.stats.xdp_kicks.add(1);
-            let more = match port.socket.kick() {
-                Ok(()) => port.socket.unsent() > 0 && !port.socket.is_driven(),
-                // Down: what is queued leaves when it is up again, or is taken back with the socket.
-                Err(error) if error.raw_os_error() == Some(errno::ENETDOWN) => false,
-                Err(_) => true,
-            };
-            port.queued = more;
-            all &= !more;
+            port.queued = kick(port, &self.stats);
+            all &= !port.queued;
         }
         all
     }
@@ -148,6 +141,24 @@ impl Departures {
             ByKernel::TooLong => &self.stats.xdp_by_kernel_too_long,
         };
         counter.add(1);
+    }
+}
+
+/// Wakes the kernel until it has taken all that it takes now. True when something is left.
+fn kick(port: &Port, stats: &ShardStats) -> bool {
+    let mut left = u32::MAX;
+    loop {
+        stats.xdp_kicks.add(1);
+        let result = port.socket.kick();
+        let before = std::mem::replace(&mut left, port.socket.unsent());
+        match result {
+            Ok(()) => return left > 0 && !port.socket.is_driven(),
+            // Down: what is queued leaves when it is up again, or is taken back with the socket.
+            Err(error) if error.raw_os_error() == Some(errno::ENETDOWN) => return false,
+            // WHY again: where the kernel copies, it takes 32 frames a call and says that there are more.
+            Err(_) if left > 0 && left < before => {}
+            Err(_) => return true,
+        }
     }
 }
 

@@ -5,23 +5,30 @@
 
 use std::io;
 
-/// CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF: what AF_XDP is set up with (capabilities(7)).
-pub const FOR_XDP: [(u32, &str); 3] = [(12, "CAP_NET_ADMIN"), (13, "CAP_NET_RAW"), (CAP_BPF, "CAP_BPF")];
+/// What AF_XDP is set up with (capabilities(7)).
+///
+/// WHY CAP_PERFMON: without it the kernel's verifier refuses a program that follows a packet's headers by offsets
+/// that vary.
+pub const FOR_XDP: [(u32, &str); 4] =
+    [(12, "CAP_NET_ADMIN"), (13, "CAP_NET_RAW"), (CAP_PERFMON, "CAP_PERFMON"), (CAP_BPF, "CAP_BPF")];
 
+const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
 /// Locks the memory of a socket that is opened again where RLIMIT_MEMLOCK is too low.
 const CAP_IPC_LOCK: u32 = 14;
 const CAP_SYS_ADMIN: u32 = 21;
 
-/// Which of [`FOR_XDP`] this thread lacks. CAP_SYS_ADMIN stands in for CAP_BPF, as for the kernel.
+/// Which of [`FOR_XDP`] this thread lacks. CAP_SYS_ADMIN stands in for CAP_BPF and
+/// CAP_PERFMON, as for the kernel.
 ///
 /// # Errors
 /// None in practice.
 pub fn missing_for_xdp() -> io::Result<Vec<&'static str>> {
     let (_, sets) = read()?;
     let has = |number: u32| sets[number as usize / 32].effective & (1 << (number % 32)) != 0;
-    let lacking = FOR_XDP.iter().filter(|(number, name)| !(has(*number) || *name == "CAP_BPF" && has(CAP_SYS_ADMIN)));
+    let stands_in = |number: u32| matches!(number, CAP_BPF | CAP_PERFMON) && has(CAP_SYS_ADMIN);
+    let lacking = FOR_XDP.iter().filter(|(number, _)| !(has(*number) || stands_in(*number)));
     Ok(lacking.map(|(_, name)| *name).collect())
 }
 
@@ -45,7 +52,7 @@ pub fn give_up_for_xdp() -> io::Result<()> {
 pub fn keep_for_xdp_alone() -> io::Result<()> {
     let (header, mut sets) = read()?;
     let permitted = |number: u32| sets[number as usize / 32].permitted & (1 << (number % 32)) != 0;
-    let in_place_of_bpf = (!permitted(CAP_BPF)).then_some(CAP_SYS_ADMIN);
+    let in_place_of_bpf = (!permitted(CAP_BPF) || !permitted(CAP_PERFMON)).then_some(CAP_SYS_ADMIN);
     let wanted = FOR_XDP.iter().map(|(number, _)| *number).chain([CAP_IPC_LOCK]).chain(in_place_of_bpf);
     let mut kept = [0u32; 2];
     for number in wanted {
@@ -145,8 +152,10 @@ mod tests {
         .unwrap();
         assert_eq!(inside.len(), FOR_XDP.len());
         assert_eq!(raised, before, "as much as there was");
-        let others =
-            [left[0].permitted & !(1 << 12 | 1 << 13 | 1 << 14 | 1 << 21), left[1].permitted & !(1 << (39 - 32))];
+        let others = [
+            left[0].permitted & !(1 << 12 | 1 << 13 | 1 << 14 | 1 << 21),
+            left[1].permitted & !(1 << (38 - 32) | 1 << (39 - 32)),
+        ];
         assert_eq!(others, [0, 0], "nothing else is left");
     }
 }
