@@ -7,7 +7,7 @@ mod parse_invite;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use parse_invite::{INVITE, rewrite};
-use proto::message::{Arena, Message, Writer, check_request};
+use proto::message::{Arena, Message, Writer, validate_request};
 use std::hint::black_box;
 
 fn message(criterion: &mut Criterion) {
@@ -19,7 +19,7 @@ fn message(criterion: &mut Criterion) {
     criterion.bench_function("parse, check", |bencher| {
         bencher.iter(|| {
             let message = Message::parse(black_box(INVITE.as_bytes()), &mut arena);
-            black_box(message.is_ok_and(|message| check_request(&message).is_ok()))
+            black_box(message.is_ok_and(|message| validate_request(&message).is_ok()))
         });
     });
     criterion.bench_function("parse, rewrite, serialise", |bencher| {

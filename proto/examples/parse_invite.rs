@@ -13,7 +13,7 @@
 
 #![allow(clippy::unwrap_used, reason = "an example may panic")]
 
-use proto::message::{Arena, HeaderName, Message, Splice, Writer, check_request};
+use proto::message::{Arena, HeaderName, Message, Splice, Writer, validate_request};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -84,7 +84,7 @@ fn run(what: &str, times: u32, arena: &mut Arena) -> f64 {
     for _ in 0..times {
         let message = Message::parse(black_box(INVITE.as_bytes()), arena).unwrap();
         if matches!(what, "validate" | "all") {
-            black_box(check_request(black_box(&message)).unwrap());
+            black_box(validate_request(black_box(&message)).unwrap());
         }
         if matches!(what, "rewrite" | "all") {
             let mut out = Writer::new(&mut room);

@@ -6,19 +6,34 @@
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// The six bits of each character; [`INVALID`] for all that are none.
-static VALUES: [u32; 256] = {
-    let mut values = [INVALID; 256];
-    let mut value = 0;
-    while value < ALPHABET.len() {
-        values[ALPHABET[value] as usize] = value as u32;
-        value += 1;
+/// The six bits of each character as they stand in the bits of four, for each of the four places; [`INVALID`] for
+/// what is no character of the alphabet.
+static VALUES: [[u32; 256]; 4] = {
+    let mut values = [[INVALID; 256]; 4];
+    let mut place = 0;
+    while place < 4 {
+        let mut value = 0;
+        while value < ALPHABET.len() {
+            values[place][ALPHABET[value] as usize] = (value as u32) << (18 - 6 * place);
+            value += 1;
+        }
+        place += 1;
     }
     values
 };
 
 /// Above all bits of four characters.
 const INVALID: u32 = 1 << 31;
+
+/// The bits of four characters.
+#[inline(always)]
+fn bits_of([a, b, c, d]: [u8; 4]) -> u32 {
+    let [first, second, third, fourth] = &VALUES;
+    first[usize::from(a)] | second[usize::from(b)] | third[usize::from(c)] | fourth[usize::from(d)]
+}
+
+/// Stands for zero bits.
+const ZERO: u8 = ALPHABET[0];
 
 /// Writes `bytes` as `CHARS` characters.
 pub fn encode<const BYTES: usize, const CHARS: usize>(bytes: &[u8; BYTES]) -> [u8; CHARS] {
@@ -49,26 +64,26 @@ pub fn encode<const BYTES: usize, const CHARS: usize>(bytes: &[u8; BYTES]) -> [u
 pub fn decode<const BYTES: usize, const CHARS: usize>(text: &[u8; CHARS]) -> Option<[u8; BYTES]> {
     const { assert!(CHARS == (BYTES * 8).div_ceil(6)) };
     let mut bytes = [0; BYTES];
-    let value = |character: u8| VALUES[usize::from(character)];
     let (fours, last) = text.as_chunks::<4>();
     let (threes, rest) = bytes.as_chunks_mut::<3>();
     let mut seen = 0;
-    for (&[a, b, c, d], three) in fours.iter().zip(threes) {
-        let [a, b, c, d] = [value(a), value(b), value(c), value(d)];
-        seen |= a | b | c | d;
-        let [_, first, second, third] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
+    for (four, three) in fours.iter().zip(threes) {
+        let bits = bits_of(*four);
+        seen |= bits;
+        let [_, first, second, third] = bits.to_be_bytes();
         *three = [first, second, third];
     }
+    // What the last characters say beyond the bytes must be nothing.
     match (last, rest) {
         (&[a, b], [first]) => {
-            let bits = value(a) << 6 | value(b);
-            seen |= value(a) | value(b) | if bits & 0x0f != 0 { INVALID } else { 0 };
-            *first = (bits >> 4 & 0xff) as u8;
+            let bits = bits_of([a, b, ZERO, ZERO]);
+            seen |= bits | if bits & 0xffff != 0 { INVALID } else { 0 };
+            [_, *first, _, _] = bits.to_be_bytes();
         }
         (&[a, b, c], [first, second]) => {
-            let bits = value(a) << 12 | value(b) << 6 | value(c);
-            seen |= value(a) | value(b) | value(c) | if bits & 0x03 != 0 { INVALID } else { 0 };
-            [*first, *second] = ((bits >> 2 & 0xffff) as u16).to_be_bytes();
+            let bits = bits_of([a, b, c, ZERO]);
+            seen |= bits | if bits & 0xff != 0 { INVALID } else { 0 };
+            [_, *first, *second, _] = bits.to_be_bytes();
         }
         _ => {}
     }

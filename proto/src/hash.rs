@@ -30,9 +30,16 @@ pub type SignatureHash = SipHash<2, 4>;
 ///
 /// INVARIANT: the words hashed are the purpose, then each part as its length and its octets, the last word
 /// filled up with zeros. No two lists of parts run together.
+#[derive(Clone, Copy)]
 pub struct SipHash<const C: usize, const D: usize> {
     v: [u64; 4],
     words: u64,
+}
+
+impl<const C: usize, const D: usize> core::fmt::Debug for SipHash<C, D> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SipHash(..)")
+    }
 }
 
 impl<const C: usize, const D: usize> SipHash<C, D> {

@@ -7,7 +7,7 @@
 use crate::hash::{KeyedHash, Purpose, Secret, SignatureHash};
 use crate::message::{HeaderName, Host, Message, Method, Uri, Writer, unescaped_text};
 use crate::policy::BySource;
-use crate::token::{BranchToken, Keys, Owner, ROUTE_TOKEN_CHARS, RouteToken};
+use crate::token::{BranchToken, Keys, Owner, ROUTE_TOKEN_CHARS, RouteToken, Seal};
 use core::net::{Ipv4Addr, SocketAddr};
 
 /// Parameter of our Record-Route URI that carries the token.
@@ -44,18 +44,21 @@ impl OwnRoute {
 /// The slot that owns `message`.
 pub fn slot_of(keys: &Keys, message: &Message<'_>) -> u16 {
     let by_token = if message.is_request() { slot_of_route(keys, message) } else { slot_of_branch(keys, message) };
-    by_token.unwrap_or_else(|| slot_of_beginning(keys, message))
+    by_token.unwrap_or_else(|| slot_of_beginning(keys, message, || CallHash::of(keys, message.call_id())))
 }
 
 /// The slot of a message that no token of ours steers.
-pub(crate) fn slot_of_beginning(keys: &Keys, message: &Message<'_>) -> u16 {
-    if message.is_request() && message.method() == Method::Register {
-        let to = message.to().ok().and_then(|to| Uri::parse(to.uri).ok());
-        if let Some(uri) = to.filter(|uri| uri.user.is_some()) {
-            return slot_of_user(&keys.slot_secret(), uri.user_without_params());
-        }
-    }
-    slot_of_call_id(keys, message.call_id())
+#[inline]
+pub(crate) fn slot_of_beginning(keys: &Keys, message: &Message<'_>, call: impl FnOnce() -> CallHash) -> u16 {
+    let registered = message.is_request() && message.method() == Method::Register;
+    let user = if registered { slot_of_registered(keys, message) } else { None };
+    user.unwrap_or_else(|| call().slot())
+}
+
+#[cold]
+fn slot_of_registered(keys: &Keys, register: &Message<'_>) -> Option<u16> {
+    let uri = Uri::parse(register.to().ok()?.uri).ok().filter(|uri| uri.user.is_some())?;
+    Some(slot_of_user(&keys.slot_secret(), uri.user_without_params()))
 }
 
 /// The slot of a user, by the slot secret of the keys: what is registered for it belongs there, whatever the domain. `user` as it stands in a
@@ -75,9 +78,23 @@ pub fn slot_of_plain_user(slot_secret: &Secret, user: &[u8]) -> u16 {
 
 /// The slot of a Call-ID.
 pub fn slot_of_call_id(keys: &Keys, call_id: &[u8]) -> u16 {
-    let hash = KeyedHash::new(&keys.slot_secret(), Purpose::Slot).part(call_id).finish_low();
-    // INVARIANT: SLOT_COUNT is a power of two of at most 16 bits.
-    (hash & u64::from(limits::SLOT_COUNT - 1)) as u16
+    CallHash::of(keys, call_id).slot()
+}
+
+/// Keyed hash of a Call-ID: worked out once for a message, it stands for the Call-ID in all other hashes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallHash(pub(crate) u64);
+
+impl CallHash {
+    pub(crate) fn of(keys: &Keys, call_id: &[u8]) -> CallHash {
+        CallHash(KeyedHash::new(&keys.slot_secret(), Purpose::Slot).part(call_id).finish_low())
+    }
+
+    /// Its slot.
+    pub(crate) const fn slot(self) -> u16 {
+        // INVARIANT: SLOT_COUNT is a power of two of at most 16 bits.
+        (self.0 & (limits::SLOT_COUNT as u64 - 1)) as u16
+    }
 }
 
 /// The shard of a slot, for `shards` shards (at least one).
@@ -97,13 +114,26 @@ fn slot_of_route(keys: &Keys, request: &Message<'_>) -> Option<u16> {
     }
     let top = request.name_addrs(HeaderName::Route).next()?.ok()?;
     let uri = Uri::parse(top.uri).ok()?;
-    verify_route(keys, request, &uri).map(|(token, _)| token.owner.slot)
+    let seal = keys.seal(request.call_id(), request.from_tag());
+    verify_route(keys, &seal, request, &uri).map(|(token, _)| token.owner.slot)
 }
 
 /// The token in one of our Route URIs, if it proves this dialog; and whether the initiator sends.
-pub(crate) fn verify_route(keys: &Keys, request: &Message<'_>, uri: &Uri<'_>) -> Option<(RouteToken, bool)> {
+///
+/// `seal`: that of the request's Call-ID and From tag.
+pub(crate) fn verify_route(
+    keys: &Keys,
+    seal: &Seal,
+    request: &Message<'_>,
+    uri: &Uri<'_>,
+) -> Option<(RouteToken, bool)> {
     let unverified = RouteToken::read(uri.param(ROUTE_PARAMETER)?)?;
-    if let Some(token) = unverified.verify(keys, request.call_id(), request.from_tag()) {
+    let by_initiator = match unverified.verify_by(seal) {
+        Some(token) => Some(token),
+        None if unverified.is_sealed_by(seal) => None,
+        None => unverified.verify(keys, request.call_id(), request.from_tag()),
+    };
+    if let Some(token) = by_initiator {
         return Some((token, true));
     }
     unverified.verify(keys, request.call_id(), request.to_tag()).map(|token| (token, false))
@@ -112,6 +142,8 @@ pub(crate) fn verify_route(keys: &Keys, request: &Message<'_>, uri: &Uri<'_>) ->
 /// What our Record-Route says in a request that opens a dialog. `source`: where it came from.
 pub(crate) fn own_route(
     keys: &Keys,
+    seal: &Seal,
+    call: CallHash,
     owner: Owner,
     request: &Message<'_>,
     source: SocketAddr,
@@ -119,8 +151,8 @@ pub(crate) fn own_route(
 ) -> OwnRoute {
     let address = by_source.caller().then_some(source);
     let far_side = match address {
-        Some(address) => hash_of_address(keys, request.call_id(), address),
-        None => hash_of_initiator(keys, request),
+        Some(address) => hash_of_address(keys, call, address),
+        None => hash_of_initiator(keys, call, request),
     };
     let token = RouteToken {
         owner,
@@ -129,7 +161,7 @@ pub(crate) fn own_route(
         responder_by_source: by_source.callee(),
         far_side,
     };
-    OwnRoute { token: token.sign(keys, request.call_id(), request.from_tag()), address }
+    OwnRoute { token: token.sign(seal), address }
 }
 
 /// What our Path says in a REGISTER (RFC 3327): where it came from. Whoever sends along it finds the phone, after our
@@ -139,7 +171,7 @@ pub(crate) fn own_path(keys: &Keys, owner: Owner, source: SocketAddr) -> OwnRout
     let mut room = [0; ADDRESS_CHARS_MAX];
     let mut text = Writer::new(&mut room);
     text.sent_by(source);
-    OwnRoute { token: token.sign(keys, OF_A_PATH, text.written()), address: Some(source) }
+    OwnRoute { token: token.sign(&keys.seal(OF_A_PATH, text.written())), address: Some(source) }
 }
 
 /// The address in one of our Path URIs, if we signed it.
@@ -161,6 +193,7 @@ const ADDRESS_CHARS_MAX: usize = 64;
 /// token asked for that, to `source`, where the 2xx came from. `None`: the response says neither.
 pub(crate) fn route_to_responder(
     keys: &Keys,
+    seal: &Seal,
     ours: RouteToken,
     response: &Message<'_>,
     source: SocketAddr,
@@ -168,24 +201,25 @@ pub(crate) fn route_to_responder(
 ) -> Option<OwnRoute> {
     let contact = || Uri::parse(response.name_addrs(HeaderName::Contact).next()?.ok()?.uri).ok();
     let address = ours.responder_by_source.then_some(source);
+    let call = CallHash::of(keys, response.call_id());
     let far_side = match address {
-        Some(address) => hash_of_address(keys, response.call_id(), address),
-        None => hash_of_target(keys, response.call_id(), &beyond.or_else(contact)?),
+        Some(address) => hash_of_address(keys, call, address),
+        None => hash_of_target(keys, call, &beyond.or_else(contact)?),
     };
     let token = RouteToken { to_responder: true, by_source: address.is_some(), far_side, ..ours };
-    Some(OwnRoute { token: token.sign(keys, response.call_id(), response.from_tag()), address })
+    Some(OwnRoute { token: token.sign(seal), address })
 }
 
 /// The address in one of our Route URIs, if its token, already verified, signs it.
 #[inline]
-pub(crate) fn signed_address(keys: &Keys, call_id: &[u8], token: &RouteToken, uri: &Uri<'_>) -> Option<SocketAddr> {
-    if token.by_source { verified_address(keys, call_id, token, uri) } else { None }
+pub(crate) fn signed_address(keys: &Keys, call: CallHash, token: &RouteToken, uri: &Uri<'_>) -> Option<SocketAddr> {
+    if token.by_source { verified_address(keys, call, token, uri) } else { None }
 }
 
 #[cold]
-fn verified_address(keys: &Keys, call_id: &[u8], token: &RouteToken, uri: &Uri<'_>) -> Option<SocketAddr> {
+fn verified_address(keys: &Keys, call: CallHash, token: &RouteToken, uri: &Uri<'_>) -> Option<SocketAddr> {
     let address = parse_address(uri.param(ADDRESS_PARAMETER)?)?;
-    (hash_of_address(keys, call_id, address) == token.far_side).then_some(address)
+    (hash_of_address(keys, call, address) == token.far_side).then_some(address)
 }
 
 fn parse_address(text: &[u8]) -> Option<SocketAddr> {
@@ -199,26 +233,26 @@ fn parse_address(text: &[u8]) -> Option<SocketAddr> {
 // WHY cold: calls between carriers name no address, and their path is kept free of this.
 #[cold]
 #[inline(never)]
-fn hash_of_address(keys: &Keys, call_id: &[u8], address: SocketAddr) -> u32 {
-    let hash = SignatureHash::new(&keys.slot_secret(), Purpose::Address).part(call_id).address(address.ip());
+fn hash_of_address(keys: &Keys, call: CallHash, address: SocketAddr) -> u32 {
+    let hash = SignatureHash::new(&keys.slot_secret(), Purpose::Address).number(call.0).address(address.ip());
     low_word(hash.number(u64::from(address.port())).finish_low())
 }
 
 /// Where requests to the sender of this request will go: its topmost Record-Route, else its Contact (RFC 3261
 /// §12.1.1). 0 if neither can be read.
-fn hash_of_initiator(keys: &Keys, request: &Message<'_>) -> u32 {
+fn hash_of_initiator(keys: &Keys, call: CallHash, request: &Message<'_>) -> u32 {
     let first = |name| request.name_addrs(name).next();
     let back = first(HeaderName::RecordRoute).or_else(|| first(HeaderName::Contact));
     match back.map(|value| value.ok().and_then(|value| Uri::parse(value.uri).ok())) {
-        Some(Some(uri)) => hash_of_target(keys, request.call_id(), &uri),
+        Some(Some(uri)) => hash_of_target(keys, call, &uri),
         _ => 0,
     }
 }
 
 /// Where a request to this URI is sent, in one number that is never 0: `maddr`, else the host, and the port.
-pub(crate) fn hash_of_target(keys: &Keys, call_id: &[u8], uri: &Uri<'_>) -> u32 {
-    let hash = SignatureHash::new(&keys.slot_secret(), Purpose::Initiator).part(call_id);
-    let hash = match uri.param(b"maddr").and_then(Host::parse).unwrap_or(uri.host) {
+pub(crate) fn hash_of_target(keys: &Keys, call: CallHash, uri: &Uri<'_>) -> u32 {
+    let hash = SignatureHash::new(&keys.slot_secret(), Purpose::Initiator).number(call.0);
+    let hash = match uri.maddr().unwrap_or(uri.host) {
         Host::Name(name) => hash.part_lower(name),
         host => hash.part(b"").address(host.ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into())),
     };

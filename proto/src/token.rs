@@ -62,6 +62,15 @@ pub struct BranchToken {
     pub loop_hash: u32,
 }
 
+/// A branch token as written, and its MAC.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedBranch {
+    /// The token as written behind the cookie.
+    pub text: [u8; BRANCH_TOKEN_CHARS],
+    /// The MAC in it.
+    pub mac: u64,
+}
+
 /// Whether anything is kept about the request that carries the branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BranchKind {
@@ -115,6 +124,12 @@ impl Keys {
         Some(Keys { keys: all, signing, slot_secret })
     }
 
+    /// The seal of the key that signs, for this Call-ID and this tag of the dialog's initiator.
+    pub fn seal(&self, call_id: &[u8], initiator_tag: &[u8]) -> Seal {
+        let (key_id, secret) = &self.signing;
+        Seal::new(*key_id, secret, call_id, initiator_tag)
+    }
+
     fn by_id(&self, id: u8) -> Option<Secret> {
         let (signing_id, signing) = self.signing;
         if signing_id == id {
@@ -131,20 +146,24 @@ impl Keys {
 
 impl BranchToken {
     /// The token as written behind the cookie.
-    pub fn sign(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> [u8; BRANCH_TOKEN_CHARS] {
-        let (key_id, secret) = keys.signing;
+    pub fn sign(&self, seal: &Seal) -> [u8; BRANCH_TOKEN_CHARS] {
+        self.signed(seal).text
+    }
+
+    /// The same with its MAC, by which it can be recognised ([`Unverified::is`]).
+    pub fn signed(&self, seal: &Seal) -> SignedBranch {
         let kind = match self.kind {
             BranchKind::Stateful => KIND_STATEFUL,
             BranchKind::Stateless => KIND_STATELESS,
             BranchKind::KeepAlive => KIND_KEEP_ALIVE,
         };
         let mut bytes = [0u8; BRANCH_BYTES];
-        put(&mut bytes, 0, &head(kind, key_id, &self.owner, self.branch));
+        put(&mut bytes, 0, &head(kind, seal.key_id, &self.owner, self.branch));
         put(&mut bytes, 8, &self.transaction.to_be_bytes());
         put(&mut bytes, 16, &self.loop_hash.to_be_bytes());
-        let mac = mac(&secret, &signed_part(&bytes, BRANCH_SIGNED), call_id, initiator_tag);
+        let mac = seal.mac(&signed_part(&bytes, BRANCH_SIGNED));
         put(&mut bytes, BRANCH_SIGNED, &mac);
-        base64::encode(&bytes)
+        SignedBranch { text: base64::encode(&bytes), mac: u64::from_be_bytes(mac) }
     }
 
     /// Reads a branch parameter (cookie included) without believing it.
@@ -171,16 +190,15 @@ impl BranchToken {
 
 impl RouteToken {
     /// The token as written into our Record-Route URI.
-    pub fn sign(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> [u8; ROUTE_TOKEN_CHARS] {
-        let (key_id, secret) = keys.signing;
+    pub fn sign(&self, seal: &Seal) -> [u8; ROUTE_TOKEN_CHARS] {
         let mut bytes = [0u8; ROUTE_BYTES];
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let flags = flag(self.to_responder, TO_RESPONDER)
             | flag(self.by_source, BY_SOURCE)
             | flag(self.responder_by_source, RESPONDER_BY_SOURCE);
-        put(&mut bytes, 0, &head(KIND_ROUTE, key_id, &self.owner, flags));
+        put(&mut bytes, 0, &head(KIND_ROUTE, seal.key_id, &self.owner, flags));
         put(&mut bytes, 8, &self.far_side.to_be_bytes());
-        let mac = mac(&secret, &signed_part(&bytes, ROUTE_SIGNED), call_id, initiator_tag);
+        let mac = seal.mac(&signed_part(&bytes, ROUTE_SIGNED));
         put(&mut bytes, ROUTE_SIGNED, &mac);
         base64::encode(&bytes)
     }
@@ -220,13 +238,34 @@ pub struct Unverified<T> {
     mac: [u8; 8],
 }
 
-impl<T: Copy> Unverified<T> {
+impl<T: Copy + PartialEq> Unverified<T> {
+    /// Whether it is this very token, which we once signed with this MAC. What it was signed for is not looked at.
+    pub fn is(&self, token: &T, mac: u64) -> bool {
+        // WHY: compared as one number, so that the time says nothing about how much of it was right.
+        self.token == *token && mac != 0 && u64::from_be_bytes(self.mac) ^ mac == 0
+    }
+
+    /// What it says, if it is to be believed.
+    pub const fn claim(&self) -> &T {
+        &self.token
+    }
+
     /// The token, if we signed it for this Call-ID and this tag of the dialog's initiator.
     pub fn verify(&self, keys: &Keys, call_id: &[u8], initiator_tag: &[u8]) -> Option<T> {
         let secret = keys.by_id(self.key_id)?;
-        let wanted = mac(&secret, &self.signed, call_id, initiator_tag);
+        self.verify_by(&Seal::new(self.key_id, &secret, call_id, initiator_tag))
+    }
+
+    /// Whether it says that the key of this seal signed it.
+    pub(crate) const fn is_sealed_by(&self, seal: &Seal) -> bool {
+        self.key_id == seal.key_id
+    }
+
+    /// The token, if the key of this seal signed it, and for what the seal is for.
+    pub(crate) fn verify_by(&self, seal: &Seal) -> Option<T> {
         // WHY: compared as one number, so that the time says nothing about how much of it was right.
-        (u64::from_be_bytes(wanted) ^ u64::from_be_bytes(self.mac) == 0).then_some(self.token)
+        let same = u64::from_be_bytes(seal.mac(&self.signed)) ^ u64::from_be_bytes(self.mac) == 0;
+        (self.is_sealed_by(seal) && same).then_some(self.token)
     }
 }
 
@@ -264,10 +303,24 @@ fn signed_part<const BYTES: usize>(bytes: &[u8; BYTES], length: usize) -> Signed
     words
 }
 
-fn mac(secret: &Secret, signed: &Signed, call_id: &[u8], initiator_tag: &[u8]) -> [u8; 8] {
-    let [first, second, third] = *signed;
-    let hash = SignatureHash::new(secret, Purpose::Signature).number(first).number(second).number(third);
-    hash.pair(call_id, initiator_tag).finish_low().to_be_bytes()
+/// What binds tokens to one dialog: the MAC of a key over Call-ID and initiator's tag, to go on with what the token
+/// says. Worked out once for a message, however many of its tokens are signed or verified.
+#[derive(Clone, Copy, Debug)]
+pub struct Seal {
+    key_id: u8,
+    hash: SignatureHash,
+}
+
+impl Seal {
+    fn new(key_id: u8, secret: &Secret, call_id: &[u8], initiator_tag: &[u8]) -> Seal {
+        let hash = SignatureHash::new(secret, Purpose::Signature).pair(call_id, initiator_tag);
+        Seal { key_id, hash }
+    }
+
+    fn mac(&self, signed: &Signed) -> [u8; 8] {
+        let [first, second, third] = *signed;
+        self.hash.number(first).number(second).number(third).finish_low().to_be_bytes()
+    }
 }
 
 fn put(bytes: &mut [u8], at: usize, part: &[u8]) {
@@ -313,14 +366,14 @@ mod tests {
     #[test]
     fn a_branch_token_comes_back() {
         let keys = keys(&[1]);
-        let text = branch_token().sign(&keys, b"call@host", b"tag");
+        let text = branch_token().sign(&keys.seal(b"call@host", b"tag"));
         let read = BranchToken::read(&with_cookie(&text)).unwrap();
         assert_eq!(read.verify(&keys, b"call@host", b"tag"), Some(branch_token()));
     }
 
     #[test]
     fn another_call_or_tag_or_key_does_not_verify() {
-        let text = with_cookie(&branch_token().sign(&keys(&[1]), b"call@host", b"tag"));
+        let text = with_cookie(&branch_token().sign(&keys(&[1]).seal(b"call@host", b"tag")));
         let read = BranchToken::read(&text).unwrap();
         assert_eq!(read.verify(&keys(&[1]), b"call@host2", b"tag"), None);
         assert_eq!(read.verify(&keys(&[1]), b"call@host", b"other"), None);
@@ -331,7 +384,7 @@ mod tests {
     fn every_changed_character_is_noticed() {
         let keys = keys(&[1]);
         let token = route_token();
-        let text = token.sign(&keys, b"call", b"tag");
+        let text = token.sign(&keys.seal(b"call", b"tag"));
         for at in 0..text.len() {
             let mut forged = text;
             let place = forged.get_mut(at).unwrap();
@@ -346,16 +399,16 @@ mod tests {
         let old = keys(&[1]);
         let both = keys(&[2, 1]);
         let token = route_token();
-        let by_old = RouteToken::read(&token.sign(&old, b"c", b"t")).unwrap();
+        let by_old = RouteToken::read(&token.sign(&old.seal(b"c", b"t"))).unwrap();
         assert_eq!(by_old.verify(&both, b"c", b"t"), Some(token));
-        let by_new = RouteToken::read(&token.sign(&both, b"c", b"t")).unwrap();
+        let by_new = RouteToken::read(&token.sign(&both.seal(b"c", b"t"))).unwrap();
         assert_eq!(by_new.verify(&old, b"c", b"t"), None);
         assert_eq!(old.slot_secret(), both.slot_secret());
     }
 
     #[test]
     fn a_route_token_is_no_branch_token() {
-        let text = route_token().sign(&keys(&[1]), b"c", b"t");
+        let text = route_token().sign(&keys(&[1]).seal(b"c", b"t"));
         assert!(BranchToken::read(&with_cookie(&text)).is_none());
         assert!(BranchToken::read(b"z9hG4bK").is_none());
         assert!(BranchToken::read(b"").is_none());

@@ -82,7 +82,7 @@ fn requests_in_dialogs_by_the_token_of_our_route() {
             by_source: false,
             responder_by_source: false,
         };
-        let token = token.sign(&keys(), call_id.as_bytes(), b"initiator");
+        let token = token.sign(&keys().seal(call_id.as_bytes(), b"initiator"));
         let route =
             format!("Route: <sip:192.0.2.1:5060;lr;tt={}>,<sip:203.0.113.9;lr>\r\n", str::from_utf8(&token).unwrap());
         let call_id = format!("Call-ID: {call_id}\r\n");
@@ -129,7 +129,7 @@ fn responses_by_the_token_of_our_branch() {
         let owner = Owner { node: 3, slot: draw(seed, u64::from(limits::SLOT_COUNT)) as u16, generation: 1 };
         let token =
             BranchToken { owner, kind: BranchKind::Stateful, branch: 1, transaction: seed, loop_hash: seed as u32 };
-        let token = token.sign(&keys(), call_id.as_bytes(), b"initiator");
+        let token = token.sign(&keys().seal(call_id.as_bytes(), b"initiator"));
         same_shard(
             &loaded,
             &format!(

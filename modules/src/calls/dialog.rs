@@ -170,7 +170,7 @@ fn by_uri(
     answer: Option<Answer>,
 ) -> Step<Target> {
     // A maddr parameter is the next hop in place of the host (RFC 3261 §19.1.1), and so is what is judged.
-    let host = uri.param(b"maddr").and_then(Host::parse).unwrap_or(uri.host);
+    let host = uri.maddr().unwrap_or(uri.host);
     if let Some(ip) = host.ip() {
         return listed(dialog, request, SocketAddr::new(ip, uri.effective_port()), signed, live);
     }

@@ -30,43 +30,60 @@ pub struct Arena {
 /// Which header stands where.
 #[derive(Debug)]
 pub(super) struct Index {
-    /// For each [`HeaderName`], the index of its first field; [`Index::NONE`] if there is none.
-    pub(super) first: [u8; HeaderName::COUNT],
-    /// Bit n: the header of number n stands there more than once.
-    pub(super) repeated: u64,
+    /// For each [`HeaderName`] that is present, the index of its first field.
+    first: [u8; HeaderName::COUNT],
+    pub(super) seen: Seen,
     /// What has been read already.
     pub(super) memo: Memo,
 }
 
-impl Index {
-    pub(super) const NONE: u8 = u8::MAX;
+/// Which headers a message has, one [`bit`] each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// They stand there.
+    pub(super) present: u64,
+    /// They stand there twice or more.
+    pub(super) repeated: u64,
+}
 
+impl Index {
     fn new() -> Index {
-        Index { first: [Index::NONE; HeaderName::COUNT], repeated: 0, memo: Memo::default() }
+        Index { first: [0; HeaderName::COUNT], seen: Seen::default(), memo: Memo::default() }
     }
 
     pub(super) fn clear(&mut self) {
-        self.first = [Index::NONE; HeaderName::COUNT];
-        self.repeated = 0;
+        self.seen = Seen::default();
         self.memo.clear();
     }
 
-    /// Notes that field number `position` is a `name`.
+    /// Notes in `seen` that field number `position` is a `name`.
     ///
-    /// INVARIANT: `position` is below [`limits::HEADER_COUNT_MAX`], which is below [`Index::NONE`].
-    #[inline]
-    pub(super) fn note(&mut self, name: HeaderName, position: usize) {
-        let first = &mut self.first[name as usize];
-        if *first == Index::NONE {
-            *first = position as u8;
-        } else {
-            self.repeated |= 1 << (name as u8);
+    /// INVARIANT: `position` is below [`limits::HEADER_COUNT_MAX`], which fits in a byte.
+    #[inline(always)]
+    pub(super) fn note(&mut self, name: HeaderName, position: usize, seen: &mut Seen) {
+        let bit = bit(name);
+        if seen.present & bit != 0 {
+            seen.repeated |= bit;
+            return;
         }
+        seen.present |= bit;
+        self.first[name as usize] = position as u8;
+    }
+
+    /// Index of the first field of that name.
+    #[inline(always)]
+    pub(super) fn first(&self, name: HeaderName) -> Option<usize> {
+        (self.seen.present & bit(name) != 0).then(|| usize::from(self.first[name as usize]))
     }
 }
 
-const _: () =
-    assert!(limits::HEADER_COUNT_MAX < Index::NONE as usize, "a field's index is a u8, and one value means none");
+/// The bit of a header in a set of headers.
+#[inline(always)]
+pub(super) const fn bit(name: HeaderName) -> u64 {
+    1 << (name as u8)
+}
+
+const _: () = assert!(limits::HEADER_COUNT_MAX <= u8::MAX as usize, "a field's index is a u8");
 
 const NO_FIELD: Field =
     Field { name: HeaderName::Other, name_len: 0, line: Span { start: 0, end: 0 }, value: Span { start: 0, end: 0 } };

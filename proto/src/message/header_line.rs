@@ -6,8 +6,9 @@
 
 use super::error::Malformation;
 use super::lex::{LWS, TOKEN};
-use super::name::{HeaderName, lookup, lookup_short, start_of};
-use super::scan::{first_word, name_end, next_control, word_at};
+use super::marks::{Controls, first_colon};
+use super::name::{HeaderName, lookup, lookup_short};
+use super::scan::{name_end, next_control};
 
 /// A header field; offsets into the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,71 +36,65 @@ impl Oddities {
     }
 }
 
-/// Reads a plain line at `start`; `None` if it is not plain, or close to the end of `bytes`.
-#[inline]
-pub(super) fn plain_line(bytes: &[u8], start: usize) -> Option<HeaderLine> {
-    plain(bytes.get(start..)?, start)
-}
-
-/// The same where so little is left that the searches would look octet by octet: zeros are put after it, which end
-/// a value like any control character. `None` also if more is left.
-#[inline(never)]
-pub(super) fn plain_line_near_end(bytes: &[u8], start: usize) -> Option<HeaderLine> {
-    let line = bytes.get(start..)?;
-    let mut room = [0; NEAR_END];
-    room.get_mut(..line.len())?.copy_from_slice(line);
-    plain(&room, start)
-}
-
-/// Octets near the end of a message.
-const NEAR_END: usize = 64;
-
-/// Reads the plain line that `line` begins with; it stands at `start`.
+/// Reads a plain line at `start`, which begins with `head`; `None` if it is not plain. `controls` stands before the
+/// first control character of the line, and after it behind its CRLF.
 #[inline(always)]
-fn plain(line: &[u8], start: usize) -> Option<HeaderLine> {
-    let head: &[u8; HEAD] = line.first_chunk()?;
-    let name = first_word(word_at(head, 0)?);
-    let (name_len, known) = match name.length {
-        Some(length) => (length, lookup_short(name.word, length)),
-        None => {
-            let length = name_end(head, 8);
-            (length, lookup(name.word, head.get(..length)?))
+pub(super) fn plain_line(
+    bytes: &[u8],
+    start: usize,
+    head: &[u8; 16],
+    controls: &mut Controls<'_>,
+) -> Option<HeaderLine> {
+    let mut name_len = first_colon(head);
+    let name;
+    let mut value_start = start.wrapping_add(name_len).wrapping_add(1);
+    match head.get(name_len + 1) {
+        Some(after_colon) => {
+            name = lookup_short(head, name_len);
+            value_start = value_start.wrapping_add(usize::from(*after_colon == b' '));
         }
-    };
-    if name_len > HEAD - 3 || head[name_len] != b':' {
+        None => (name, name_len, value_start) = long_name(bytes, start)?,
+    }
+    let value_end = controls.next();
+    controls.next();
+    let &[last, carriage_return, line_feed, next] = octets_at(bytes, value_end.wrapping_sub(1))?;
+    let first = *bytes.get(value_start)?;
+    // A space may be white space round the value, or a folding; both belong to `any_line`. A control character in the
+    // name too.
+    let ends = (carriage_return, line_feed) == (b'\r', b'\n') && (next > b' ' || next == b'\r');
+    if !ends || first == b' ' || last == b' ' || value_end < value_start {
         return None;
     }
-    let value_start = name_len + 1 + usize::from(head[name_len + 1] == b' ');
-    let first = head[value_start];
-    let value_end = next_control(line, value_start);
-    let [last, b'\r', b'\n', next] = *line.get(value_end.wrapping_sub(1)..)?.first_chunk()? else {
-        return None;
-    };
-    // A space may be white space round the value, or a folding; both belong to `any_line`.
-    if first == b' ' || last == b' ' || next == b' ' || next == b'\t' || value_end > VALUE_END_MAX {
+    if name == HeaderName::Other && !is_name(bytes.get(start..)?.get(..name_len)?) {
         return None;
     }
-    if known == HeaderName::Other {
-        let name = line.get(..name_len)?;
-        if name.is_empty() || !TOKEN.has_all(name) {
-            return None;
-        }
+    let end = value_end.wrapping_add(2);
+    if end.wrapping_sub(start) > limits::HEADER_LINE_BYTES_MAX {
+        return None;
     }
-    // All three lie in `bytes`: nothing wraps.
-    Some(HeaderLine {
-        name: known,
-        name_len,
-        value_start: start.wrapping_add(value_start),
-        value_end: start.wrapping_add(value_end),
-        end: start.wrapping_add(value_end).wrapping_add(2),
-    })
+    // All of them lie in `bytes`: nothing wraps.
+    Some(HeaderLine { name, name_len, value_start, value_end, end })
 }
 
-/// A plain line's name ends among so many octets, and so many are there.
-const HEAD: usize = 32;
+/// A name of fifteen octets and more, its length, and where its value starts.
+#[cold]
+fn long_name(bytes: &[u8], start: usize) -> Option<(HeaderName, usize, usize)> {
+    let end = name_end(bytes, start);
+    let name = bytes.get(start..end)?;
+    let &[colon, after_colon] = octets_at(bytes, end)?;
+    let value_start = end + 1 + usize::from(after_colon == b' ');
+    (colon == b':').then(|| (lookup(name), name.len(), value_start))
+}
 
-/// Where the value of the longest line ends.
-const VALUE_END_MAX: usize = limits::HEADER_LINE_BYTES_MAX - 2;
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && TOKEN.has_all(name)
+}
+
+/// So many octets from `at` on, if they are there.
+#[inline(always)]
+pub(super) fn octets_at<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
+    bytes.get(at..)?.first_chunk()
+}
 
 /// Reads the line at `start`, whatever it is; `None` if the message ends before the line does.
 #[cold]
@@ -140,7 +135,7 @@ fn field_name(bytes: &[u8], start: usize, oddities: &mut Oddities) -> (HeaderNam
     if !TOKEN.has_all(name) {
         oddities.fault(Malformation::HeaderName, start);
     }
-    (lookup(start_of(name), name), name.len(), stop + spaces + 1)
+    (lookup(name), name.len(), stop + spaces + 1)
 }
 
 /// Offset of the first octet of a value: past spaces, tabs and foldings.
@@ -181,6 +176,8 @@ fn field_end(bytes: &[u8], from: usize, oddities: &mut Oddities) -> Option<(usiz
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
     use proptest::prelude::*;
 
@@ -197,8 +194,11 @@ mod tests {
             more in "[ -~]{0,40}",
         ) {
             let text = std::format!("{name}{colon}{value}{end}{more}");
-            for line in [plain_line(text.as_bytes(), 0), plain_line_near_end(text.as_bytes(), 0)].into_iter().flatten() {
+            let mut controls = Controls::new(text.as_bytes(), 0);
+            let head = octets_at(text.as_bytes(), 0);
+            if let Some(line) = head.and_then(|head| plain_line(text.as_bytes(), 0, head, &mut controls)) {
                 prop_assert_eq!(any_line(text.as_bytes(), 0), Some((line, Oddities::default())));
+                prop_assert_eq!(controls.next(), Controls::new(text.as_bytes(), line.end).next());
             }
         }
     }
@@ -207,10 +207,14 @@ mod tests {
     fn usual_lines_are_plain() {
         for text in [
             "Via: SIP/2.0/UDP a\r\nTo: b 0123456789",
-            "l:0\r\n\r\n0123456789abcdef0123456789abcdef",
+            "l: 0\r\n\r\nv=0\r\n0123456789",
+            "Content-Length:0\r\n\r\n",
+            "Session-Expires: 90\r\nX: 1",
+            "P-Asserted-Identity: <sip:a>\r\nX: 1",
             "X-Unknown: a b\tc\r\n0123456789abcdef",
         ] {
-            let plain = plain_line(text.as_bytes(), 0);
+            let (bytes, mut controls) = (text.as_bytes(), Controls::new(text.as_bytes(), 0));
+            let plain = plain_line(bytes, 0, bytes.first_chunk().unwrap(), &mut controls);
             assert_eq!(plain.is_some(), !text.contains('\t'), "{text:?}");
         }
     }

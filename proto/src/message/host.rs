@@ -48,31 +48,40 @@ impl<'m> Host<'m> {
     }
 }
 
-/// A host as offsets.
-#[derive(Clone, Copy, Debug)]
+/// A host as offsets; small, since it is kept with what was read of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HostPart {
     Name(Span),
     V4(Ipv4Addr),
-    V6(Ipv6Addr),
+    /// Where its text stands, from which it is read again: there are few.
+    V6(Span),
 }
 
 impl HostPart {
     /// A host that was read at `span`.
+    #[inline(always)]
     pub(super) fn new(host: Host<'_>, span: Span) -> HostPart {
         match host {
             Host::Name(_) => HostPart::Name(span),
             Host::V4(address) => HostPart::V4(address),
-            Host::V6(address) => HostPart::V6(address),
+            Host::V6(_) => HostPart::V6(span),
         }
     }
 
+    #[inline(always)]
     pub(super) fn of(self, bytes: &[u8]) -> Host<'_> {
         match self {
             HostPart::Name(span) => Host::Name(span.of(bytes)),
             HostPart::V4(address) => Host::V4(address),
-            HostPart::V6(address) => Host::V6(address),
+            HostPart::V6(span) => again(span.of(bytes)),
         }
     }
+}
+
+/// An IPv6 address, which was read from this text before.
+#[cold]
+fn again(text: &[u8]) -> Host<'_> {
+    Host::parse_loosely(text).unwrap_or(Host::Name(text))
 }
 
 /// Takes a host. `None` if there is none, or none that can be read.

@@ -10,7 +10,7 @@ use super::span::{Span, narrow};
 use super::view::Message;
 
 /// Where a value stands among others.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) value: Span,
     pub(super) field: u8,
@@ -42,11 +42,6 @@ impl<'m> Values<'m> {
     pub(super) fn new(message: &Message<'m>, name: HeaderName) -> Values<'m> {
         let first = message.first(name).unwrap_or(message.fields().len());
         Values { message: *message, name, field: first, cursor: None, previous_end: None }
-    }
-
-    /// Whose values they are.
-    pub(super) const fn name(&self) -> HeaderName {
-        self.name
     }
 
     /// The first value, if it was read before and stands alone in its line; then the walk goes on behind it.

@@ -1,5 +1,5 @@
 //! What has been read of a message once and is asked for again and again: the Request-URI, the topmost Via, CSeq, From, To, and the
-//! first Route and Contact. Keeps offsets, in the arena, until the next message is parsed into it.
+//! only Route, Record-Route and Contact. Keeps offsets, in the arena, until the next message is parsed into it.
 //!
 //! WHY cells: a message is lent out by shared reference to everybody who handles it; who asks first
 //! fills them. Only what was read without error is kept.
@@ -7,7 +7,7 @@
 use super::cseq::CSeqParts;
 use super::name::HeaderName;
 use super::name_addr::NameAddrParts;
-use super::uri::UriParts;
+use super::uri_parts::UriParts;
 use super::via::ViaParts;
 use core::cell::OnceCell;
 
@@ -19,6 +19,7 @@ pub(super) struct Memo {
     from: OnceCell<NameAddrParts>,
     to: OnceCell<NameAddrParts>,
     route: OnceCell<NameAddrParts>,
+    record_route: OnceCell<NameAddrParts>,
     pub(super) request_uri: OnceCell<UriParts>,
     contact: OnceCell<NameAddrParts>,
 }
@@ -31,6 +32,7 @@ impl Memo {
         self.from.take();
         self.to.take();
         self.route.take();
+        self.record_route.take();
         self.request_uri.take();
         self.contact.take();
     }
@@ -42,6 +44,7 @@ impl Memo {
             HeaderName::From => Some(&self.from),
             HeaderName::To => Some(&self.to),
             HeaderName::Route => Some(&self.route),
+            HeaderName::RecordRoute => Some(&self.record_route),
             HeaderName::Contact => Some(&self.contact),
             _ => None,
         }

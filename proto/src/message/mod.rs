@@ -9,9 +9,9 @@
 //!
 //! | File | Holds |
 //! |---|---|
-//! | `parse`, `start_line`, `header_line`, `scan`, `name`, `arena` | datagram to offsets: the one pass |
+//! | `parse`, `start_line`, `header_line`, `scan`, `marks`, `name`, `arena` | datagram to offsets: the one pass |
 //! | `view`, `list`, `removal`, `memo` | [`Message`], headers of several values, what was read already |
-//! | `via`, `name_addr`, `cseq`, `uri`, `host`, `transport`, `method` | values |
+//! | `via`, `name_addr`, `cseq`, `uri`, `uri_parts`, `host`, `transport`, `method` | values |
 //! | `credentials` | Authorization and Proxy-Authorization |
 //! | `lex`, `escape` | characters, quoted strings, parameters, `%HH` |
 //! | `uri_equivalence` | RFC 3261 §19.1.4 |
@@ -29,6 +29,7 @@ mod header_line;
 mod host;
 mod lex;
 mod list;
+mod marks;
 mod memo;
 mod method;
 mod name;
@@ -44,6 +45,7 @@ mod text;
 mod transport;
 mod uri;
 mod uri_equivalence;
+mod uri_parts;
 #[cfg(test)]
 mod uri_tests;
 mod validate;
@@ -65,7 +67,7 @@ pub use span::Span;
 pub use start_line::StartLine;
 pub use transport::Transport;
 pub use uri::{Scheme, Uri};
-pub use validate::{RejectReason, Rejection, check_request, validate_request, validate_response};
+pub use validate::{RejectReason, Rejection, validate_request, validate_response, validate_response_to_request};
 pub use via::{BRANCH_COOKIE, Rport, Via};
 pub use view::Message;
 pub use writer::{Overflow, Writer};

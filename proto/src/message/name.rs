@@ -71,7 +71,7 @@ impl HeaderName {
         if name.iter().any(|&octet| octet <= b' ') {
             return HeaderName::Other;
         }
-        lookup(start_of(name), name)
+        lookup(name)
     }
 
     /// Its name as RFC 3261 writes it; `Other` for [`HeaderName::Other`], whose bytes only the message
@@ -138,7 +138,7 @@ const KNOWN: [(HeaderName, &str, u8); HeaderName::COUNT - 1] = [
 ///
 /// WHY this is a safe comparison of names: among octets above the space only `@[\]^_` and their
 /// partners `` `{|}~ `` DEL fall together besides letters, and no known name has one of those.
-const FOLD: u64 = 0x2020_2020_2020_2020;
+const FOLD: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
 
 /// The first eight octets of `name`, the first in the lowest byte; zeros after its end.
 pub(super) const fn start_of(name: &[u8]) -> u64 {
@@ -151,62 +151,66 @@ pub(super) const fn start_of(name: &[u8]) -> u64 {
     word
 }
 
-/// The header whose name starts with `start` ([`start_of`]) and is `name`.
-///
-/// INVARIANT: `name` holds no octet below the space.
-#[inline(always)]
-pub(super) fn lookup(start: u64, name: &[u8]) -> HeaderName {
-    let entry = entry(start, name.len());
-    if entry.is(start, name.len()) && (name.len() <= 8 || is_rest(name, entry)) {
-        entry.name
-    } else {
-        HeaderName::Other
+/// The first sixteen octets of `name`, the first in the lowest byte; zeros after its end.
+const fn first_sixteen(name: &[u8]) -> u128 {
+    let mut word = 0;
+    let mut i = 0;
+    while i < name.len() && i < 16 {
+        word |= (name[i] as u128) << (8 * i);
+        i += 1;
     }
+    word
 }
 
-/// The same for a name of at most eight octets, which is all in `start`.
+/// The header of that name.
+///
+/// INVARIANT: `name` holds no octet below the space.
+pub(super) fn lookup(name: &[u8]) -> HeaderName {
+    let entry = entry(first_sixteen(name), name.len());
+    let is_rest = name.len() <= 16 || name.eq_ignore_ascii_case(entry.text);
+    if entry.is(first_sixteen(name), name.len()) && is_rest { entry.name } else { HeaderName::Other }
+}
+
+/// The header whose name is the first `length` octets of `line`, at most sixteen.
+///
+/// INVARIANT: they hold no octet below the space.
 #[inline(always)]
-pub(super) fn lookup_short(start: u64, length: usize) -> HeaderName {
-    debug_assert!(length <= 8);
-    let entry = entry(start, length);
-    if entry.is(start, length) { entry.name } else { HeaderName::Other }
+pub(super) fn lookup_short(line: &[u8; 16], length: usize) -> HeaderName {
+    /// All bits of so many octets.
+    const OCTETS: [u128; 17] = {
+        let mut masks = [u128::MAX; 17];
+        let mut count = 0;
+        while count < 16 {
+            masks[count] = (1 << (8 * count)) - 1;
+            count += 1;
+        }
+        masks
+    };
+    let name = u128::from_le_bytes(*line) & OCTETS[length];
+    let entry = entry(name, length);
+    if entry.is(name, length) { entry.name } else { HeaderName::Other }
 }
 
 /// The only entry that a name could be.
 #[inline(always)]
-fn entry(start: u64, length: usize) -> &'static Entry {
+fn entry(start: u128, length: usize) -> &'static Entry {
     // What the fold makes of the zeros after the end is the same here and in the table.
     &TABLE[slot(start | FOLD, length)]
 }
 
-/// Whether a name longer than eight octets goes on as the entry does.
-#[inline(always)]
-fn is_rest(name: &[u8], entry: &Entry) -> bool {
-    entry.end == folded_end(name) && (name.len() <= 16 || name.eq_ignore_ascii_case(entry.text))
-}
-
-/// The last eight octets of a name that has as many, folded.
-#[inline]
-const fn folded_end(name: &[u8]) -> u64 {
-    match name.last_chunk() {
-        Some(octets) => u64::from_le_bytes(*octets) | FOLD,
-        None => 0,
-    }
-}
-
 struct Entry {
-    start: u64,
-    /// Of names longer than eight octets: [`folded_end`].
-    end: u64,
+    /// [`first_sixteen`], folded.
+    start: u128,
     length: u8,
     name: HeaderName,
+    /// Of names longer than sixteen octets: all of it.
     text: &'static [u8],
 }
 
 impl Entry {
-    /// Whether a name of that start and length can be this one.
+    /// Whether a name of that start and length can be this one; up to sixteen octets it is.
     #[inline(always)]
-    fn is(&self, start: u64, length: usize) -> bool {
+    fn is(&self, start: u128, length: usize) -> bool {
         self.start == start | FOLD && usize::from(self.length) == length
     }
 }
@@ -219,28 +223,29 @@ const MULTIPLIER: u64 = 0x8436_2e5f_1726_76b3;
 
 static TABLE: [Entry; SLOTS] = table();
 
-const fn slot(start: u64, length: usize) -> usize {
-    ((start ^ length as u64).wrapping_mul(MULTIPLIER) >> 56) as usize
+const fn slot(start: u128, length: usize) -> usize {
+    ((start as u64 ^ length as u64).wrapping_mul(MULTIPLIER) >> 56) as usize
 }
 
 const fn table() -> [Entry; SLOTS] {
-    let mut table = [const { Entry { start: 0, end: 0, length: 0, name: HeaderName::Other, text: b"" } }; SLOTS];
+    let mut table = [const { Entry { start: 0, length: 0, name: HeaderName::Other, text: b"" } }; SLOTS];
     let mut i = 0;
     while i < KNOWN.len() {
         let (name, long, compact) = KNOWN[i];
-        let long = long.as_bytes();
-        let entry = &mut table[slot(start_of(long) | FOLD, long.len())];
-        assert!(entry.length == 0, "two header names in one slot: choose another MULTIPLIER");
-        *entry =
-            Entry { start: (start_of(long) | FOLD), end: folded_end(long), length: long.len() as u8, name, text: long };
+        add(&mut table, name, first_sixteen(long.as_bytes()), long.len(), long.as_bytes());
         if compact != 0 {
-            let entry = &mut table[slot(compact as u64 | FOLD, 1)];
-            assert!(entry.length == 0, "two header names in one slot: choose another MULTIPLIER");
-            *entry = Entry { start: compact as u64 | FOLD, end: 0, length: 1, name, text: b"" };
+            add(&mut table, name, compact as u128, 1, b"");
         }
         i += 1;
     }
     table
+}
+
+const fn add(table: &mut [Entry; SLOTS], name: HeaderName, start: u128, length: usize, text: &'static [u8]) {
+    let start = start | FOLD;
+    let entry = &mut table[slot(start, length)];
+    assert!(entry.length == 0, "two header names in one slot: choose another MULTIPLIER");
+    *entry = Entry { start, length: length as u8, name, text };
 }
 
 const _: () = assert!(HeaderName::COUNT <= 64, "repeated headers are one bit each of a u64");

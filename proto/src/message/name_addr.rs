@@ -3,8 +3,9 @@
 
 use super::arena::Field;
 use super::error::{Fault, HeaderError};
-use super::lex::{Cursor, DISPLAY_NAME, SCHEME};
+use super::lex::{Cursor, DISPLAY_NAME, SCHEME, TOKEN};
 use super::list::{Place, Values};
+use super::marks::Delimiters;
 use super::name::HeaderName;
 use super::span::{Span, narrow};
 use super::text::{ADDR_SPEC_TEXT, URI_TEXT};
@@ -56,7 +57,7 @@ impl<'m> NameAddr<'m> {
 }
 
 /// The same as offsets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NameAddrParts {
     display: Span,
     uri: Span,
@@ -84,28 +85,42 @@ impl NameAddrParts {
 }
 
 /// All values of one such header.
-pub(super) struct NameAddrs<'m>(Values<'m>);
+pub(super) enum NameAddrs<'m> {
+    /// Nearly always there is one or none.
+    Sole(Option<&'m NameAddrParts>),
+    Several(Values<'m>),
+}
 
 impl<'m> NameAddrs<'m> {
+    #[inline]
     pub(super) fn new(message: &Message<'m>, name: HeaderName) -> NameAddrs<'m> {
-        NameAddrs(Values::new(message, name))
+        if message.first(name).is_none() {
+            return NameAddrs::Sole(None);
+        }
+        match message.name_addr_parts(name) {
+            Ok(only) if !message.is_repeated(name) => NameAddrs::Sole(Some(only)),
+            _ => NameAddrs::Several(Values::new(message, name)),
+        }
     }
 }
 
 impl Iterator for NameAddrs<'_> {
     type Item = Result<NameAddrParts, HeaderError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let name = self.0.name();
-        if let Some(known) = self.0.known(|memo| memo.name_addr(name)?.get().copied(), |address| address.place) {
-            return Some(Ok(known));
+        match self {
+            NameAddrs::Sole(value) => value.take().map(|value| Ok(*value)),
+            NameAddrs::Several(values) => values.next(read, |address, place| address.place = place),
         }
-        self.0.next(read, |address, place| address.place = place)
     }
 }
 
 /// Reads a header that has one value.
 pub(super) fn only_name_addr(bytes: &[u8], field: &Field, position: usize) -> Result<NameAddrParts, HeaderError> {
+    if let Some(address) = plain(bytes, field.value) {
+        return Ok(NameAddrParts { place: Place::only(field, position), ..address });
+    }
     let mut cursor = Cursor::new(bytes, field.value);
     let read = read(&mut cursor, field).and_then(|address| match cursor.at_end() {
         true => Ok(address),
@@ -120,8 +135,73 @@ pub(super) fn only_name_addr(bytes: &[u8], field: &Field, position: usize) -> Re
     }
 }
 
-/// Reads one value; the cursor stops after its last octet.
+/// Reads a line with one value as nearly all are: a URI in angle brackets, before it nothing or a quoted string,
+/// behind it parameters without white space or quotation marks. `None`: it is not like that, and is [`read`]'s
+/// matter. A property test holds it to that.
 #[inline]
+fn plain(bytes: &[u8], value: Span) -> Option<NameAddrParts> {
+    let (start, end) = (usize::from(value.start), usize::from(value.end));
+    let mut delimiters = Delimiters::new(bytes, start, end);
+    let mut display_end = start;
+    if delimiters.octet() == b'"' {
+        display_end = plain_quoted_string(&mut delimiters, start)?;
+    }
+    let uri_start = delimiters.at() + 1;
+    if delimiters.octet() != b'<' || (display_end == start && delimiters.at() != start) {
+        return None;
+    }
+    delimiters.advance();
+    while matches!(delimiters.octet(), b';' | b'=' | b',' | b'?' | b'\\') {
+        delimiters.advance();
+    }
+    let uri = Span::between(uri_start, delimiters.at());
+    let after_uri = delimiters.at() + 1;
+    if delimiters.octet() != b'>' || !has_scheme(uri.of(bytes)) {
+        return None;
+    }
+    delimiters.advance();
+    if delimiters.at() != after_uri {
+        return None;
+    }
+    let (mut params, mut tag) = (Span::between(after_uri, after_uri), Span::default());
+    while !delimiters.at_end() {
+        let parameter = delimiters.parameter()?;
+        params.end = parameter.span.end;
+        match parameter.name {
+            b"tag" if tag.is_empty() && !parameter.value.is_empty() => tag = parameter.value,
+            // It may be a tag written otherwise.
+            name if name.len() == b"tag".len() || !TOKEN.has_all(name) => return None,
+            _ => {}
+        }
+    }
+    let display = Span::between(start, display_end);
+    Some(NameAddrParts { display, uri, params, tag, bracketed: true, place: Place::default() })
+}
+
+/// Goes from the quotation mark at `start` to the `<` behind the string, with at most one space between them; gives
+/// the offset after the string.
+#[inline(always)]
+fn plain_quoted_string(delimiters: &mut Delimiters<'_>, start: usize) -> Option<usize> {
+    if delimiters.at() != start {
+        return None;
+    }
+    delimiters.advance();
+    while matches!(delimiters.octet(), b' ' | b',' | b';' | b'<' | b'=' | b'>' | b'?') {
+        delimiters.advance();
+    }
+    let after = delimiters.at() + 1;
+    if delimiters.octet() != b'"' {
+        return None;
+    }
+    delimiters.advance();
+    let space = delimiters.octet() == b' ' && delimiters.at() == after;
+    if space {
+        delimiters.advance();
+    }
+    (delimiters.at() == after + usize::from(space)).then_some(after)
+}
+
+/// Reads one value; the cursor stops after its last octet.
 fn read(cursor: &mut Cursor<'_>, field: &Field) -> Result<NameAddrParts, Fault> {
     let start = cursor.pos();
     if cursor.peek() == Some(b'*') && field.name == HeaderName::Contact && field.value.len() == 1 {
@@ -214,6 +294,7 @@ mod tests {
 
     use super::*;
     use crate::message::Arena;
+    use proptest::prelude::*;
     use std::format;
 
     fn with<T>(headers: &str, check: impl FnOnce(&Message<'_>) -> T) -> T {
@@ -224,6 +305,39 @@ mod tests {
 
     fn fault(value: &str) -> Fault {
         with(&format!("From: {value}"), |message| message.from().unwrap_err().fault)
+    }
+
+    proptest! {
+        /// What is read as plain is read so by the reader of everything.
+        #[test]
+        fn plain_agrees_with_any(
+            display in "(\"[a-z ,;<>?=é]{0,6}(\\\\.)?\"( |  |)|Alice |)",
+            uri in "(<|<|<| )(sip:|tel:|s|)[a-z0-9@:;=,?\\\\ ]{0,20}(>|>|>|)",
+            parameters in "(((;|; | ;)(tag|Tag|x|tagged|q|)(=([a-z0-9=?]{0,9}|\"a\")|))|,| ){0,3}",
+            before in "[ -~]{0,3}",
+            behind in "(\r\n[ -~]{0,40})?",
+        ) {
+            let text = format!("{before}{display}{uri}{parameters}{behind}");
+            let value = Span::between(before.len(), text.len() - behind.len());
+            if let Some(plain) = plain(text.as_bytes(), value) {
+                let field = Field { name: HeaderName::From, name_len: 0, line: value, value };
+                let mut cursor = Cursor::new(text.as_bytes(), value);
+                prop_assert_eq!(read(&mut cursor, &field), Ok(plain));
+                prop_assert!(cursor.at_end());
+            }
+        }
+    }
+
+    #[test]
+    fn usual_ones_are_plain() {
+        for text in [
+            "<sip:15551230001@192.0.2.10:5060>",
+            "\"Alice B\" <sip:a@192.0.2.10>;tag=a1",
+            "\"+4420\"<sip:a@b;user=phone>;x;tag=a1",
+            "<sip:192.0.2.1:5060;lr;tt=abc_-012>",
+        ] {
+            assert!(plain(text.as_bytes(), Span::between(0, text.len())).is_some(), "{text}");
+        }
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //! Content-Length. Only CRLF ends a line. After the first fault the pass goes on, so that a request
 //! can be answered; the fault that came first is the one reported.
 
-use super::arena::{Arena, Field, Index};
+use super::arena::{Arena, Field, Index, Seen};
 use super::error::{Malformation, ParseError};
-use super::header_line::{HeaderLine, any_line, plain_line, plain_line_near_end};
+use super::header_line::{HeaderLine, any_line, octets_at, plain_line};
 use super::lex::decimal;
+use super::marks::Controls;
 use super::name::HeaderName;
 use super::span::{Span, narrow};
 use super::start_line::{StartLine, first_line};
@@ -82,6 +83,11 @@ fn leading_line_ends(datagram: &[u8]) -> usize {
     at
 }
 
+#[inline(always)]
+fn is_empty_line(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n"))
+}
+
 /// The pass over the header lines.
 struct HeaderPass<'p> {
     bytes: &'p [u8],
@@ -101,54 +107,57 @@ impl HeaderPass<'_> {
     #[inline(never)]
     fn run(&mut self, mut at: usize) -> usize {
         let bytes = self.bytes;
+        let mut controls = Controls::new(bytes, at);
+        let (mut count, mut seen) = (0, Seen::default());
         loop {
-            // The empty line is not plain either: it is looked for after the plain ones.
-            let line = match plain_line(bytes, at) {
+            let plain = match octets_at::<16>(bytes, at) {
+                Some([b'\r', b'\n', ..]) => break,
+                Some(head) => plain_line(bytes, at, head, &mut controls),
+                None if is_empty_line(bytes, at) => break,
+                None => None,
+            };
+            let line = match plain {
                 Some(line) => line,
-                None if self.is_empty_line(at) => return at,
                 None => match self.odd_line(at) {
-                    Some(line) => line,
-                    None => break,
+                    Some(line) => {
+                        controls = Controls::new(bytes, line.end);
+                        line
+                    }
+                    None => {
+                        self.fault(Malformation::HeadersUnterminated, at);
+                        break;
+                    }
                 },
             };
-            self.keep(at, &line);
+            let value = Span::between(line.value_start, line.value_end);
+            match self.fields.get_mut(count) {
+                Some(room) => {
+                    let whole = Span::between(at, line.end);
+                    *room = Field { name: line.name, name_len: narrow(line.name_len), line: whole, value };
+                    self.index.note(line.name, count, &mut seen);
+                    count += 1;
+                    if line.name == HeaderName::ContentLength {
+                        self.content_length(value);
+                    }
+                }
+                None => self.fault(Malformation::TooManyHeaders, at),
+            }
             at = line.end;
         }
-        self.fault(Malformation::HeadersUnterminated, at);
+        self.count = count;
+        self.index.seen = seen;
         at
-    }
-
-    fn is_empty_line(&self, at: usize) -> bool {
-        self.bytes.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n"))
     }
 
     /// Reads a line that is not plain.
     #[cold]
     fn odd_line(&mut self, at: usize) -> Option<HeaderLine> {
-        if let Some(line) = plain_line_near_end(self.bytes, at) {
-            return Some(line);
-        }
         let (line, oddities) = any_line(self.bytes, at)?;
         if let Some((why, offset)) = oddities.fault {
             self.fault(why, offset);
         }
         self.odd_octets = self.odd_octets.saturating_add(oddities.octets);
         Some(line)
-    }
-
-    /// Keeps the offsets of the field that starts at `start`.
-    #[inline]
-    fn keep(&mut self, start: usize, line: &HeaderLine) {
-        let value = Span::between(line.value_start, line.value_end);
-        let Some(room) = self.fields.get_mut(self.count) else {
-            return self.fault(Malformation::TooManyHeaders, start);
-        };
-        *room = Field { name: line.name, name_len: narrow(line.name_len), line: Span::between(start, line.end), value };
-        self.index.note(line.name, self.count);
-        self.count += 1;
-        if line.name == HeaderName::ContentLength {
-            self.content_length(value);
-        }
     }
 
     #[cold]

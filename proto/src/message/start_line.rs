@@ -2,6 +2,7 @@
 
 use super::error::Malformation;
 use super::lex::{DIGIT, TOKEN, decimal};
+use super::marks::Controls;
 use super::method::Method;
 use super::scan::{FirstWord, first_word, next_control, word_at, word_end};
 use super::span::Span;
@@ -42,6 +43,9 @@ const VERSION: &[u8] = b"SIP/2.0";
 
 /// Reads the line at the start of `bytes`. An error comes with an offset and leaves nothing to answer.
 pub(super) fn first_line(bytes: &[u8]) -> Result<FirstLine, (Malformation, usize)> {
+    if let Some(line) = plain_status_line(bytes) {
+        return Ok(line);
+    }
     if let Some(FirstWord { word, length: Some(length) }) = word_at(bytes, 0).map(first_word)
         && let method = Method::of_word(word)
         && method != Method::Other
@@ -132,6 +136,26 @@ fn is_version(version: &[u8]) -> bool {
     let mut parts = number.split(|&octet| octet == b'.');
     let digits = |part: Option<&[u8]>| part.is_some_and(|part| !part.is_empty() && DIGIT.has_all(part));
     name.eq_ignore_ascii_case(b"SIP/") && digits(parts.next()) && digits(parts.next()) && parts.next().is_none()
+}
+
+/// A status line as nearly all are: `SIP/2.0 200 OK`, without a control character.
+#[inline(always)]
+fn plain_status_line(bytes: &[u8]) -> Option<FirstLine> {
+    let [first @ (b'1'..=b'6'), second @ b'0'..=b'9', third @ b'0'..=b'9', b' '] =
+        *bytes.strip_prefix(b"SIP/2.0 ")?.first_chunk()?
+    else {
+        return None;
+    };
+    let digit = |octet: u8| u16::from(octet & 0x0f);
+    let status = digit(first) * 100 + digit(second) * 10 + digit(third);
+    let reason = VERSION.len() + b" 200 ".len();
+    let line_end = Controls::new(bytes, reason).next();
+    let end = line_end.wrapping_add(2);
+    if !bytes.get(line_end..)?.starts_with(b"\r\n") || line_end > limits::HEADER_LINE_BYTES_MAX {
+        return None;
+    }
+    let line = StartLine::Response { status, reason: Span::between(reason, line_end) };
+    Some(FirstLine { line, end, foreign_version: false, trouble: None })
 }
 
 fn status_line(bytes: &[u8]) -> Result<FirstLine, (Malformation, usize)> {

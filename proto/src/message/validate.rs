@@ -3,13 +3,13 @@
 //! Called by the proxy right after [`Message::parse`]: for a request the answer comes with the
 //! refusal, a response that fails is dropped. Strict in what the proxy reads, blind to all else.
 
+use super::arena::bit;
 use super::error::{Fault, HeaderError, Malformation, UriError};
 use super::lex::Cursor;
 use super::method::Method;
 use super::name::HeaderName;
 use super::span::Span;
 use super::text::VISIBLE_TEXT;
-use super::uri::Uri;
 use super::via::{BRANCH_COOKIE, count_vias};
 use super::view::Message;
 
@@ -136,34 +136,49 @@ const SINGLE: [HeaderName; 7] = [
     HeaderName::ContentLength,
 ];
 
+const MANDATORY_BITS: u64 = bits(&MANDATORY);
+const SINGLE_BITS: u64 = bits(&SINGLE);
+
+const fn bits(names: &[HeaderName]) -> u64 {
+    let (mut bits, mut i) = (0, 0);
+    while i < names.len() {
+        bits |= bit(names[i]);
+        i += 1;
+    }
+    bits
+}
+
+/// The first of `names` whose bit is set; nearly always none.
+#[inline(always)]
+fn first_of(names: &[HeaderName], set: u64) -> Option<HeaderName> {
+    if set == 0 { None } else { names.iter().copied().find(|&name| bit(name) & set != 0) }
+}
+
 /// Checks a request as RFC 3261 §16.3 item 1 wants it ("reasonable syntax"), and RFC 2543's too: no
 /// branch, no From tag and no Max-Forwards are no faults.
 ///
 /// # Errors
 /// The first fault found, with its answer.
 pub fn validate_request(message: &Message<'_>) -> Result<(), Rejection> {
-    check_request(message).map(|_| ())
-}
-
-/// The same, and hands out the Request-URI that it had to read.
-///
-/// # Errors
-/// The first fault found, with its answer.
-pub fn check_request<'m>(message: &Message<'m>) -> Result<Uri<'m>, Rejection> {
     if message.has_foreign_version() {
         return Err(RejectReason::Version.into());
     }
-    if MANDATORY.iter().any(|&name| message.field(name).is_none()) {
+    let (present, repeated) = message.present_and_repeated();
+    if present & MANDATORY_BITS != MANDATORY_BITS {
         return Err(RejectReason::HeaderMissing.into());
     }
-    if message.is_any_repeated(&SINGLE) {
+    if repeated & SINGLE_BITS != 0 {
         return Err(RejectReason::HeaderRepeated.into());
     }
-    let request_uri = check_request_uri(message)?;
+    check_request_uri(message)?;
     check_vias(message)?;
     check_call(message)?;
     let cseq = message.cseq().map_err(|_| RejectReason::CSeq)?;
-    if cseq.method_bytes != message.method_bytes() {
+    let same_method = match message.method() {
+        Method::Other => cseq.method_bytes == message.method_bytes(),
+        known => cseq.method == known,
+    };
+    if !same_method {
         return Err(RejectReason::CSeqMethod.into());
     }
     let counts = [HeaderName::MaxForwards, HeaderName::MaxBreadth];
@@ -176,15 +191,15 @@ pub fn check_request<'m>(message: &Message<'m>) -> Result<Uri<'m>, Rejection> {
     if uses_contact(message.method()) && !message.are_name_addrs(HeaderName::Contact) {
         return Err(RejectReason::Contact.into());
     }
-    Ok(request_uri)
+    Ok(())
 }
 
-fn check_request_uri<'m>(message: &Message<'m>) -> Result<Uri<'m>, RejectReason> {
-    let uri = message.parsed_request_uri().map_err(|error| match error {
+fn check_request_uri(message: &Message<'_>) -> Result<(), RejectReason> {
+    let uri = message.request_uri_parts().map_err(|error| match error {
         UriError::TooLong => RejectReason::RequestUriTooLong,
         _ => RejectReason::RequestUri,
     })?;
-    if uri.headers.is_empty() { Ok(uri) } else { Err(RejectReason::RequestUriHeaders) }
+    if uri.headers.is_empty() { Ok(()) } else { Err(RejectReason::RequestUriHeaders) }
 }
 
 fn check_vias(message: &Message<'_>) -> Result<(), RejectReason> {
@@ -204,17 +219,19 @@ fn check_vias(message: &Message<'_>) -> Result<(), RejectReason> {
 
 /// What a call is known by: From, To, their tags and the Call-ID.
 fn check_call(message: &Message<'_>) -> Result<(), RejectReason> {
-    for name in [HeaderName::From, HeaderName::To] {
-        let address = message.name_addr_parts(name).map_err(|_| RejectReason::FromTo)?;
-        if address.tag.len() > limits::TAG_BYTES_MAX {
-            return Err(RejectReason::FromTo);
-        }
+    if !has_party(message, HeaderName::From) || !has_party(message, HeaderName::To) {
+        return Err(RejectReason::FromTo);
     }
-    if message.field(HeaderName::CallId).is_some_and(|field| is_call_id(message, field.value)) {
-        Ok(())
-    } else {
-        Err(RejectReason::CallId)
-    }
+    if has_call_id(message) { Ok(()) } else { Err(RejectReason::CallId) }
+}
+
+/// Whether From or To can be read, and its tag is not too long.
+fn has_party(message: &Message<'_>, name: HeaderName) -> bool {
+    message.name_addr_parts(name).is_ok_and(|address| address.tag.len() <= limits::TAG_BYTES_MAX)
+}
+
+fn has_call_id(message: &Message<'_>) -> bool {
+    message.field(HeaderName::CallId).is_some_and(|field| is_call_id(message, field.value))
 }
 
 fn is_call_id(message: &Message<'_>, value: Span) -> bool {
@@ -236,23 +253,45 @@ fn uses_contact(method: Method) -> bool {
 /// # Errors
 /// The first fault found; the response is dropped.
 pub fn validate_response(message: &Message<'_>) -> Result<(), Malformation> {
-    if let Some(&name) = MANDATORY.iter().find(|&&name| message.field(name).is_none()) {
+    check_response(message, false)
+}
+
+/// The same for a response whose From and Call-ID are known to be those of a valid request, octet for octet
+/// (RFC 3261 §8.2.6.2): neither they are read again, nor the Vias below the first, by which it does not go.
+///
+/// # Errors
+/// The first fault found; the response is dropped.
+pub fn validate_response_to_request(message: &Message<'_>) -> Result<(), Malformation> {
+    check_response(message, true)
+}
+
+fn check_response(message: &Message<'_>, repeats_call: bool) -> Result<(), Malformation> {
+    let (present, repeated) = message.present_and_repeated();
+    if let Some(name) = first_of(&MANDATORY, MANDATORY_BITS & !present) {
         return Err(Malformation::Missing(name));
     }
-    if let Some(&name) = SINGLE.iter().find(|&&name| message.is_repeated(name)) {
+    if let Some(name) = first_of(&SINGLE, SINGLE_BITS & repeated) {
         return Err(Malformation::Repeated(name));
     }
-    message.top_via().map_err(unreadable)?;
-    if count_vias(message).map_err(unreadable)? > limits::VIA_COUNT_MAX {
+    let top = message.top_via().map_err(unreadable)?;
+    // What stands below ours is the way back, which is known from the request.
+    let is_way_back_known = repeats_call && top.alone;
+    if !is_way_back_known && count_vias(message).map_err(unreadable)? > limits::VIA_COUNT_MAX {
         return Err(Malformation::TooManyVias);
     }
-    check_call(message).map_err(|reason| match reason {
-        RejectReason::CallId => Malformation::Unreadable(HeaderName::CallId),
-        _ if message.from().is_err() => Malformation::Unreadable(HeaderName::From),
-        _ => Malformation::Unreadable(HeaderName::To),
-    })?;
+    if !repeats_call {
+        check_party(message, HeaderName::From)?;
+    }
+    check_party(message, HeaderName::To)?;
+    if !repeats_call && !has_call_id(message) {
+        return Err(Malformation::Unreadable(HeaderName::CallId));
+    }
     message.cseq().map_err(unreadable)?;
     Ok(())
+}
+
+fn check_party(message: &Message<'_>, name: HeaderName) -> Result<(), Malformation> {
+    if has_party(message, name) { Ok(()) } else { Err(Malformation::Unreadable(name)) }
 }
 
 fn unreadable(error: HeaderError) -> Malformation {

@@ -2,9 +2,10 @@
 
 use super::arena::Field;
 use super::error::{Fault, HeaderError};
-use super::host::{Host, HostPart, take_host};
+use super::host::{Host, HostPart, leading_ipv4, take_host};
 use super::lex::{Cursor, LWS, Parameter, TOKEN, decimal};
 use super::list::{Place, Values};
+use super::marks::Delimiters;
 use super::name::HeaderName;
 use super::span::Span;
 use super::transport::Transport;
@@ -70,7 +71,7 @@ impl Via<'_> {
 pub const BRANCH_COOKIE: &[u8] = b"z9hG4bK";
 
 /// A Via value as offsets; the fields are [`Via`]'s.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ViaParts {
     transport: Transport,
     host: HostPart,
@@ -123,11 +124,19 @@ impl ViaParts {
 }
 
 /// All Via values of a message.
-pub(super) struct Vias<'m>(Values<'m>);
+pub(super) enum Vias<'m> {
+    /// In requests that come straight from a caller there is one, and it was read before.
+    Sole(Option<&'m ViaParts>),
+    Several(Values<'m>),
+}
 
 impl<'m> Vias<'m> {
+    #[inline]
     pub(super) fn new(message: &Message<'m>) -> Vias<'m> {
-        Vias(Values::new(message, HeaderName::Via))
+        match message.memo().top_via.get() {
+            Some(top) if top.place.alone && !message.is_repeated(HeaderName::Via) => Vias::Sole(Some(top)),
+            _ => Vias::Several(Values::new(message, HeaderName::Via)),
+        }
     }
 }
 
@@ -136,11 +145,8 @@ pub(super) fn top_via(message: &Message<'_>) -> Result<ViaParts, HeaderError> {
     let position = message.first(HeaderName::Via).ok_or(absent(HeaderName::Via))?;
     let field = message.fields().get(position).ok_or(absent(HeaderName::Via))?;
     // Nearly always one line with one value.
-    let mut cursor = Cursor::new(message.bytes(), field.value);
-    let mut via = ViaParts::BLANK;
-    if read_into(&mut via, &mut cursor).is_ok() && cursor.at_end() {
-        via.place = Place::only(field, position);
-        return Ok(via);
+    if let Some(via) = plain(message.bytes(), field.value) {
+        return Ok(ViaParts { place: Place::only(field, position), ..via });
     }
     Vias::new(message).next().unwrap_or(Err(absent(HeaderName::Via)))
 }
@@ -155,9 +161,7 @@ pub(super) fn count_vias(message: &Message<'_>) -> Result<usize, HeaderError> {
         }
         if known != Some(position) {
             // Nearly always one value to a line.
-            let mut cursor = Cursor::new(message.bytes(), field.value);
-            let mut via = ViaParts::BLANK;
-            if read_into(&mut via, &mut cursor).is_err() || !cursor.at_end() {
+            if plain(message.bytes(), field.value).is_none() {
                 return Vias::new(message)
                     .take(limits::VIA_COUNT_MAX + 1)
                     .try_fold(0, |count, via| via.map(|_| count + 1));
@@ -171,16 +175,77 @@ pub(super) fn count_vias(message: &Message<'_>) -> Result<usize, HeaderError> {
 impl Iterator for Vias<'_> {
     type Item = Result<ViaParts, HeaderError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(known) = self.0.known(|memo| memo.top_via.get().copied(), |via| via.place) {
+        let values = match self {
+            Vias::Sole(value) => return value.take().map(|value| Ok(*value)),
+            Vias::Several(values) => values,
+        };
+        if let Some(known) = values.known(|memo| memo.top_via.get().copied(), |via| via.place) {
             return Some(Ok(known));
         }
-        self.0.next(read, |via, place| via.place = place)
+        values.next(read, |via, place| via.place = place)
     }
 }
 
+/// Reads a line with one value as nearly all are: UDP, an IPv4 address, parameters without white space or quotation
+/// marks. `None`: it is not like that, and is [`read`]'s matter. A property test holds it to that.
+fn plain(bytes: &[u8], value: Span) -> Option<ViaParts> {
+    const PROTOCOL: &[u8] = b"SIP/2.0/UDP ";
+    let end = usize::from(value.end);
+    let rest = value.of(bytes).strip_prefix(PROTOCOL)?;
+    let (address, host_len) = leading_ipv4(rest)?;
+    let host_start = usize::from(value.start) + PROTOCOL.len();
+    let host_end = host_start + host_len;
+    let (mut port, mut after) = (None, host_end);
+    if rest.get(host_len) == Some(&b':') {
+        let (number, digits) = leading_port(rest.get(host_len + 1..)?)?;
+        (port, after) = (Some(number), host_end + 1 + digits);
+    }
+    let mut delimiters = Delimiters::new(bytes, after, end);
+    if delimiters.at() != after {
+        return None;
+    }
+    let (mut branch, mut received, mut rport) = (Span::at(0), None, Rport::Absent);
+    let (mut received_span, mut rport_span) = (Span::at(value.end), Span::at(value.end));
+    while !delimiters.at_end() {
+        let parameter = delimiters.parameter()?;
+        match parameter.name {
+            b"branch" if branch.is_empty() && !parameter.value.is_empty() => branch = parameter.value,
+            b"rport" if rport == Rport::Absent => {
+                rport = match parameter.value.of(bytes) {
+                    [] => Rport::Empty,
+                    digits => Rport::Port(leading_port(digits).filter(|(_, length)| *length == digits.len())?.0),
+                };
+                rport_span = parameter.span;
+            }
+            b"received" if received_span.is_empty() => {
+                let text = parameter.value.of(bytes);
+                let (address, _) = leading_ipv4(text).filter(|(_, length)| *length == text.len())?;
+                received = Some(HostPart::V4(address));
+                received_span = parameter.span;
+            }
+            // Of these lengths are the parameters that mean something, in any case.
+            name if matches!(name.len(), 5 | 6 | 8) || !TOKEN.has_all(name) => return None,
+            _ => {}
+        }
+    }
+    Some(ViaParts {
+        transport: Transport::Udp,
+        host: HostPart::V4(address),
+        host_span: Span::between(host_start, host_end),
+        port,
+        branch,
+        received,
+        rport,
+        maddr: None,
+        rport_span,
+        received_span,
+        place: Place::default(),
+    })
+}
+
 /// Reads one value; the cursor stops after its last octet.
-#[inline]
 fn read(cursor: &mut Cursor<'_>, _: &Field) -> Result<ViaParts, Fault> {
     let mut via = ViaParts::BLANK;
     read_into(&mut via, cursor).map(|()| via)
@@ -324,6 +389,7 @@ mod tests {
 
     use super::*;
     use crate::message::Arena;
+    use proptest::prelude::*;
     use std::format;
     use std::vec::Vec;
 
@@ -355,6 +421,39 @@ mod tests {
                 assert_eq!(via.removal, message.fields()[0].line);
             },
         );
+    }
+
+    proptest! {
+        /// What is read as plain is read so by the reader of everything.
+        #[test]
+        fn plain_agrees_with_any(
+            host in "SIP/2.0/UDP (192\\.0\\.2\\.[0-9]{1,3}|h\\.example|1\\.2\\.3)(:[0-9]{1,5}|:|)",
+            parameters in "(;|; | ;)?((branch|Branch|rport|received|maddr|ttl|alias|x)(=(z9hG4bK[a-z=?]{0,9}|192\\.0\\.2\\.[0-9]|[0-9]{1,5}|\"a;b\"|)|)(;|;|;| ;|,)){0,5}[a-z]{0,3}",
+            before in "[ -~]{0,3}",
+            behind in "(\r\n[ -~]{0,40})?",
+        ) {
+            let text = format!("{before}{host}{parameters}{behind}");
+            let value = Span::between(before.len(), before.len() + host.len() + parameters.len());
+            if let Some(plain) = plain(text.as_bytes(), value) {
+                let mut cursor = Cursor::new(text.as_bytes(), value);
+                let mut any = ViaParts::BLANK;
+                prop_assert_eq!(read_into(&mut any, &mut cursor), Ok(()));
+                prop_assert!(cursor.at_end());
+                prop_assert_eq!(plain, any);
+            }
+        }
+    }
+
+    #[test]
+    fn usual_ones_are_plain() {
+        for text in [
+            "SIP/2.0/UDP 192.0.2.1",
+            "SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK-524287-1---3f9c2a7be1d04f58;rport",
+            "SIP/2.0/UDP 192.0.2.10:5060;rport=5060;received=192.0.2.10;branch=z9hG4bK-1;i=a;alias=b",
+        ] {
+            let is_plain = plain(text.as_bytes(), Span::between(0, text.len())).is_some();
+            assert_eq!(is_plain, !text.contains("alias"), "{text}");
+        }
     }
 
     #[test]

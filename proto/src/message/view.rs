@@ -1,6 +1,6 @@
 //! [`Message`]: what one can ask of a parsed message. Values are read when they are asked for.
 
-use super::arena::{Arena, Field, Index};
+use super::arena::{Arena, Field, Index, bit};
 use super::cseq::{CSeq, CSeqParts};
 use super::error::{Fault, HeaderError, ParseError, UriError};
 use super::lex::{decimal, trim};
@@ -12,6 +12,7 @@ use super::removal::Removals;
 use super::span::Span;
 use super::start_line::StartLine;
 use super::uri::Uri;
+use super::uri_parts::UriParts;
 use super::via::{Via, ViaParts, Vias};
 use core::cell::OnceCell;
 use core::fmt;
@@ -130,14 +131,24 @@ impl<'m> Message<'m> {
     ///
     /// # Errors
     /// It is not a URI ([`Uri::parse`]); it never is in a response.
+    #[inline(always)]
     pub fn parsed_request_uri(&self) -> Result<Uri<'m>, UriError> {
-        let memo = &self.index.memo.request_uri;
-        if let Some(parts) = memo.get() {
-            return Ok(parts.of(self.request_uri()));
+        self.request_uri_parts().map(|parts| parts.of(self.request_uri()))
+    }
+
+    /// The same as offsets.
+    #[inline]
+    pub(super) fn request_uri_parts(&self) -> Result<&'m UriParts, UriError> {
+        match self.index.memo.request_uri.get() {
+            Some(known) => Ok(known),
+            None => self.read_request_uri(),
         }
-        let uri = Uri::parse(self.request_uri())?;
-        uri.parts().inspect(|parts| _ = memo.set(*parts));
-        Ok(uri)
+    }
+
+    #[inline(never)]
+    fn read_request_uri(&self) -> Result<&'m UriParts, UriError> {
+        let parts = UriParts::read(self.request_uri())?;
+        Ok(self.index.memo.request_uri.get_or_init(|| parts))
     }
 
     /// Where the Request-URI stands; an empty range for a response.
@@ -166,13 +177,15 @@ impl<'m> Message<'m> {
     }
 
     /// Whether there are two fields of that name or more.
+    #[inline]
     pub fn is_repeated(&self, name: HeaderName) -> bool {
-        self.index.repeated & (1 << (name as u8)) != 0
+        self.index.seen.repeated & bit(name) != 0
     }
 
-    /// Whether there are two fields or more of one of those names.
-    pub(super) fn is_any_repeated(&self, names: &[HeaderName]) -> bool {
-        names.iter().fold(0, |bits, &name| bits | 1 << (name as u8)) & self.index.repeated != 0
+    /// Bits of the headers that stand there, and of those that stand there twice or more ([`bit`]).
+    #[inline]
+    pub(super) fn present_and_repeated(&self) -> (u64, u64) {
+        (self.index.seen.present, self.index.seen.repeated)
     }
 
     /// All fields of that name in their order.
@@ -329,13 +342,9 @@ impl<'m> Message<'m> {
     }
 
     /// Index in [`Message::fields`] of the first field of that name.
-    #[inline]
+    #[inline(always)]
     pub(super) fn first(&self, name: HeaderName) -> Option<usize> {
-        self.index
-            .first
-            .get(name as usize)
-            .filter(|&&position| position != Index::NONE)
-            .map(|&position| usize::from(position))
+        self.index.first(name)
     }
 
     #[inline(never)]

@@ -52,6 +52,9 @@ impl<'o> Writer<'o> {
             let (text, length) = &DOTTED[usize::from(small)];
             return self.put(text.get(..usize::from(length - 1)).unwrap_or_default());
         }
+        if number < 10_000 {
+            return self.port(number as u32);
+        }
         const DIGITS_MAX: usize = 20;
         let mut text = [0; DIGITS_MAX];
         let mut rest = number;
@@ -66,6 +69,14 @@ impl<'o> Writer<'o> {
             }
         }
         self.put(text.get(start..).unwrap_or_default());
+    }
+
+    /// Writes a number of three or four digits, as ports mostly are.
+    #[inline]
+    fn port(&mut self, number: u32) {
+        let (high, low) = (PAIRS[(number / 100 % 100) as usize], PAIRS[(number % 100) as usize]);
+        let text = [high[0], high[1], low[0], low[1]];
+        self.put(text.get(usize::from(number < 1_000)..).unwrap_or_default());
     }
 
     /// Writes the lowest `width` (at most 16) hexadecimal digits of a number, in lower case.
@@ -164,6 +175,17 @@ static DOTTED: [([u8; 4], u8); 256] = {
     table
 };
 
+/// The numbers below a hundred in two digits each.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut table = [[0; 2]; 100];
+    let mut number = 0;
+    while number < table.len() {
+        table[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    table
+};
+
 /// The eight hexadecimal digits of a number below 2^32, the first in the highest byte: one nibble to a
 /// byte, and what lies between `9` and `a` added where the nibble is above nine.
 const fn hex_digits(number: u64) -> u64 {
@@ -207,7 +229,7 @@ mod tests {
             let number = u64::from(part).wrapping_mul(0x0123_4567_89ab_cdef);
             assert_eq!(written(|out| out.hex(number, 16)), format!("{number:016x}"));
         }
-        for number in [0, 9, 10, 4_294_967_296, u64::MAX] {
+        for number in [0, 9, 10, 256, 999, 1_000, 5_060, 9_999, 10_000, 65_535, 4_294_967_296, u64::MAX] {
             assert_eq!(written(|out| out.decimal(number)), format!("{number}"));
         }
         assert_eq!(written(|out| out.hex(0xfe_dcba, 4)), "dcba");

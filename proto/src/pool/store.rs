@@ -5,11 +5,13 @@
 //! everything is constant time.
 
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 /// A run of bytes in the [`ByteStore`]. Must be given back with [`ByteStore::free`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    chunk: u32,
+    /// Counted from one. WHY: an `Option` of it takes no more room, and records have several.
+    chunk: NonZeroU32,
     block: u16,
     len: u16,
 }
@@ -46,6 +48,12 @@ const NO_BLOCK: u16 = u16::MAX;
 /// between 700 and 1,400, and each step wastes at most a third.
 const CLASSES: [usize; 14] = [64, 128, 256, 384, 512, 640, 768, 1_024, 1_280, 1_536, 2_048, 4_096, 16_384, CHUNK_BYTES];
 
+impl Stored {
+    const fn chunk(&self) -> u32 {
+        self.chunk.get() - 1
+    }
+}
+
 impl ByteStore {
     /// A store of at least `bytes`, all of it written once.
     pub fn new(bytes: usize) -> Self {
@@ -78,7 +86,7 @@ impl ByteStore {
         let class = CLASSES.iter().position(|&size| size >= bytes.len())?;
         let index = self.chunk_with_room(class)?;
         let block = self.take_block(index, class)?;
-        let stored = Stored { chunk: index, block, len };
+        let stored = Stored { chunk: NonZeroU32::MIN.checked_add(index)?, block, len };
         let at = self.position(&stored)?;
         self.region.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
         self.bytes_used += CLASSES.get(class).copied().unwrap_or(0) as u64;
@@ -95,7 +103,8 @@ impl ByteStore {
         let Some(at) = self.position(&stored) else {
             return;
         };
-        let Some(chunk) = self.chunks.get_mut(stored.chunk as usize) else {
+        let index = stored.chunk();
+        let Some(chunk) = self.chunks.get_mut(index as usize) else {
             return;
         };
         let class = usize::from(chunk.class);
@@ -109,12 +118,12 @@ impl ByteStore {
         let empty = chunk.used == 0;
         self.bytes_used = self.bytes_used.saturating_sub(size as u64);
         if !was_full && empty {
-            self.unlink(stored.chunk, class);
+            self.unlink(index, class);
         }
         if empty {
-            self.retire(stored.chunk);
+            self.retire(index);
         } else if was_full {
-            self.link(stored.chunk, class);
+            self.link(index, class);
         }
     }
 
@@ -129,8 +138,9 @@ impl ByteStore {
     }
 
     fn position(&self, stored: &Stored) -> Option<usize> {
-        let class = usize::from(self.chunks.get(stored.chunk as usize)?.class);
-        Some(stored.chunk as usize * CHUNK_BYTES + usize::from(stored.block) * CLASSES.get(class)?)
+        let index = stored.chunk() as usize;
+        let class = usize::from(self.chunks.get(index)?.class);
+        Some(index * CHUNK_BYTES + usize::from(stored.block) * CLASSES.get(class)?)
     }
 
     fn chunk_with_room(&mut self, class: usize) -> Option<u32> {

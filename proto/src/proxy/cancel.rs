@@ -200,7 +200,7 @@ fn write_hop_by_hop(
     out.put(strict.map_or(request_uri, |route| route.uri));
     out.put(b" SIP/2.0\r\n");
     let token = branch_token(branch, record);
-    let signed = token.sign(&settings.keys, message.call_id(), message.from_tag());
+    let signed = token.sign(&pre.seal);
     let local: Option<IpAddr> = settings.local(&record.source, branch.target.listener);
     write_via_line(listener, local, &signed, out);
     write_routes(edits, out);

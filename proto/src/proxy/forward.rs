@@ -120,6 +120,7 @@ impl<P: Policy> Proxy<P> {
             outcome: None,
             target,
             loop_hash: 0,
+            mac: 0,
             max_breadth: 0,
             request_uri: None,
             edits: None,
@@ -153,12 +154,13 @@ impl<P: Policy> Proxy<P> {
         let settings = &self.settings;
         let request_uri = branch.request_uri.as_ref().map_or(&[][..], |stored| self.transactions.bytes(stored));
         let owner = record.owner;
+        let token = branch_token(branch, record).signed(&pre.seal);
         let leaving = Leaving {
             listener: branch.target.listener,
             request_uri,
-            branch: branch_token(branch, record).sign(&settings.keys, message.call_id(), message.from_tag()),
+            branch: token.text,
             edits: self.transactions.edits(branch),
-            own_route: route_of(settings, owner, message, &record.source, &branch.target),
+            own_route: route_of(settings, owner, message, pre, &record.source, &branch.target),
             max_breadth: branch.max_breadth,
         };
         let egress = egress_of(settings, &record.source, &branch.target);
@@ -170,6 +172,9 @@ impl<P: Policy> Proxy<P> {
             self.counters.request_sent(message.method());
         } else {
             self.counters.drop(super::Drop::NotSent);
+        }
+        if let Some(branch) = self.transactions.branch_mut(index) {
+            branch.mac = token.mac;
         }
     }
 
@@ -224,6 +229,7 @@ pub(super) fn route_of(
     settings: &settings::Settings,
     owner: Owner,
     message: &Message<'_>,
+    pre: &Preprocessed<'_>,
     source: &Endpoint,
     target: &Target,
 ) -> Option<OwnRoute> {
@@ -232,7 +238,7 @@ pub(super) fn route_of(
     }
     match message.method() {
         Method::Invite | Method::Subscribe | Method::Refer => {
-            Some(own_route(&settings.keys, owner, message, source.peer, target.by_source))
+            Some(own_route(&settings.keys, &pre.seal, pre.call, owner, message, source.peer, target.by_source))
         }
         Method::Register if target.by_source.caller() => Some(own_path(&settings.keys, owner, source.peer)),
         _ => None,

@@ -16,6 +16,7 @@
 use super::image::{BranchImage, ContextImage, Image};
 use super::{Outbox, Proxy};
 use crate::hash::{KeyedHash, Purpose, Secret};
+use crate::message::Span;
 use crate::policy::{NoteEncoding, Policy};
 use crate::time::{Mono, Now, Wall};
 use crate::transaction::encode::{Decoder, Plain, VERSION};
@@ -158,6 +159,7 @@ where
         let request = self.transactions.keep(image.request)?;
         let context = Context {
             request,
+            from_and_call_id: [Span::at(0); 2],
             note,
             opened: image.opened,
             pending: 0,

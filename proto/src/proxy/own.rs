@@ -3,10 +3,10 @@
 
 use super::forward::own_egress;
 use super::rewrite::write_via_line;
-use super::{Outbox, Proxy};
+use super::{Outbox, Proxy, Settings};
 use crate::message::{Message, Method, Writer};
 use crate::policy::{Endpoint, Outcome, Policy, Target};
-use crate::time::Now;
+use crate::time::{Mono, Now};
 use crate::token::{BranchKind, BranchToken, Owner};
 use crate::transaction::{Branch, Key, ServerMachine};
 
@@ -42,9 +42,10 @@ impl<P: Policy> Proxy<P> {
         let Some(listener) = self.settings.listener(request.target.listener) else {
             return false;
         };
-        let owner = Owner { slot: self.settings.own_slot, ..self.settings.owner(request.call_id) };
+        let Settings { node, own_slot, generation, ref keys, .. } = self.settings;
+        let owner = Owner { node, slot: own_slot, generation };
         let token = BranchToken { owner, kind: BranchKind::Stateful, branch: 0, transaction: key.id(), loop_hash: 0 };
-        let signed = token.sign(&self.settings.keys, request.call_id, request.from_tag);
+        let signed = token.sign(&keys.seal(request.call_id, request.from_tag));
         let mut line = [0u8; VIA_BYTES_MAX];
         let mut via = Writer::new(&mut line);
         write_via_line(listener, None, &signed, &mut via);
@@ -77,10 +78,11 @@ impl<P: Policy> Proxy<P> {
         let Some(listener) = self.settings.listener(request.target.listener) else {
             return false;
         };
-        let owner = Owner { slot: self.settings.own_slot, ..self.settings.owner(request.call_id) };
+        let Settings { node, own_slot, generation, ref keys, .. } = self.settings;
+        let owner = Owner { node, slot: own_slot, generation };
         let token =
             BranchToken { owner, kind: BranchKind::KeepAlive, branch: 0, transaction: request.ticket, loop_hash: 0 };
-        let signed = token.sign(&self.settings.keys, request.call_id, request.from_tag);
+        let signed = token.sign(&keys.seal(request.call_id, request.from_tag));
         let mut line = [0u8; VIA_BYTES_MAX];
         let mut via = Writer::new(&mut line);
         write_via_line(listener, None, &signed, &mut via);
@@ -138,14 +140,14 @@ impl<P: Policy> Proxy<P> {
         now: Now,
         transaction: u32,
         ticket: u64,
-        branch: &Branch,
+        sent_at: Mono,
         message: &Message<'_>,
         out: &mut impl Outbox,
     ) {
         if message.status() < 200 {
             return;
         }
-        let after = now.mono.since(branch.sent_at);
+        let after = now.mono.since(sent_at);
         self.policy.own_response(ticket, Outcome::Response(message.status()), after, now);
         self.transactions.release(transaction, out);
     }

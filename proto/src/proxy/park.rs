@@ -112,11 +112,12 @@ impl<P: Policy> Proxy<P> {
             }
             Some(match verdict {
                 Verdict::ForwardStateless => {
-                    proxy.forward_statelessly(source, message, &pre, out);
+                    proxy.forward_statelessly(source, message, &pre, None, out);
                     Next::Forget
                 }
                 Verdict::Forward if message.method() == Method::Ack => {
-                    proxy.forward_statelessly(source, message, &pre, out);
+                    let id = proxy.transactions.record(transaction).map(|record| record.key.id());
+                    proxy.forward_statelessly(source, message, &pre, id, out);
                     Next::Forget
                 }
                 Verdict::Forward if proxy.open_branches(now, transaction, message, &pre, out) => Next::Wait,

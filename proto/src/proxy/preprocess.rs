@@ -4,7 +4,8 @@
 use super::Proxy;
 use crate::message::{HeaderName, Host, Message, NameAddr, Span, Transport, Uri, Writer};
 use crate::policy::{Endpoint, Policy, Proof};
-use crate::steer::{ROUTE_PARAMETER, address_of_path, hash_of_target, signed_address, verify_route};
+use crate::steer::{CallHash, ROUTE_PARAMETER, address_of_path, hash_of_target, signed_address, verify_route};
+use crate::token::Seal;
 use core::net::SocketAddr;
 
 /// A request with its own Route values recognised.
@@ -21,6 +22,10 @@ pub struct Preprocessed<'m> {
     pub next_route: Option<NameAddr<'m>>,
     /// Whether our token proves the dialog.
     pub proof: Proof,
+    /// Hash of its Call-ID.
+    pub(super) call: CallHash,
+    /// What binds our tokens to its dialog, if its sender began it.
+    pub(super) seal: Seal,
     /// Where its token says that the side which the request is for is reached; 0: it says nothing of it.
     far_side_hash: u32,
     /// The address that the token signs for it.
@@ -52,6 +57,8 @@ impl<P: Policy> Proxy<P> {
             removals: [None; 3],
             next_route: None,
             proof: Proof::None,
+            call: CallHash::of(&self.settings.keys, message.call_id()),
+            seal: self.settings.keys.seal(message.call_id(), message.from_tag()),
             far_side_hash: 0,
             far_side: None,
             leaves_by: None,
@@ -60,10 +67,10 @@ impl<P: Policy> Proxy<P> {
         if message.field(HeaderName::Route).is_some() {
             self.restore_request_uri(source, message, &mut done)?;
             self.take_own_routes(source, message, &mut done)?;
-            self.judge_target(message, &mut done);
+            self.judge_target(&mut done);
         }
-        if done.uri.params.len() > b"maddr".len() {
-            self.take_maddr(source, &mut done, text);
+        if let Some(maddr) = done.uri.maddr() {
+            self.take_maddr(source, &maddr, &mut done, text);
         }
         done.to_us = self.names_us(source, &done.uri.host, done.uri.port);
         Some(done)
@@ -117,7 +124,7 @@ impl<P: Policy> Proxy<P> {
         uri: &Uri<'_>,
         done: &mut Preprocessed<'_>,
     ) -> bool {
-        let verified = verify_route(&self.settings.keys, message, uri);
+        let verified = verify_route(&self.settings.keys, &done.seal, message, uri);
         // Outside a dialog it may be the Path of a phone that registered through us.
         let path = if message.to_tag().is_empty() { address_of_path(&self.settings.keys, uri) } else { None };
         done.far_side = done.far_side.or(path);
@@ -131,7 +138,7 @@ impl<P: Policy> Proxy<P> {
             done.proof = Proof::Token { from_initiator, to_far_side: false };
             if token.to_responder == from_initiator {
                 done.far_side_hash = token.far_side;
-                done.far_side = signed_address(&self.settings.keys, message.call_id(), &token, uri);
+                done.far_side = signed_address(&self.settings.keys, done.call, &token, uri);
             }
         }
         own
@@ -148,27 +155,28 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// Notes whether a request goes where our token says that the other side of its dialog is reached.
-    fn judge_target(&self, message: &Message<'_>, done: &mut Preprocessed<'_>) {
+    fn judge_target(&self, done: &mut Preprocessed<'_>) {
+        let call = done.call;
         let Proof::Token { to_far_side, .. } = &mut done.proof else {
             return;
         };
         let target = done.next_route.map_or(Some(done.uri), |route| Uri::parse(route.uri).ok());
-        let hash = |uri| hash_of_target(&self.settings.keys, message.call_id(), &uri);
+        let hash = |uri| hash_of_target(&self.settings.keys, call, &uri);
         *to_far_side = done.far_side.is_some()
             || done.far_side_hash != 0 && target.is_some_and(|uri| hash(uri) == done.far_side_hash);
     }
 
     /// A `maddr` that names us goes, with the port and transport that came with it, if the request came in that
     /// way. Any other stays: it is where the request is to go.
-    fn take_maddr<'m>(&self, source: &Endpoint, done: &mut Preprocessed<'m>, text: &'m mut UriText) {
+    #[cold]
+    fn take_maddr<'m>(&self, source: &Endpoint, maddr: &Host<'_>, done: &mut Preprocessed<'m>, text: &'m mut UriText) {
         let uri = done.uri;
-        let Some(maddr) = uri.param(b"maddr").and_then(Host::parse) else { return };
         let (port, transport) = (uri.effective_port(), uri.transport().unwrap_or(Transport::Udp));
         let came_that_way = self
             .settings
             .listener(source.listener)
             .is_some_and(|listener| listener.address.port() == port && listener.transport == transport);
-        if !came_that_way || !self.names_us(source, &maddr, Some(port)) {
+        if !came_that_way || !self.names_us(source, maddr, Some(port)) {
             return;
         }
         let room = text.0.insert([0; limits::URI_BYTES_MAX]);

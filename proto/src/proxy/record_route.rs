@@ -8,7 +8,7 @@
 use super::preprocess::OWN_ROUTES_MAX;
 use crate::message::{HeaderName, Message, Method, Span, Splice, Uri};
 use crate::steer::{ADDRESS_PARAMETER, OwnRoute, ROUTE_PARAMETER, route_to_responder};
-use crate::token::{Keys, RouteToken};
+use crate::token::{Keys, RouteToken, Seal};
 use core::net::SocketAddr;
 
 /// Our tokens in a response, and the one that takes their place.
@@ -27,6 +27,7 @@ impl Renewed {
             return None;
         }
         response.field(HeaderName::RecordRoute)?;
+        let seal = keys.seal(response.call_id(), response.from_tag());
         let mut places = [None; OWN_ROUTES_MAX];
         let mut free = places.iter_mut();
         let mut found = None;
@@ -35,7 +36,7 @@ impl Renewed {
         for value in response.name_addrs(HeaderName::RecordRoute) {
             let value = value.ok()?;
             let uri = Uri::parse(value.uri).ok()?;
-            match own_token(keys, response, &uri) {
+            match own_token(keys, &seal, response, &uri) {
                 Some(token) => {
                     let length = own_length(&uri, &token)?;
                     *free.next()? =
@@ -46,7 +47,7 @@ impl Renewed {
                 None => {}
             }
         }
-        let route = route_to_responder(keys, found?, response, source, beyond)?;
+        let route = route_to_responder(keys, &seal, found?, response, source, beyond)?;
         Some(Renewed { places, route })
     }
 
@@ -61,9 +62,13 @@ impl Renewed {
 }
 
 /// The token that we wrote at the end of our URI, if it opens the way to the initiator of this dialog.
-fn own_token(keys: &Keys, response: &Message<'_>, uri: &Uri<'_>) -> Option<RouteToken> {
+fn own_token(keys: &Keys, seal: &Seal, response: &Message<'_>, uri: &Uri<'_>) -> Option<RouteToken> {
     let text = uri.param(ROUTE_PARAMETER)?;
-    let token = RouteToken::read(text)?.verify(keys, response.call_id(), response.from_tag())?;
+    let unverified = RouteToken::read(text)?;
+    let token = match unverified.is_sealed_by(seal) {
+        true => unverified.verify_by(seal)?,
+        false => unverified.verify(keys, response.call_id(), response.from_tag())?,
+    };
     (!token.to_responder && uri.bytes().ends_with(text)).then_some(token)
 }
 

@@ -2,9 +2,10 @@
 //! response context.
 
 use super::counters::Drop;
+use super::forward::branch_token;
 use super::record_route::Renewed;
 use super::{Outbox, Proxy};
-use crate::message::{HeaderName, Message, Method, validate_response};
+use crate::message::{HeaderName, Message, Method, validate_response, validate_response_to_request};
 use crate::policy::{Endpoint, Outcome, Policy, ResponseContext};
 use crate::time::{Micros, Now};
 use crate::token::{BranchKind, BranchToken};
@@ -18,12 +19,17 @@ impl<P: Policy> Proxy<P> {
     /// Steps 1 to 3: whose response is this?
     pub(super) fn on_response(&mut self, now: Now, source: &Endpoint, message: &Message<'_>, out: &mut impl Outbox) {
         self.counters.response_received(message.method(), message.status());
-        if let Err(why) = validate_response(message) {
+        let known = self.answers_request_of(message);
+        let valid = if known.is_some() { validate_response_to_request(message) } else { validate_response(message) };
+        if let Err(why) = valid {
             super::counters::bump(&mut self.counters.malformed, why.index());
             return self.counters.drop(Drop::Malformed);
         }
         // INVARIANT: a valid response has a readable top Via.
         let Ok(top) = message.top_via() else { return };
+        if let Some((transaction, branch)) = known {
+            return self.on_matched_response(now, transaction, branch, source, message, out);
+        }
         let verified = Some(top).and_then(|via| {
             BranchToken::read(via.branch)?.verify(&self.settings.keys, message.call_id(), message.from_tag())
         });
@@ -38,14 +44,47 @@ impl<P: Policy> Proxy<P> {
         let Some(transaction) = self.transactions.find_id(token.transaction) else {
             return self.counters.drop(Drop::ResponseLate);
         };
-        if message.status() < 300 && !has_second_via(message) && !self.is_for_us(transaction, message) {
-            // Step 3: it would go to nobody.
-            return self.counters.drop(Drop::ResponseForNobody);
-        }
         match self.transactions.branch_by_number(transaction, token.branch) {
-            Some(branch) => self.on_branch_response(now, transaction, branch, source, message, out),
+            Some(branch) => self.on_matched_response(now, transaction, branch, source, message, out),
+            None if self.is_for_nobody(transaction, message) => self.counters.drop(Drop::ResponseForNobody),
             None => self.on_absorbed_response(transaction, token.branch, source, message, out),
         }
+    }
+
+    /// The transaction and the branch of a response that carries the very token that we sent, with From and Call-ID
+    /// of the request, octet for octet: it is proven by that, and nothing need be signed again. `None`: its token
+    /// has to be verified.
+    fn answers_request_of(&self, message: &Message<'_>) -> Option<(u32, u32)> {
+        let unverified = BranchToken::read(message.top_via().ok()?.branch)?;
+        let claim = unverified.claim();
+        let transaction = self.transactions.find_id(claim.transaction)?;
+        let index = self.transactions.branch_by_number(transaction, claim.branch)?;
+        let (record, branch) = (self.transactions.record(transaction)?, self.transactions.branch(index)?);
+        let said = [HeaderName::From, HeaderName::CallId].map(|name| message.value(name).unwrap_or_default());
+        let asked = self.transactions.from_and_call_id(transaction);
+        let same =
+            !asked.contains(&&[][..]) && said == asked && unverified.is(&branch_token(branch, record), branch.mac);
+        same.then_some((transaction, index))
+    }
+
+    fn on_matched_response(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        branch: u32,
+        source: &Endpoint,
+        message: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        if self.is_for_nobody(transaction, message) {
+            return self.counters.drop(Drop::ResponseForNobody);
+        }
+        self.on_branch_response(now, transaction, branch, source, message, out);
+    }
+
+    /// Step 3: without a second Via it would go to nobody.
+    fn is_for_nobody(&self, transaction: u32, message: &Message<'_>) -> bool {
+        message.status() < 300 && !has_second_via(message) && !self.is_for_us(transaction, message)
     }
 
     /// Whether it answers a request that we made: one of our own, or our CANCEL.
@@ -91,10 +130,10 @@ impl<P: Policy> Proxy<P> {
         message: &Message<'_>,
         out: &mut impl Outbox,
     ) {
-        let Some(branch) = self.transactions.branch(index).copied() else {
+        let Some(&Branch { machine, .. }) = self.transactions.branch(index) else {
             return;
         };
-        let ClientMachine::Invite(state) = branch.machine else {
+        let ClientMachine::Invite(state) = machine else {
             return;
         };
         let status = message.status();
@@ -115,7 +154,7 @@ impl<P: Policy> Proxy<P> {
         if !actions.has(Actions::PASS) {
             return self.counters.drop(Drop::ResponseRepeated);
         }
-        self.hear(now, transaction, index, &branch, source, message);
+        self.hear(now, transaction, index, source, message);
         if let Some(branch) = self.transactions.branch_mut(index) {
             branch.machine = ClientMachine::Invite(next);
             branch.answered = true;
@@ -132,16 +171,9 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// Point 3.
-    fn hear(
-        &mut self,
-        now: Now,
-        transaction: u32,
-        index: u32,
-        branch: &Branch,
-        source: &Endpoint,
-        message: &Message<'_>,
-    ) {
-        let Some(record) = self.transactions.record(transaction) else {
+    fn hear(&mut self, now: Now, transaction: u32, index: u32, source: &Endpoint, message: &Message<'_>) {
+        let (Some(record), Some(branch)) = (self.transactions.record(transaction), self.transactions.branch(index))
+        else {
             return;
         };
         let mut note = self.transactions.context(transaction).map_or_else(P::Note::default, |context| context.note);
@@ -284,10 +316,10 @@ impl<P: Policy> Proxy<P> {
         message: &Message<'_>,
         out: &mut impl Outbox,
     ) {
-        let Some(branch) = self.transactions.branch(index).copied() else {
+        let Some(&Branch { machine, sent_at, .. }) = self.transactions.branch(index) else {
             return;
         };
-        let ClientMachine::NonInvite(state) = branch.machine else {
+        let ClientMachine::NonInvite(state) = machine else {
             return;
         };
         let provisional = message.status() < 200;
@@ -297,9 +329,9 @@ impl<P: Policy> Proxy<P> {
             return self.counters.drop(Drop::ResponseRepeated);
         }
         if let Some(ServerMachine::Own(ticket)) = self.transactions.record(transaction).map(|record| record.machine) {
-            return self.on_own_response(now, transaction, ticket, &branch, message, out);
+            return self.on_own_response(now, transaction, ticket, sent_at, message, out);
         }
-        self.hear(now, transaction, index, &branch, source, message);
+        self.hear(now, transaction, index, source, message);
         self.transactions.unlink_silent(index);
         let t2 = self.settings.timers.t2;
         let Some(branch) = self.transactions.branch_mut(index) else {

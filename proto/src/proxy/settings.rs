@@ -3,6 +3,7 @@
 use crate::hash::Secret;
 use crate::message::{Host, Message, Transport, Uri, Writer};
 use crate::policy::Endpoint;
+use crate::steer::CallHash;
 use crate::token::{Keys, Owner};
 use crate::transaction::Timers;
 use alloc::vec::Vec;
@@ -129,14 +130,9 @@ impl Listener {
 
 impl Settings {
     /// The owner that goes into tokens for a request.
-    pub(super) fn owner_of(&self, request: &Message<'_>) -> Owner {
-        let slot = crate::steer::slot_of_beginning(&self.keys, request);
+    pub(super) fn owner_of(&self, request: &Message<'_>, call: CallHash) -> Owner {
+        let slot = crate::steer::slot_of_beginning(&self.keys, request, || call);
         Owner { node: self.node, slot, generation: self.generation }
-    }
-
-    /// The owner that goes into tokens for a Call-ID.
-    pub(super) fn owner(&self, call_id: &[u8]) -> Owner {
-        Owner { node: self.node, slot: crate::steer::slot_of_call_id(&self.keys, call_id), generation: self.generation }
     }
 
     pub(super) fn listener(&self, index: u16) -> Option<&Listener> {

@@ -17,34 +17,37 @@ use crate::token::{BranchKind, BranchToken};
 use core::net::SocketAddr;
 
 impl<P: Policy> Proxy<P> {
-    /// Forwards to the one target in the target set.
+    /// Forwards to the one target in the target set. `unanswered`: no response will come (it is the ACK of a 2xx), and
+    /// this number tells its transaction from others; else it is that of the way back.
     pub(super) fn forward_statelessly(
         &mut self,
         source: &Endpoint,
         message: &Message<'_>,
         pre: &Preprocessed<'_>,
+        unanswered: Option<u64>,
         out: &mut impl Outbox,
     ) {
         let settings = &self.settings;
         let (Some((target, request_uri)), Ok(top)) = (self.targets.iter().next(), message.top_via()) else {
             return self.counters.drop(Drop::Policy);
         };
-        let back = SocketAddr::new(source.peer.ip(), self.reply_port(&top, source));
-        let owner = settings.owner_of(message);
+        let back = || SocketAddr::new(source.peer.ip(), self.reply_port(&top, source));
+        let way_back = || way_back(settings, top.branch, top.host_bytes, back());
+        let owner = settings.owner_of(message, pre.call);
         let token = BranchToken {
             owner,
             kind: BranchKind::Stateless,
             // WHY: the response leaves by the listener that the request came in by, and nothing else knows it.
             branch: u8::try_from(source.listener).unwrap_or(0),
-            transaction: way_back(settings, top.branch, top.host_bytes, back),
+            transaction: unanswered.unwrap_or_else(way_back),
             loop_hash: loop_hash(settings, source, message, pre),
         };
         let leaving = Leaving {
             listener: target.listener,
             request_uri,
-            branch: token.sign(&settings.keys, message.call_id(), message.from_tag()),
+            branch: token.sign(&pre.seal),
             edits: self.targets.edits(0),
-            own_route: forward::route_of(settings, owner, message, source, &target),
+            own_route: forward::route_of(settings, owner, message, pre, source, &target),
             max_breadth: breadth(message).unwrap_or(limits::MAX_BREADTH),
         };
         let egress = forward::egress_of(settings, source, &target);

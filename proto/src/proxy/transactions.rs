@@ -6,6 +6,7 @@
 
 use super::settings::Capacity;
 use super::{Occupancy, Outbox};
+use crate::message::{HeaderName, Message, Span};
 use crate::policy::{Edits, Endpoint};
 use crate::pool::{ByteStore, Index, Slab, Stored};
 use crate::time::Mono;
@@ -147,6 +148,14 @@ impl<N: Copy> Transactions<N> {
         self.context(transaction).map_or(&[], |context| self.store.get(&context.request))
     }
 
+    /// The values of From and Call-ID of the caller's request; empty when they are not known.
+    #[inline]
+    pub(super) fn from_and_call_id(&self, transaction: u32) -> [&[u8]; 2] {
+        let Some(context) = self.context(transaction) else { return [&[]; 2] };
+        let request = self.store.get(&context.request);
+        context.from_and_call_id.map(|span| span.of(request))
+    }
+
     // Records.
 
     /// A record without a context: a request of our own.
@@ -205,12 +214,14 @@ impl<N: Copy> Transactions<N> {
         source: Endpoint,
         reply_port: u16,
         machine: ServerMachine,
-        request: &[u8],
+        message: &Message<'_>,
         note: N,
     ) -> Option<u32> {
-        let request = self.store.keep(request)?;
+        let request = self.store.keep(message.bytes())?;
+        let value = |name| message.field(name).map_or(Span::at(0), |field| field.value);
         let context = Context {
             request,
+            from_and_call_id: [HeaderName::From, HeaderName::CallId].map(value),
             note,
             opened: 0,
             pending: 0,

@@ -82,7 +82,7 @@ pub(super) fn loop_hash(settings: &Settings, source: &Endpoint, message: &Messag
     let number = message.cseq().map_or(0, |cseq| cseq.number);
     let mut hash = KeyedHash::new(&settings.keys.slot_secret(), Purpose::Loop)
         .pair(pre.request_uri, message.from_tag())
-        .part(message.call_id())
+        .number(pre.call.0)
         .number(u64::from(number))
         .address(source.peer.ip());
     for field in message.all(HeaderName::Route) {

@@ -32,18 +32,18 @@ impl<P: Policy> Proxy<P> {
             }
             // An ACK is never answered, so nothing need be kept for it.
             Verdict::Forward if message.method() == Method::Ack => {
-                self.forward_statelessly(&arrival.source, message, pre, out)
+                self.forward_statelessly(&arrival.source, message, pre, Some(arrival.key.id()), out)
             }
-            Verdict::ForwardStateless => self.forward_statelessly(&arrival.source, message, pre, out),
+            Verdict::ForwardStateless => self.forward_statelessly(&arrival.source, message, pre, None, out),
             Verdict::Forward => {
-                if let Some(transaction) = self.open(now, arrival, message, note, out)
+                if let Some(transaction) = self.open(now, arrival, message, pre, note, out)
                     && !self.open_branches(now, transaction, message, pre, out)
                 {
                     self.choose(now, transaction, None, out);
                 }
             }
             Verdict::Ask { question, deadline } => {
-                if let Some(transaction) = self.open(now, arrival, message, note, out) {
+                if let Some(transaction) = self.open(now, arrival, message, pre, note, out) {
                     let stage = if message.to_tag().is_empty() { Stage::NewRequest } else { Stage::InDialog };
                     self.park(now, transaction, stage, question, deadline, pre, out);
                 }
@@ -64,6 +64,7 @@ impl<P: Policy> Proxy<P> {
         now: Now,
         arrival: &Arrival,
         message: &Message<'_>,
+        pre: &Preprocessed<'_>,
         note: P::Note,
         out: &mut impl Outbox,
     ) -> Option<u32> {
@@ -75,11 +76,11 @@ impl<P: Policy> Proxy<P> {
         };
         let created = self.transactions.create(
             arrival.key,
-            self.settings.owner_of(message),
+            self.settings.owner_of(message, pre.call),
             arrival.source,
             arrival.reply_port,
             machine,
-            message.bytes(),
+            message,
             note,
         );
         let Some(transaction) = created else {

@@ -30,6 +30,8 @@ pub struct Branch {
     pub target: Target,
     /// RFC 5393 hash that stands in its token.
     pub loop_hash: u32,
+    /// The MAC of its token, as sent; 0: not known.
+    pub mac: u64,
     /// Its share of Max-Breadth (RFC 5393 §5.3.3); 0 for a request of our own.
     pub max_breadth: u32,
     /// The Request-URI it goes with; `None`: as it came.

@@ -164,7 +164,7 @@ plain_struct!(Branch {
     number, machine, answered, ringing, given_up, cancel, outcome, target, loop_hash, max_breadth, sent_at,
     retransmit_at, interval, give_up_at, expire_at
 } without {
-    transaction: NONE, next: NONE, request_uri: None, edits: None, resend: None, challenges: None,
+    transaction: NONE, next: NONE, mac: 0, request_uri: None, edits: None, resend: None, challenges: None,
     timer: TimerHandle::default(), silent_previous: NONE, silent_next: NONE,
 });
 

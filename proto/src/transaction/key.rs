@@ -1,13 +1,13 @@
 //! What a request is matched by: RFC 3261 §17.2.3.
 
 use crate::hash::{KeyedHash, Purpose, Secret};
-use crate::message::{Message, Method, Via};
+use crate::message::{Host, Message, Method, Via};
 
 /// Key of a server transaction: a keyed hash, 128 bits, of what §17.2.3 compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key(pub u128);
 
-/// Marks the number of a method where the length of a name would stand.
+/// Marks the number of a method, or an address, where the length of a name would stand.
 const KNOWN: u64 = 1 << 63;
 
 impl Key {
@@ -33,7 +33,13 @@ impl Key {
             known => hash.number(KNOWN | known as u64),
         };
         let hash = if top.has_cookie() {
-            hash.part(top.branch).part_lower(top.host_bytes).number(u64::from(top.sent_by_port()))
+            let hash = hash.part(top.branch);
+            let hash = match top.host {
+                // INVARIANT: no name is as long as this number.
+                Host::V4(address) => hash.number(KNOWN | u64::from(address.to_bits())),
+                Host::Name(_) | Host::V6(_) => hash.part_lower(top.host_bytes),
+            };
+            hash.number(u64::from(top.sent_by_port()))
         } else {
             let number = request.cseq().map_or(0, |cseq| cseq.number);
             hash.part(request.request_uri())

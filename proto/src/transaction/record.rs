@@ -1,6 +1,7 @@
 //! The server side of a proxied request, and what the proxy keeps with it while it is open: plain data.
 
 use super::{Key, TimerHandle, server_invite, server_non_invite};
+use crate::message::Span;
 use crate::policy::{Endpoint, Outcome, Question};
 use crate::pool::Stored;
 use crate::time::{Micros, Mono};
@@ -59,6 +60,8 @@ pub enum ServerMachine {
 pub struct Context<N> {
     /// The request as it came.
     pub request: Stored,
+    /// Where the values of its From and its Call-ID stand; empty when that was not noted.
+    pub from_and_call_id: [Span; 2],
     /// The policy's.
     pub note: N,
     /// Branches opened so far; the next one's number.
