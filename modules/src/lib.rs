@@ -19,11 +19,14 @@
 //! | what a call is and how long it lives | `calls.rs`, `calls/life.rs` |
 //! | what goes to another process | `hand_over.rs`, `origin.rs`, `calls/hand_over.rs`, `note.rs` |
 //! | who has to prove what, and who is shut out | `authentication/` |
+//! | who is registered, and where | `registrar.rs` |
+//! | what is done for domains of ours | `at_home.rs` |
 //! | what is asked of lanes and other shards | `question.rs` |
 //! | a reason, its status and counter | `reason.rs` |
 
 #![forbid(unsafe_code)]
 
+mod at_home;
 pub mod authentication;
 pub mod calls;
 pub mod dispatcher;
@@ -34,6 +37,7 @@ mod origin;
 mod policy;
 pub mod question;
 pub mod reason;
+pub mod registrar;
 pub mod route;
 pub mod routes;
 pub mod serving;

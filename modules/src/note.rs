@@ -3,6 +3,7 @@
 use crate::authentication::stage::Proving;
 use crate::calls::CallId;
 use crate::encoding::{Decoder, Encoder};
+use crate::registrar::ForkId;
 use crate::tables::Number;
 use proto::message::Span;
 use proto::policy::{NoteEncoding, Target};
@@ -29,6 +30,8 @@ pub struct Note {
     pub(crate) settled: bool,
     /// Early dialogs of this INVITE.
     pub(crate) early: [Option<CallId>; EARLY_MAX],
+    /// Contacts of a phone that are to be tried after those that ring. Does not travel: they are not tried then.
+    pub(crate) fork: ForkId,
     /// Ends of the To tags for which a call was opened: a 2xx retransmitted after the BYE opens none.
     pub(crate) answered: [u32; ANSWERS_KEPT],
     /// How far its sender has come in proving itself. It does not travel (hand-over): what was asked is not, either.
@@ -132,6 +135,11 @@ impl Attempts {
 }
 
 impl Note {
+    /// Whether the sender has proven to be an account of ours.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proving == Proving::Proven
+    }
+
     /// Notes that a call was opened for this To tag. False: it was before.
     pub(crate) fn answer(&mut self, tag: u32) -> bool {
         let tag = tag.max(1);
@@ -150,8 +158,20 @@ const VERSION: u8 = 2;
 
 impl NoteEncoding for Note {
     fn encode(&self, out: &mut Vec<u8>) {
-        let Note { set, attempts, contact, kind, call, from_initiator, ringing, settled, early, answered, proving: _ } =
-            self;
+        let Note {
+            set,
+            attempts,
+            contact,
+            kind,
+            call,
+            from_initiator,
+            ringing,
+            settled,
+            early,
+            answered,
+            proving: _,
+            fork: _,
+        } = self;
         let call_number = |call: &Option<CallId>| call.map_or(0, |id| id.0.get()).to_le_bytes();
         let mut out = Encoder::new(out);
         out.number([VERSION]).flag(set.is_some()).number(set.map_or(0, |set| set.0).to_le_bytes());

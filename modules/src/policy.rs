@@ -9,6 +9,7 @@ use crate::dispatcher::{self, Dispatcher};
 use crate::hand_over::Arrivals;
 use crate::question::{Answered, Asked, Subject};
 use crate::reason::ReasonCounts;
+use crate::registrar::{Forks, Registrar};
 use crate::serving::Serving;
 use crate::sources::UnknownSources;
 use crate::tables::Tables;
@@ -48,6 +49,13 @@ pub struct TandemPolicy {
     pub(crate) arrivals: Arrivals,
     pub(crate) answered: Answered,
     pub(crate) authentication: Option<Box<Authentication>>,
+    pub(crate) registrar: Option<Box<Registrar>>,
+    pub(crate) forks: Forks,
+    /// Bindings of the user that a request is for.
+    pub(crate) found: Vec<u8>,
+    pub(crate) shard: u16,
+    pub(crate) shards: u16,
+    pub(crate) choice_secret: Secret,
 }
 
 /// Calls that are closed for their age in one turn.
@@ -71,6 +79,12 @@ impl TandemPolicy {
             arrivals: Arrivals::default(),
             answered: Answered::default(),
             authentication: None,
+            registrar: None,
+            forks: Forks::default(),
+            found: Vec::new(),
+            shard: u16::try_from(setup.shard).unwrap_or(0),
+            shards: u16::try_from(setup.shards).unwrap_or(1),
+            choice_secret: setup.choice_secret,
             tables,
         }
     }
@@ -80,6 +94,9 @@ impl TandemPolicy {
         self.dispatcher.install(&tables, now);
         if let Some(authentication) = &mut self.authentication {
             authentication.authenticator.guard_mut().obey(tables.realms.rules);
+        }
+        if let Some(registrar) = &mut self.registrar {
+            registrar.install(&tables.domains);
         }
         std::mem::replace(&mut self.tables, tables)
     }
@@ -100,22 +117,29 @@ impl TandemPolicy {
     }
 
     /// Answers another shard's question: the answer in short, its bytes appended to `reply`.
-    pub fn answer_question(&mut self, number: u32, asked: &[u8], _reply: &mut Vec<u8>, now: Now) -> u64 {
-        match Asked::of_number(number).map(|asked| asked.subject) {
-            Some(Subject::Credentials) => self.examine_for_another(asked, now),
-            Some(Subject::Location) | None => 0,
+    pub fn answer_question(&mut self, number: u32, asked: &[u8], reply: &mut Vec<u8>, now: Now) -> u64 {
+        match (Asked::of_number(number).map(|asked| asked.subject), &self.registrar) {
+            (Some(Subject::Credentials), _) => self.examine_for_another(asked, now),
+            (Some(Subject::Location), Some(registrar)) => registrar.answer(asked, now, reply).number(),
+            _ => 0,
         }
     }
 
     /// When [`TandemPolicy::on_deadline`] or [`TandemPolicy::next_probe`] have something to do next.
     pub fn deadline(&self) -> Option<Mono> {
         let calls = self.calls.deadline(self.tables.call_max);
-        [calls, self.dispatcher.probe_deadline(), self.dispatcher.tick_deadline()].into_iter().flatten().min()
+        let registrar = self.registrar.as_ref().and_then(|registrar| registrar.deadline());
+        let dispatcher = [self.dispatcher.probe_deadline(), self.dispatcher.tick_deadline()];
+        dispatcher.into_iter().chain([calls, registrar]).flatten().min()
     }
 
     /// Time passes: calls expire (a bounded number at once), breakers move.
     pub fn on_deadline(&mut self, now: Now) {
         self.dispatcher.tick(&self.tables, now);
+        if let Some(registrar) = &mut self.registrar {
+            // What is left over is due at once.
+            registrar.expire(now);
+        }
         let (calls, longest) = (&mut self.calls, self.tables.call_max);
         life::expire(calls, &mut self.dispatcher, longest, EXPIRED_PER_TURN_MAX, now.mono);
     }

@@ -86,9 +86,60 @@ reasons! {
     AccountsOverBudget = "accounts_over_budget" => None;
     /// Its user or its address is shut out for failed proofs.
     ShutOut = "shut_out" => None;
+    /// A REGISTER that brought a contact.
+    Registered = "registered" => Some(200);
+    /// One that refreshed what there was.
+    RegistrationRefreshed = "registration_refreshed" => Some(200);
+    /// One that took contacts away.
+    RegistrationRemoved = "registration_removed" => Some(200);
+    /// One that came again, or wanted nothing that was not so already.
+    RegistrationRepeated = "registration_repeated" => Some(200);
+    /// One that only asked (RFC 3261 §10.2.3).
+    RegistrationsTold = "registrations_told" => Some(200);
+    /// A REGISTER whose To names no user of ours.
+    RegisterUnknownUser = "register_unknown_user" => Some(404);
+    /// A REGISTER that requires what we do not have.
+    ExtensionUnsupported = "extension_unsupported" => Some(420);
+    /// A REGISTER by RFC 5626 through an edge that does not know it.
+    FirstHopLacksOutbound = "first_hop_lacks_outbound" => Some(439);
+    /// A Contact of a REGISTER that cannot be read, or is too long.
+    ContactMalformed = "contact_malformed" => Some(400);
+    /// `Contact: *` with others, or without Expires: 0.
+    ContactStar = "contact_star" => Some(400);
+    /// Several contacts of which one has a reg-id (RFC 5626 §6).
+    ContactFlows = "contact_flows" => Some(400);
+    /// More contacts than an account may have, or longer ones than fit a record.
+    ContactsTooMany = "contacts_too_many" => Some(403);
+    /// A Path that cannot be read, or is too long.
+    PathMalformed = "path_malformed" => Some(400);
+    /// A REGISTER that asks for less than the least.
+    ExpiresTooBrief = "expires_too_brief" => Some(423);
+    /// A REGISTER that is older than what is bound (RFC 3261 §10.3 item 7).
+    RegisterOutOfOrder = "register_out_of_order" => Some(500);
+    /// No room for another account or record.
+    RegistrarFull = "registrar_full" => Some(503);
+    /// The disk is full or broken.
+    JournalBroken = "journal_broken" => Some(503);
+    /// The disk is slower than what comes.
+    JournalBehind = "journal_behind" => Some(503);
+    /// The shard that knows where the user is has not answered in time.
+    LocationUnanswered = "location_unanswered" => Some(503);
+    /// A request for a user of ours that is not registered.
+    UserUnknown = "user_unknown" => Some(404);
+    /// A request for a user that is known here and cannot be reached now.
+    UserAway = "user_away" => Some(480);
 }
 
 impl Reason {
+    /// Whether a REGISTER was carried out with it.
+    pub const fn is_registration(self) -> bool {
+        use Reason::{Registered, RegistrationRefreshed, RegistrationRemoved, RegistrationRepeated, RegistrationsTold};
+        matches!(
+            self,
+            Registered | RegistrationRefreshed | RegistrationRemoved | RegistrationRepeated | RegistrationsTold
+        )
+    }
+
     /// The verdict that carries it.
     pub const fn verdict(self) -> Verdict<Reason> {
         match self.status() {
@@ -112,8 +163,14 @@ impl Reason {
 }
 
 /// How often each reason was given.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ReasonCounts([u64; Reason::ALL.len()]);
+
+impl Default for ReasonCounts {
+    fn default() -> Self {
+        ReasonCounts([0; Reason::ALL.len()])
+    }
+}
 
 impl ReasonCounts {
     /// Counts one.

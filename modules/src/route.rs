@@ -9,6 +9,7 @@ use crate::dispatcher::UriTooLong;
 use crate::note::Note;
 use crate::policy::TandemPolicy;
 use crate::reason::{Reason, Step};
+use crate::registrar::ForkId;
 use crate::tables::Number;
 use crate::{routes, serving, sources};
 use proto::message::{Host, Message, Method};
@@ -20,6 +21,9 @@ use proto::time::{Micros, Now};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow::{Break, Continue};
 
+/// No source group's index.
+const NO_GROUP: u16 = u16::MAX;
+
 impl TandemPolicy {
     /// A request outside any dialog.
     fn stages(
@@ -30,17 +34,26 @@ impl TandemPolicy {
         targets: &mut TargetSet,
         now: Now,
     ) -> Step<Verdict<Reason>> {
-        let _answer = self.authenticate(request, note, answer, targets, now)?;
-        serving::answer_options(self.serving, request)?;
-        let group = sources::group(&self.tables, &mut self.unknown, request, now)?;
+        let answer = self.authenticate(request, note, answer, targets, now)?;
+        serving::answer_options(&self.tables, self.serving, request)?;
+        let group = self.group_of(request, note, now)?;
         serving::take_in(self.serving, &self.calls, request)?;
+        self.at_home(request, note, answer, targets, now)?;
         let set = routes::choose(&self.tables, group, request)?;
         life::note_request(request.message, None, note);
         self.dispatch(set, request, note, targets, now)
     }
 
+    /// The sender's source group. A phone that has proven itself may be anywhere; routes without sources are for it.
+    fn group_of(&mut self, request: &Inbound<'_>, note: &Note, now: Now) -> Step<u16> {
+        match self.tables.sources.group(request.source.peer.ip()) {
+            None if note.is_proven() => Continue(NO_GROUP),
+            _ => sources::group(&self.tables, &mut self.unknown, request, now),
+        }
+    }
+
     /// The last stage.
-    fn dispatch(
+    pub(crate) fn dispatch(
         &mut self,
         set: Number,
         request: &Inbound<'_>,
@@ -120,6 +133,9 @@ impl Policy for TandemPolicy {
         targets: &mut TargetSet,
         now: Now,
     ) -> Choice {
+        if note.fork != ForkId::default() && self.forks.next(note.fork, request.message.method(), targets) {
+            return Choice::Advance;
+        }
         self.dispatcher.best_response(&self.tables, request, best, note, targets, now)
     }
 
@@ -143,6 +159,7 @@ impl Policy for TandemPolicy {
 
     fn transaction_end(&mut self, end: &End<'_>, note: &mut Note, _now: Now) {
         self.dispatcher.end(note);
+        self.forks.end(std::mem::take(&mut note.fork));
         life::ended(&mut self.calls, &mut self.dispatcher, end.status, note);
     }
 

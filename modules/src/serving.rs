@@ -2,6 +2,7 @@
 
 use crate::calls::Calls;
 use crate::reason::{Reason, Step};
+use crate::tables::Tables;
 use proto::message::Method;
 use proto::policy::Inbound;
 use std::ops::ControlFlow::{Break, Continue};
@@ -18,9 +19,13 @@ pub enum Serving {
     Refusing,
 }
 
-/// The stage of OPTIONS to us, with or without a user part. Strangers' did not pass the gate.
-pub fn answer_options(serving: Serving, request: &Inbound<'_>) -> Step<()> {
+/// The stage of OPTIONS to us, with or without a user part, but not to a user of a domain of ours. Strangers' did
+/// not pass the gate.
+pub fn answer_options(tables: &Tables, serving: Serving, request: &Inbound<'_>) -> Step<()> {
     if !request.to_us || request.message.method() != Method::Options {
+        return Continue(());
+    }
+    if request.request_uri.user.is_some() && tables.domains.find(&request.request_uri.host).is_some() {
         return Continue(());
     }
     let reason = match serving {

@@ -2,7 +2,7 @@
 //! `modules` decide. This file is where they meet, and the only one that knows all three.
 
 use crate::admission::{Admission, Waits};
-use crate::letter::{LANES, Letter, Serving};
+use crate::letter::{JOURNAL, LANES, Letter, Serving};
 use crate::module_question::ModuleQuestion;
 use crate::shard_outbox::{ShardOutbox, answer_of};
 use crate::shard_pending::Pending;
@@ -10,6 +10,7 @@ use engine::{Address, App, Class, Frame, NetworkError, NetworkErrorKind, Outbox,
 use modules::authentication::Authenticator;
 use modules::authentication::stage::Authentication;
 use modules::dispatcher::probe::Probe;
+use modules::registrar::{Batch, Registrar};
 use modules::{Tables, TandemPolicy};
 use proto::message::{Arena, Malformation, Message, Method};
 use proto::policy::{Answer, Endpoint};
@@ -92,6 +93,15 @@ impl ShardApp {
         self
     }
 
+    /// The same with what was registered before.
+    #[must_use]
+    pub fn registering(mut self, registrar: Option<Box<Registrar>>) -> Self {
+        if let Some(registrar) = registrar {
+            self.proxy.policy.take_registrar(registrar);
+        }
+        self
+    }
+
     /// The proxy, to look at.
     pub const fn proxy(&self) -> &Proxy<TandemPolicy> {
         &self.proxy
@@ -165,6 +175,26 @@ impl ShardApp {
         self.post(Address::Shard(question.from), Letter::Answered(question), out);
     }
 
+    /// What was registered in this turn goes to the disk; what the disk has by now is said.
+    fn keep_registrations(&mut self, out: &mut Outbox<'_, Letter>) {
+        let Some(registrar) = self.proxy.policy.registrar() else { return };
+        if let Some(batch) = registrar.take_batch()
+            && let Err(Letter::Journal(batch)) = out.post(JOURNAL, Letter::Journal(batch))
+        {
+            self.letters_lost += 1;
+            self.batch_back(batch);
+        }
+        self.pending.replies.release(out);
+    }
+
+    fn batch_back(&mut self, batch: Box<Batch>) {
+        let Some(registrar) = self.proxy.policy.registrar() else { return };
+        match registrar.batch_back(batch) {
+            (true, number) => self.pending.replies.synced(number),
+            (false, number) => self.pending.replies.lost(number),
+        }
+    }
+
     fn post(&mut self, to: Address, letter: Letter, out: &mut Outbox<'_, Letter>) {
         if out.post(to, letter).is_err() {
             self.letters_lost += 1;
@@ -219,6 +249,22 @@ impl App for ShardApp {
                     self.proxy.on_answer(now, ticket, answer, &mut outbox(out, &mut self.pending));
                 }
             }
+            Letter::JournalBack(batch) => self.batch_back(batch),
+            Letter::JournalMended => self.proxy.policy.registrar().into_iter().for_each(Registrar::mend),
+            Letter::JournalRound(round) => {
+                self.proxy.policy.registrar().into_iter().for_each(|registrar| registrar.rewrite(round));
+            }
+            Letter::Look(mut look) => {
+                self.proxy.policy.registrar().into_iter().for_each(|registrar| registrar.look(&mut look, now));
+                self.post(LANES, Letter::Look(look), out);
+            }
+            Letter::Unregister(mut asked) => {
+                asked.removed = match self.proxy.policy.registrar() {
+                    Some(registrar) => registrar.remove(&asked.domain, &asked.user),
+                    None => Some(0),
+                };
+                self.post(LANES, Letter::Unregister(asked), out);
+            }
             Letter::Ask(question) => self.answer_question(now, question, out),
             Letter::Answered(question) => {
                 let answer = Answer::Module(question.answer);
@@ -241,11 +287,18 @@ impl App for ShardApp {
                 self.post(LANES, Letter::Imported { shard: self.shard, states, taken }, out);
             }
             // Never sent to a shard.
-            Letter::Retired { .. } | Letter::Question(_) | Letter::Exported { .. } | Letter::Imported { .. } => {}
+            Letter::Journal(_)
+            | Letter::Retired { .. }
+            | Letter::Question(_)
+            | Letter::Exported { .. }
+            | Letter::Imported { .. } => {}
         }
     }
 
     fn wake_at(&self) -> Option<engine::Mono> {
+        if self.pending.replies.is_due() {
+            return Some(engine::Mono(0));
+        }
         self.proxy.policy.deadline().map(|moment| engine::Mono(moment.0))
     }
 
@@ -258,6 +311,7 @@ impl App for ShardApp {
             }
         }
         self.spread_events(out);
+        self.keep_registrations(out);
     }
 }
 

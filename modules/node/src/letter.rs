@@ -15,6 +15,10 @@
 //! | `Question` | a shard | DNS lane | `Answer` in the same box |
 //! | `Ask` | a shard | another shard, or a lane by way of control | `Answered` in the same box |
 //! | `Errand` | control | every shard | the same box, done |
+//! | `Journal` | a shard | journal lane | `JournalBack` in the same box |
+//! | `JournalMended`, `JournalRound` | journal lane | every shard | |
+//! | `Look` | control | a shard | the same box, filled |
+//! | `Unregister` | control | a shard | the same box |
 //! | `Export` | control of a process that ends | every shard | `Exported` |
 //! | `Import` | control of its successor | every shard | `Imported`, with the states |
 //!
@@ -27,6 +31,7 @@ use crate::shard_hand_over::{StateError, Taken};
 use crate::snapshot::ShardSnapshot;
 use engine::{Address, LaneId, ShardId};
 pub use modules::Serving;
+use modules::registrar::{Batch, Look, Unregister};
 use modules::{GatewayEvent, Tables};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,6 +42,9 @@ use std::sync::Arc;
 /// WHY one: a ring for each pair of shard and lane would cost memory and one more place to look at,
 /// and none of this is on the path of a call that needs nothing looked up.
 pub const LANES: Address = Address::Lane(LaneId(0));
+
+/// The journal's lane, where there are domains. WHY its own: every REGISTER waits for it.
+pub const JOURNAL: Address = Address::Lane(LaneId(1));
 
 /// One message of the control class.
 #[derive(Debug)]
@@ -66,6 +74,18 @@ pub enum Letter {
     Answered(Box<ModuleQuestion>),
     /// An operator wants something of authentication; the same box comes back.
     Errand(Box<Errand>),
+    /// Records that shall be on the disk.
+    Journal(Box<Batch>),
+    /// They are, or they are not.
+    JournalBack(Box<Batch>),
+    /// The disk works again.
+    JournalMended,
+    /// Everything that holds is to be recorded again; the number of the round.
+    JournalRound(u64),
+    /// The next part of the accounts.
+    Look(Box<Look>),
+    /// An operator takes a user's bindings away.
+    Unregister(Box<Unregister>),
     /// Write down all that is in flight. No frame comes any more.
     Export,
     /// What was in flight ([`crate::shard_hand_over`]).

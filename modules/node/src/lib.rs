@@ -6,6 +6,7 @@
 //! | `shard-0`, … | carry SIP: [`app::ShardApp`] in the engine's loop; never wait |
 //! | the first | starts everything ([`run`]), then is the control lane ([`control`]): configuration, tables, figures |
 //! | `tandem-control`, `tandem-client` | the control socket ([`control::socket`]) |
+//! | `tandem-journal` | registrations, before they are acknowledged ([`journal`]) |
 //! | `tandem-disk` | what outlives a restart ([`disk`]) |
 //! | `tandem-accounts` | each source of accounts: files, databases, RADIUS servers ([`accounts`]) |
 //! | `tandem-dns` | names of gateways, questions of shards ([`dns`]) |
@@ -27,6 +28,8 @@ pub mod deck_files;
 pub mod disk;
 pub mod dns;
 pub mod errand;
+mod held_replies;
+pub mod journal;
 mod lanes;
 pub mod letter;
 pub mod log;

@@ -96,6 +96,22 @@ metrics! {
     CallsEstablished = "tandem_calls_established_total", Counter, One, [];
     /// Route advances: a further gateway was tried, by cause.
     Advances = "tandem_route_advances_total", Counter, One, ["cause"];
+    /// REGISTERs that were carried out, by outcome.
+    Registers = "tandem_registers_total", Counter, One, ["outcome"];
+    /// Users that are registered now.
+    RegisteredUsers = "tandem_registered_users", Gauge, One, [];
+    /// Bindings of all users now, those that are over and stand a little longer included.
+    Bindings = "tandem_bindings", Gauge, One, [];
+    /// Bindings that ended without a refresh.
+    BindingsExpired = "tandem_bindings_expired_total", Counter, One, [];
+    /// Writes of the journal of registrations, by outcome.
+    JournalWrites = "tandem_journal_writes_total", Counter, One, ["outcome"];
+    /// Bytes of the journal's files.
+    JournalBytes = "tandem_journal_bytes", Gauge, One, [];
+    /// 1 while the journal cannot be written and REGISTERs get 503.
+    JournalBroken = "tandem_journal_broken", Gauge, One, [];
+    /// Longest write of the journal since start, until the disk had it.
+    JournalLongest = "tandem_journal_longest_write_seconds", Peak, Micros, [];
     /// Other events of the proxy core, by name.
     Events = "tandem_events_total", Counter, One, ["event"];
     /// Entries in use in pools and tables.

@@ -175,3 +175,61 @@ pub struct Ban {
 pub fn to_value(reply: &impl Serialize) -> Value {
     serde_json::to_value(reply).unwrap_or(Value::Null)
 }
+
+/// One binding: a line of `tandem registrations`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RegistrationRow {
+    /// The user, escapes undone.
+    pub user: String,
+    /// Its domain.
+    pub domain: String,
+    /// The Contact URI, as it came.
+    pub contact: String,
+    /// Seconds that are left; 0: it is over, and stands a little longer.
+    pub expires: u32,
+    /// Preference.
+    pub q: f64,
+    /// Where the REGISTER came from.
+    pub source: String,
+    /// User-Agent, as far as it is kept.
+    pub agent: String,
+    /// The Call-ID that registered it.
+    pub call_id: String,
+    /// Its CSeq.
+    pub cseq: u32,
+    /// Path values (RFC 3327).
+    pub path: Option<String>,
+    /// Instance (RFC 5626).
+    pub instance: Option<String>,
+    /// Flow of that instance (RFC 5626).
+    pub reg_id: Option<u32>,
+}
+
+/// A page of `tandem registrations`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Registrations {
+    /// Bindings, in no order.
+    pub rows: Vec<RegistrationRow>,
+    /// `shard` and `from` of the next page; none: this was the last.
+    pub next: Option<(u8, u32)>,
+}
+
+/// A line of `tandem registrations --count`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationCount {
+    /// Domain, agent or minutes that are left.
+    pub kind: String,
+    /// Bindings.
+    pub count: u64,
+}
+
+/// `tandem registrations remove`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unregistered {
+    /// The domain.
+    pub domain: String,
+    /// The user.
+    pub user: String,
+    /// Bindings that are gone.
+    pub removed: u64,
+}

@@ -27,6 +27,15 @@ impl Outbox for ShardOutbox<'_, '_> {
         })
     }
 
+    fn transmit_when_durable(&mut self, record: u64, to: &Egress, mut write: impl FnMut(&mut Writer<'_>)) -> bool {
+        let egress = engine::Egress { listener: to.listener, local: to.local, peer: to.peer, flow: to.flow };
+        self.pending.replies.hold(record, egress, |room| {
+            let mut writer = Writer::new(room);
+            write(&mut writer);
+            writer.finish().unwrap_or(usize::MAX)
+        })
+    }
+
     fn arm(&mut self, at: Mono, token: TimerToken) -> TimerHandle {
         let armed = self.engine.try_arm(engine::Mono(at.0), token.to_bits());
         armed.map_or(TimerHandle::default(), |handle| TimerHandle(handle.to_bits()))

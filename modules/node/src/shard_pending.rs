@@ -1,5 +1,7 @@
-//! What of a shard's work waits for others: questions under way, to name servers and of modules.
+//! What of a shard's work waits for others: questions under way, to name servers and of modules, and responses that wait
+//! for the disk.
 
+use crate::held_replies::HeldReplies;
 use crate::module_question::ModuleQuestions;
 use crate::shard_questions::Questions;
 use engine::ShardId;
@@ -11,11 +13,17 @@ pub(crate) struct Pending {
     pub(crate) names: Questions,
     /// Of modules.
     pub(crate) modules: ModuleQuestions,
+    /// Until the journal has what they tell of.
+    pub(crate) replies: HeldReplies,
 }
 
 impl Pending {
     /// Of one shard; `registers`: there are domains.
     pub(crate) fn new(shard: ShardId, registers: bool) -> Self {
-        Pending { names: Questions::new(shard), modules: ModuleQuestions::new(shard, registers) }
+        Pending {
+            names: Questions::new(shard),
+            modules: ModuleQuestions::new(shard, registers),
+            replies: HeldReplies::new(registers),
+        }
     }
 }

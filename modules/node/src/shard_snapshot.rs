@@ -18,8 +18,13 @@ impl ShardApp {
         rejected(&self.proxy.counters, snapshot);
         self.events(snapshot);
         self.pools(snapshot);
+        self.registrations(snapshot);
         for (reason, count) in self.proxy.policy.reasons().iter() {
-            let metric = if reason.status().is_some() { Metric::Rejected } else { Metric::Dropped };
+            let metric = match reason.status() {
+                _ if reason.is_registration() => Metric::Registers,
+                Some(_) => Metric::Rejected,
+                None => Metric::Dropped,
+            };
             some(snapshot, metric, &[reason.label()], count);
         }
         for gateway in self.proxy.policy.gateways() {
@@ -54,6 +59,17 @@ impl ShardApp {
         snapshot.count(Metric::TransactionsOpened, &["client"], counters.branches);
         snapshot.count(Metric::CallsEstablished, &[], calls.opened);
         snapshot.count(Metric::Calls, &[], u64::from(calls.active));
+    }
+
+    fn registrations(&self, snapshot: &mut ShardSnapshot) {
+        let Some(figures) = self.proxy.policy.registrations() else { return };
+        snapshot.count(Metric::RegisteredUsers, &[], figures.accounts);
+        snapshot.count(Metric::Bindings, &[], figures.bindings);
+        snapshot.count(Metric::BindingsExpired, &[], figures.expired);
+        snapshot.count(Metric::PoolUsed, &["binding_bytes"], figures.used_bytes);
+        snapshot.count(Metric::PoolSize, &["binding_bytes"], figures.taken_bytes);
+        snapshot.count(Metric::Events, &["reply_found_no_room_to_wait"], self.pending.replies.refused);
+        snapshot.count(Metric::Events, &["reply_lost_with_the_journal"], self.pending.replies.dropped);
     }
 
     fn pools(&self, snapshot: &mut ShardSnapshot) {

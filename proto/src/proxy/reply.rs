@@ -253,6 +253,7 @@ pub(super) const fn reason_phrase(status: u16) -> &'static [u8] {
         420 => b"Bad Extension",
         421 => b"Extension Required",
         423 => b"Interval Too Brief",
+        439 => b"First Hop Lacks Outbound Support",
         440 => b"Max-Breadth Exceeded",
         480 => b"Temporarily Unavailable",
         481 => b"Call/Transaction Does Not Exist",

@@ -12,6 +12,7 @@ mod doctor;
 mod exit;
 mod gateways;
 mod generate;
+mod registrations;
 mod show;
 mod sources;
 mod stats;
@@ -53,6 +54,8 @@ enum Command {
     Deck(deck::Command),
     /// Show the gateways, or take one out of use and back.
     Gateways(gateways::Arguments),
+    /// Show who is registered, count them, or take one away.
+    Registrations(registrations::Arguments),
     /// Show who was refused: the answer to "we send you calls and you see nothing".
     Sources(sources::Arguments),
     /// Show messages, transactions, drops by reason and the shards' times.
@@ -145,6 +148,7 @@ impl Cli {
             Command::Doctor(arguments) => doctor::doctor(&arguments),
             Command::Deck(command) => deck::deck(&command),
             Command::Gateways(arguments) => gateways::gateways(&arguments),
+            Command::Registrations(arguments) => registrations::registrations(&arguments),
             Command::Sources(arguments) => sources::sources(&arguments),
             Command::Stats(arguments) => stats::stats(&arguments),
             Command::Accounts(arguments) => accounts::accounts(&arguments),

@@ -8,7 +8,8 @@ use crate::disk::Saved;
 use crate::dns;
 use crate::errand::Wish;
 use crate::reply::{Bans, Drain, GatewayChanged, Reload};
-use engine::LaneWaker;
+use engine::{LaneWaker, ShardId};
+use modules::registrar::{Look, Unregister};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -52,6 +53,24 @@ pub enum Ask {
         who: String,
         /// What became of it, and news of it being on disk as the last good one.
         reply: Reply<Result<(Reload, Receiver<Saved>), RpcError>>,
+    },
+    /// The next part of a shard's registrations.
+    Look {
+        /// The shard.
+        shard: ShardId,
+        /// What is looked for.
+        look: Box<Look>,
+        /// The same box, filled.
+        reply: Reply<Box<Look>>,
+    },
+    /// An operator takes a user's bindings away.
+    Unregister {
+        /// The shard.
+        shard: ShardId,
+        /// Whose.
+        asked: Box<Unregister>,
+        /// The same box.
+        reply: Reply<Box<Unregister>>,
     },
     /// A configuration could not be read; only to be counted.
     ReloadFailed,

@@ -7,11 +7,13 @@ use super::gather::{Gathered, Gatherer, Room, Waiter};
 use super::inbox::{Ask, Signal};
 use super::names::Names;
 use super::notice::Notices;
+use super::registrations::Registrations;
 use super::shards::Shards;
 use super::view::Picture;
 use super::watch::GatewayWatch;
 use crate::disk::{AdminStates, DiskLane};
 use crate::dns::{DnsLane, Report};
+use crate::journal::JournalFigures;
 use crate::letter::{AnswerKind, Letter};
 use crate::log::{Level, Log, Record};
 use crate::metric::{self, Metric};
@@ -45,6 +47,8 @@ pub struct Parts {
     pub xdp: Option<Arc<XdpCounters>>,
     /// io_uring or mmsg.
     pub driver: &'static str,
+    /// What the journal's lane has done, where phones register.
+    pub journal: Option<Arc<JournalFigures>>,
     /// Where to keep things.
     pub disk: DiskLane,
     /// Who looks up names.
@@ -80,6 +84,7 @@ pub struct Control {
     pub(super) stats: Vec<Arc<ShardStats>>,
     pub(super) xdp: Option<Arc<XdpCounters>>,
     pub(super) driver: &'static str,
+    pub(super) journal: Option<Arc<JournalFigures>>,
     pub(super) disk: DiskLane,
     pub(super) dns: DnsLane,
     pub(super) accounts: AccountDesk,
@@ -92,6 +97,7 @@ pub struct Control {
     pub(super) notices: Notices,
     pub(super) started: u64,
     pub(super) reloads: [u64; 2],
+    pub(super) registrations: Registrations,
 }
 
 /// The longest sleep of the lane: how late it may notice that a shard has ended.
@@ -106,6 +112,7 @@ impl Control {
         let now = Instant::now();
         let shards = Shards::new(parts.lane);
         let control = Control {
+            registrations: Registrations::new(shards.count()),
             gatherer: Gatherer::new(shards.count()),
             shards,
             queue: parts.queue,
@@ -116,6 +123,7 @@ impl Control {
             stats: parts.stats,
             xdp: parts.xdp,
             driver: parts.driver,
+            journal: parts.journal,
             disk: parts.disk,
             dns: parts.dns,
             accounts: parts.accounts,
@@ -223,11 +231,17 @@ impl Control {
             }
             Letter::Ask(question) => self.ask_source(question),
             Letter::Errand(errand) => self.errand_back(&errand),
-            // INVARIANT: shards do not send these to lanes; the last two answer what this lane does not ask.
+            Letter::Look(look) => self.registrations.part(shard, look),
+            Letter::Unregister(asked) => self.registrations.removed(shard, asked),
+            // INVARIANT: shards do not send these to this lane; the last two answer what this lane does not ask.
             Letter::Install(_)
             | Letter::Serve(_)
             | Letter::Answer(_)
             | Letter::Answered(_)
+            | Letter::Journal(_)
+            | Letter::JournalBack(_)
+            | Letter::JournalMended
+            | Letter::JournalRound(_)
             | Letter::Export
             | Letter::Import(_) => {}
             Letter::Exported { .. } | Letter::Imported { .. } => {}
@@ -246,6 +260,10 @@ impl Control {
             }
             Ask::ReloadFailed => self.count_reload(false),
             Ask::Serve { drain, who, reply } => drop(reply.send(self.serve(drain, &who, now))),
+            Ask::Look { shard, look, reply } => self.registrations.look(&mut self.shards, shard, look, reply),
+            Ask::Unregister { shard, asked, reply } => {
+                self.registrations.remove(&mut self.shards, shard, asked, reply);
+            }
             Ask::Dns(Report::Answer(question)) => self.shards.post(question.shard, Letter::Answer(question)),
             Ask::Dns(Report::Watched(service, news)) => self.learn(service, news),
             Ask::Accounts(report) => self.account_report(report),
@@ -264,6 +282,9 @@ impl Control {
         let programs = self.xdp.iter().flat_map(|counters| engine_figures::of_programs(counters));
         // WHY shard 0: they are nobody's, and no figure of theirs is told apart by shard.
         programs.for_each(|sample| gathered.totals.add(ShardId(0), &sample));
+        for sample in self.journal.iter().flat_map(|figures| figures.samples()) {
+            gathered.totals.add(ShardId(0), &sample);
+        }
         self.watch.look(&gathered, &self.log);
         self.notices.look(&gathered, now, &self.log);
         if let Some(ending) = self.ending.as_mut().filter(|_| gathered.silent.is_empty()) {

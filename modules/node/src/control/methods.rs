@@ -6,6 +6,7 @@
 use super::gather::Gathered;
 use super::inbox::{Ask, Inbox};
 use super::permission::{Access, Peer, Permissions};
+use super::registration_methods as registrations;
 use super::reload::{self, Sources};
 use super::rpc::{self, Call, Outcome, RpcError, code};
 use super::view;
@@ -40,6 +41,9 @@ const METHODS: &[(&str, Access, Method)] = &[
     ("stats", Access::Read, stats),
     ("gateways", Access::Read, gateways),
     ("sources.unknown", Access::Read, unknown_sources),
+    ("registrations", Access::Read, |methods, _, params| registrations::list(&methods.inbox, params)),
+    ("registrations.count", Access::Read, |methods, _, params| registrations::count(&methods.inbox, params)),
+    ("registrations.remove", Access::Write, |methods, _, params| registrations::remove(&methods.inbox, params)),
     ("gateways.disable", Access::Write, |methods, peer, params| {
         decide(methods, peer, params, Some(AdminState::Disabled))
     }),
@@ -62,7 +66,7 @@ const METHODS: &[(&str, Access, Method)] = &[
 ];
 
 /// Longest wait for the control lane.
-const DEADLINE: Duration = Duration::from_secs(4);
+pub(super) const DEADLINE: Duration = Duration::from_secs(4);
 
 /// Longest wait for the disk, once a change holds.
 const DISK_DEADLINE: Duration = Duration::from_secs(4);
@@ -102,11 +106,11 @@ impl Methods {
     }
 }
 
-fn late() -> RpcError {
+pub(super) fn late() -> RpcError {
     RpcError::new(code::INTERNAL, "the control lane did not answer in time")
 }
 
-fn params<T: DeserializeOwned>(params: Value) -> Result<T, RpcError> {
+pub(super) fn params<T: DeserializeOwned>(params: Value) -> Result<T, RpcError> {
     serde_json::from_value(params).map_err(|error| RpcError::new(code::INVALID_PARAMS, error.to_string()))
 }
 

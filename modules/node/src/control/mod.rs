@@ -28,6 +28,8 @@ pub mod methods;
 mod names;
 mod notice;
 pub mod permission;
+mod registration_methods;
+mod registrations;
 pub mod reload;
 pub mod rpc;
 mod shards;

@@ -140,6 +140,7 @@ impl Node {
             xdp: None,
             stats,
             driver: "mmsg",
+            journal: None,
             disk,
             dns,
             accounts,

@@ -6,6 +6,7 @@ use crate::steering;
 use engine::{Driver, Listener, Pools, XdpConfig, XdpMode};
 use modules::Tables;
 use modules::authentication::{self, living::Living};
+use modules::registrar::{self, Clock};
 use proto::hash::Secret;
 use proto::message::Transport;
 use proto::proxy::{Advertised, Capacity, Listener as SipListener, Settings};
@@ -16,8 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tuning::{Config, DriverKind, Environment};
 
-/// Lanes that the engine gives rings to: the control lane, which speaks for the others.
-const LANES: usize = 1;
+/// Lanes that the engine gives rings to: the control lane, which speaks for the others, and the journal's where
+/// phones register.
+const fn lanes(config: &Config) -> usize {
+    if config.domains.is_empty() { 1 } else { 2 }
+}
 
 /// Letters that all mailboxes of one shard hold together; each holds its part, within bounds.
 const LETTERS_PER_SHARD: usize = 16_384;
@@ -60,7 +64,7 @@ pub(super) fn engine(config: &Config, environment: &Environment, keys: &Keys) ->
         steering: steering::choose(config, &cores, keys),
         pools: pools(config, cores.len()),
         cores,
-        lanes: LANES,
+        lanes: lanes(config),
     }
 }
 
@@ -98,7 +102,7 @@ fn pools(config: &Config, shards: usize) -> Pools {
         receive_buffers: size(config.driver.receive_slots_per_shard),
         large_receive_buffers: size(config.limits.large_messages_per_shard).next_power_of_two(),
         large_send_slots: size(config.limits.large_messages_per_shard),
-        letters: (LETTERS_PER_SHARD / (shards + LANES)).clamp(128, 1_024),
+        letters: (LETTERS_PER_SHARD / (shards + lanes(config))).clamp(128, 1_024),
         ..Pools::default()
     }
 }
@@ -148,6 +152,23 @@ pub(super) fn authentication(config: &Config, setup: &app::Setup, tables: &Table
         rules: tables.realms.rules,
         living: Arc::new(Living::new(setup.policy.boot_secret)),
     })
+}
+
+/// What the registrar of each shard is made with; `seed` is to be set for each.
+pub(super) fn registrar(config: &Config, keys: &Keys, clock: Clock, random: &Randomness) -> registrar::Setup {
+    let settings = &config.registrar;
+    registrar::Setup {
+        clock,
+        accounts: size(settings.users_per_shard),
+        bytes: size(settings.store_mebibytes_per_shard).saturating_mul(1 << 20),
+        durability: match settings.durability {
+            tuning::Durability::Strict => registrar::Durability::Strict,
+            tuning::Durability::Relaxed => registrar::Durability::Relaxed,
+        },
+        boot_secret: random.boot_secret,
+        gruu_secret: keys.slot_secret(),
+        seed: random.seed,
+    }
 }
 
 /// How long new calls may wait.

@@ -12,6 +12,7 @@
 mod banner;
 mod compose;
 mod interfaces;
+mod registrations;
 mod signals;
 
 use crate::app::ShardApp;
@@ -22,8 +23,10 @@ use crate::control::permission::{Access, Permissions};
 use crate::control::reload::Sources;
 use crate::control::socket::{ControlSocket, SocketFile};
 use crate::control::{Ask, Control, End, Inbox, Parts, metrics_page};
-use crate::disk::{AdminFile, Directory, DiskLane, Job, LastGood, keys};
+use crate::disk::keys;
+use crate::disk::{AdminFile, Directory, DiskLane, Job, LastGood};
 use crate::dns::{self, DnsLane};
+use crate::journal::JournalLane;
 use crate::letter::Letter;
 use crate::log::{Format, Level, Log, LogFile, Style};
 use crate::metrics::MetricsLane;
@@ -34,6 +37,8 @@ pub(crate) use compose::cores as shard_cores;
 use engine::{LaneId, Running};
 use modules::Tables;
 use modules::tables::Inputs;
+use proto::token::Keys;
+use registrations::Registrations;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -83,6 +88,7 @@ pub fn run(path: &Path) -> Exit {
 struct Process {
     control: Control,
     running: Running<Letter>,
+    journal: Option<JournalLane>,
     log: Log,
     _socket: SocketFile,
 }
@@ -100,7 +106,10 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
         local_addresses: &environment.addresses,
     };
     let tables = Arc::new(Tables::build(&tables, None).map_err(|error| format!("{}: {error}", path.display()))?);
-    let mut running = launch(config, &environment, &tables)?;
+    let keys = read_keys(config)?;
+    let random = Randomness::draw().map_err(|error| format!("the kernel's random numbers: {error}"))?;
+    let registrations = read_registrations(config, &environment, directory.path(), &keys, &random, &tables)?;
+    let mut running = launch(config, &environment, &keys, &random, &tables, registrations.clone())?;
     let Some(lane) = running.take_lane(LaneId(0)) else { return Err("the engine has no lane".into()) };
 
     // WHY now: threads started from here on inherit where this one may run.
@@ -110,6 +119,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     if let Some(events) = running.take_xdp_events() {
         interfaces::start(events, log.clone()).map_err(|error| error.to_string())?;
     }
+    let journal = start_journal(config, registrations, &mut running, &log)?;
     let (disk, _) = DiskLane::start(directory).map_err(text)?;
     let (inbox, queue) = Inbox::new(lane.waker());
     let dns = start_dns(config, &inbox)?;
@@ -130,6 +140,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
         stats,
         xdp: running.xdp_counters().cloned(),
         driver,
+        journal: journal.as_ref().map(|lane| Arc::clone(lane.figures())),
         disk,
         dns,
         accounts,
@@ -157,7 +168,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     // A terminal that has gone away is no reason not to carry calls.
     let _ = std::io::stdout().write_all(banner(&started).as_bytes());
     notify::ready("carries calls");
-    Ok(Process { control, running, log, _socket: socket })
+    Ok(Process { control, running, journal, log, _socket: socket })
 }
 
 impl Process {
@@ -166,6 +177,8 @@ impl Process {
         let end = self.control.run(|| self.running.any_ended());
         self.running.stop();
         let ended = self.running.join();
+        // WHY after the shards: what they sent last is on the disk before the process ends.
+        drop(self.journal);
         self.log.flush(LOG_DEADLINE);
         match (end, ended) {
             (End::Drained | End::AtOnce, Ok(())) => Exit::Good,
@@ -181,25 +194,62 @@ impl Process {
     }
 }
 
-fn launch(config: &Config, environment: &Environment, tables: &Arc<Tables>) -> Result<Running<Letter>, Failure> {
+fn read_keys(config: &Config) -> Result<Keys, Failure> {
     let keys = if config.keys.files.is_empty() {
         keys::read_or_create(&config.keys.dir)
     } else {
         keys::read_files(&config.keys.files)
     };
     let keys = keys.map_err(|error| error.to_string())?;
-    let keys = proto::token::Keys::new(&keys).ok_or("there is no key to sign with")?;
-    let random = Randomness::draw().map_err(|error| format!("the kernel's random numbers: {error}"))?;
-    let engine = compose::engine(config, environment, &keys);
-    let setup = compose::shard(config, keys, engine.cores.len(), &random).ok_or("too many shards")?;
+    Keys::new(&keys).ok_or_else(|| "there is no key to sign with".to_owned())
+}
+
+/// What was registered before; `None` where nobody registers.
+fn read_registrations(
+    config: &Config,
+    environment: &Environment,
+    state: &Path,
+    keys: &Keys,
+    random: &Randomness,
+    tables: &Tables,
+) -> Result<Option<Arc<Registrations>>, Failure> {
+    if config.domains.is_empty() {
+        return Ok(None);
+    }
+    let shards = compose::cores(config, environment).len();
+    Registrations::read(config, state, keys, shards, random, tables).map(|read| Some(Arc::new(read)))
+}
+
+fn start_journal(
+    config: &Config,
+    registrations: Option<Arc<Registrations>>,
+    running: &mut Running<Letter>,
+    log: &Log,
+) -> Result<Option<JournalLane>, Failure> {
+    let (Some(registrations), Some(lane)) = (registrations, running.take_lane(LaneId(1))) else { return Ok(None) };
+    registrations.start(config, lane, log).map(Some)
+}
+
+fn launch(
+    config: &Config,
+    environment: &Environment,
+    keys: &Keys,
+    random: &Randomness,
+    tables: &Arc<Tables>,
+    registrations: Option<Arc<Registrations>>,
+) -> Result<Running<Letter>, Failure> {
+    let engine = compose::engine(config, environment, keys);
+    let setup = compose::shard(config, keys.clone(), engine.cores.len(), random).ok_or("too many shards")?;
     let waits = compose::waits(config);
     let authentication = compose::authentication(config, &setup, tables);
     let tables = Arc::clone(tables);
     engine::launch(&engine, move |shard| {
         let now = engine::Now::read();
         let now = proto::time::Now { mono: proto::time::Mono(now.mono.0), wall: proto::time::Wall(now.wall.0) };
+        let registrar = registrations.as_ref().and_then(|registrations| registrations.take(shard.index()));
         ShardApp::new(shard, &setup, Arc::clone(&tables), now)
             .admitting(waits)
+            .registering(registrar)
             .authenticating(authentication.as_ref(), now)
     })
     .map_err(|error| error.to_string())
