@@ -1,5 +1,6 @@
 """Phones register and are reached: restarts, kills under load, a full disk, what operators see, real clients."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -19,7 +20,8 @@ def domain(**more):
 
 def registrar(scene, shards=2, tables=None, **more):
     """Tandem with the domain, and a set for what is not registered here."""
-    tree = scene.tree([scene.gateway_address()], shards=shards, tables={**domain(**more), **(tables or {})})
+    tables = {**domain(**more), **(tables or {})}
+    tree = scene.tree([scene.gateway_address()], shards=shards, tables=tables, request_uri="keep")
     return scene.tandem(tree=tree), tree
 
 
@@ -135,13 +137,10 @@ def a_full_disk_refuses_registers_and_carries_calls(scene):
     phone = Phone(scene.endpoint((scene.ip(20), 6000)), "alice", tandem.address)
     phone.register()
     ballast = state / "ballast"
-    with ballast.open("wb") as file:
-        try:
+    with ballast.open("wb", buffering=0) as file:
+        with contextlib.suppress(OSError):
             while True:
                 file.write(b"x" * 4096)
-                file.flush()
-        except OSError:
-            pass
     crowd = scene.keep(Crowd((scene.ip(30), 0), tandem.address, users=500).start())
     wait_until(lambda: crowd.statuses.get(503, 0) > 10, 8, lambda: f"503 to REGISTER: {crowd.statuses}")
     expect(tandem.figure("tandem_journal_broken") == 1, "the metric says that the journal is broken")
