@@ -19,14 +19,14 @@ pub(super) struct Wanted<'m> {
 }
 
 /// All that a REGISTER wants.
-#[derive(Debug)]
-pub(super) enum Contacts<'m> {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Contacts {
     /// Nothing: tell me my bindings (§10.2.3).
     None,
     /// `*` with Expires 0: all of them gone (§10.2.2).
     All,
-    /// These.
-    Some(List<'m>),
+    /// Those in the list.
+    Listed,
 }
 
 /// Contacts in their order.
@@ -35,13 +35,17 @@ pub(super) type List<'m> = [Option<Wanted<'m>>; limits::CONTACTS_MAX];
 /// The longest that is granted to nobody asks: more counts as this (RFC 3261 §20.19).
 const SECONDS_MAX: u32 = u32::MAX / 2;
 
-/// Reads them. `outbound`: `reg-id` counts.
+/// Reads them into `list`, which is empty. `outbound`: `reg-id` counts.
 ///
 /// # Errors
 /// Why the request is refused as a whole.
-pub(super) fn read<'m>(message: &Message<'m>, expires: &Expires, outbound: bool) -> Result<Contacts<'m>, Reason> {
+pub(super) fn read<'m>(
+    message: &Message<'m>,
+    expires: &Expires,
+    outbound: bool,
+    list: &mut List<'m>,
+) -> Result<Contacts, Reason> {
     let of_header = message.value(HeaderName::Expires).map(|text| seconds(text).unwrap_or(expires.default));
-    let mut list: List<'m> = [None; limits::CONTACTS_MAX];
     let (mut count, mut star, mut with_reg_id, mut staying) = (0, false, false, 0);
     for contact in message.name_addrs(HeaderName::Contact) {
         let contact = contact.map_err(|_| Reason::ContactMalformed)?;
@@ -63,7 +67,7 @@ pub(super) fn read<'m>(message: &Message<'m>, expires: &Expires, outbound: bool)
         (false, 0) => Ok(Contacts::None),
         // RFC 5626 §6: one flow at a time.
         (false, _) if with_reg_id && staying > 1 => Err(Reason::ContactFlows),
-        (false, _) => Ok(Contacts::Some(list)),
+        (false, _) => Ok(Contacts::Listed),
     }
 }
 

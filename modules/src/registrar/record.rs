@@ -171,7 +171,7 @@ pub(super) fn begin(domain: u16, user: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Ends a record of so many bindings. False: it is longer than any may be.
-pub(super) fn finish(count: usize, out: &mut Vec<u8>) -> bool {
+pub(super) fn finish(count: usize, out: &mut [u8]) -> bool {
     if let Some(room) = out.get_mut(5) {
         *room = byte(count);
     }

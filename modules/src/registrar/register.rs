@@ -66,7 +66,8 @@ impl Registrar {
         let user = user_of(message, &mut room)?;
         let supports = |option: &[u8]| message.tokens(HeaderName::Supported).any(|tag| tag == option);
         let may_outbound = contact::is_outbound(message);
-        let contacts = contact::read(message, &domain.expires, may_outbound)?;
+        let mut list = [None; limits::CONTACTS_MAX];
+        let contacts = contact::read(message, &domain.expires, may_outbound, &mut list)?;
         let wants_flow =
             || message.name_addrs(HeaderName::Contact).flatten().any(|value| value.param(b"reg-id").is_some());
         let outbound = may_outbound && wants_flow() && supports(b"outbound");
@@ -90,7 +91,7 @@ impl Registrar {
         let outcome = read.and_then(|()| match contacts {
             Contacts::None => Ok(Reason::RegistrationsTold),
             Contacts::All => self.remove_all(number, user, &request),
-            Contacts::Some(list) => self.change((number, domain), user, &request, &list, &path, inbound),
+            Contacts::Listed => self.change((number, domain), user, &request, &list, &path, inbound),
         });
         let answered = outcome.and_then(|reason| {
             let answer = answer::Answer { domain, outbound, gruu: request.gruu, second: request.second, user };
