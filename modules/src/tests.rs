@@ -1,6 +1,7 @@
 //! The policy as a whole: messages through the real parser, tables from real TOML, a virtual clock.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod authentication;
 mod dialogs;
 mod failover;
 mod hand_over;

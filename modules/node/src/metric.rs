@@ -114,6 +114,14 @@ metrics! {
     JournalLongest = "tandem_journal_longest_write_seconds", Peak, Micros, [];
     /// Other events of the proxy core, by name.
     Events = "tandem_events_total", Counter, One, ["event"];
+    /// Proofs of phones, by what came of them.
+    Proofs = "tandem_proofs_total", Counter, One, ["outcome"];
+    /// Sources of accounts that answer (or were never asked), by kind.
+    AccountSourcesUp = "tandem_account_sources_up", Gauge, One, ["kind"];
+    /// Sources of accounts, by kind.
+    AccountSources = "tandem_account_sources", Gauge, One, ["kind"];
+    /// Questions to sources of accounts, by kind and what came of them.
+    AccountQuestions = "tandem_account_questions_total", Counter, One, ["kind", "outcome"];
     /// Entries in use in pools and tables.
     PoolUsed = "tandem_pool_used", Gauge, One, ["pool"];
     /// Entries that pools and tables have.

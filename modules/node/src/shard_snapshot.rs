@@ -27,6 +27,9 @@ impl ShardApp {
             };
             some(snapshot, metric, &[reason.label()], count);
         }
+        for (outcome, count) in self.proxy.policy.proofs().into_iter().flat_map(|figures| figures.named()) {
+            snapshot.count(Metric::Proofs, &[outcome], count);
+        }
         for gateway in self.proxy.policy.gateways() {
             snapshot.gateway(gateway);
         }

@@ -155,6 +155,22 @@ pub struct Figures {
     pub windows_evicted: u64,
 }
 
+impl Figures {
+    /// Each by its name.
+    pub const fn named(self) -> [(&'static str, u64); 8] {
+        [
+            ("proven", self.proven),
+            ("challenged", self.challenged),
+            ("stale", self.stale),
+            ("failed", self.failed),
+            ("asked", self.asked),
+            ("over_budget", self.over_budget),
+            ("shut_out", self.shut_out),
+            ("windows_evicted", self.windows_evicted),
+        ]
+    }
+}
+
 /// Windows for each account: phones of one user, and nonces one after the other.
 const WINDOWS_PER_ACCOUNT: u32 = 2;
 

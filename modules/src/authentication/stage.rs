@@ -8,7 +8,7 @@
 use super::challenge::Asker;
 use super::demand::{self, Demand};
 use super::realms::DomainRealm;
-use super::{Asked, Authenticator, Decision, owner};
+use super::{Asked, Authenticator, Decision, Figures, owner};
 use crate::authentication::question::Query;
 use crate::note::Note;
 use crate::policy::TandemPolicy;
@@ -86,6 +86,11 @@ impl TandemPolicy {
     /// Who proves what, where anybody has to.
     pub fn authenticator(&mut self) -> Option<&mut Authenticator> {
         self.authentication.as_mut().map(|authentication| &mut authentication.authenticator)
+    }
+
+    /// What came of proofs, where anybody has to prove something.
+    pub fn proofs(&self) -> Option<Figures> {
+        self.authentication.as_ref().map(|authentication| authentication.authenticator.figures())
     }
 
     /// The stage. Gives back the answer if it is not for this stage.

@@ -94,8 +94,8 @@ impl AccountLanes {
         }
     }
 
-    /// Each source, by what it is called in figures.
-    pub fn figures(&self) -> impl Iterator<Item = (String, Figures)> + '_ {
-        self.lanes.iter().map(|(config, lane)| (config.label(), lane.figures()))
+    /// Each source, by its kind.
+    pub fn figures(&self) -> impl Iterator<Item = (&'static str, Figures)> + '_ {
+        self.lanes.iter().map(|(config, lane)| (config.kind(), lane.figures()))
     }
 }

@@ -28,6 +28,17 @@ pub enum SourceConfig {
 }
 
 impl SourceConfig {
+    /// Which kind of source it is.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            SourceConfig::File(_) => "file",
+            SourceConfig::Sqlite(_) => "sqlite",
+            SourceConfig::Postgres(..) => "postgres",
+            SourceConfig::MySql(..) => "mysql",
+            SourceConfig::Radius(_) => "radius",
+        }
+    }
+
     /// What it is called in figures and log lines: never with a password.
     pub fn label(&self) -> String {
         match self {

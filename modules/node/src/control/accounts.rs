@@ -7,8 +7,10 @@ use crate::accounts::{AccountLanes, Columns, Dialect, Report, Servers, Settings,
 use crate::errand::{Errand, Wish};
 use crate::letter::Letter;
 use crate::log::{Level, Record};
+use crate::metric::Metric;
 use crate::module_question::ModuleQuestion;
 use crate::reply::{Ban, Bans};
+use crate::snapshot::Sample;
 use std::collections::BTreeMap;
 use tuning::{Accounts, Config, RadiusDialect};
 
@@ -46,9 +48,18 @@ impl AccountDesk {
         Ok(())
     }
 
-    /// The sources.
-    pub const fn lanes(&self) -> &AccountLanes {
-        &self.lanes
+    /// The sources in figures.
+    pub(super) fn samples(&self) -> impl Iterator<Item = Sample> + '_ {
+        self.lanes.figures().flat_map(|(kind, figures)| {
+            let sample = |metric, outcome, value| Sample { metric, labels: [kind, outcome, ""], value };
+            [
+                sample(Metric::AccountSources, "", 1),
+                sample(Metric::AccountSourcesUp, "", u64::from(figures.up)),
+                sample(Metric::AccountQuestions, "answered", figures.answered),
+                sample(Metric::AccountQuestions, "failed", figures.failed),
+                sample(Metric::AccountQuestions, "turned_away", figures.turned_away),
+            ]
+        })
     }
 }
 

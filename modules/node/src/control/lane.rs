@@ -285,6 +285,7 @@ impl Control {
         for sample in self.journal.iter().flat_map(|figures| figures.samples()) {
             gathered.totals.add(ShardId(0), &sample);
         }
+        self.accounts.samples().for_each(|sample| gathered.totals.add(ShardId(0), &sample));
         self.watch.look(&gathered, &self.log);
         self.notices.look(&gathered, now, &self.log);
         if let Some(ending) = self.ending.as_mut().filter(|_| gathered.silent.is_empty()) {

@@ -61,7 +61,7 @@ impl fmt::Display for Unbelieved {
         f.write_str(match self {
             Unbelieved::Forged => "sent what is not made with our secret",
             Unbelieved::NoAuthenticator => {
-                "answers without Message-Authenticator; update it, or set require_message_authenticator = false"
+                "answers without Message-Authenticator; make it send one, or set radius_authenticator_required = false"
             }
         })
     }

@@ -1,0 +1,177 @@
+"""Real servers of accounts, each with a data folder and a loopback address of its own: PostgreSQL, MariaDB, FreeRADIUS."""
+
+import glob
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import tempfile
+
+from .digest import digest
+from .processes import Process, run, wait_until
+from .registry import Skipped, expect
+
+COLUMNS = "username varchar(64), domain varchar(64), password varchar(64), ha1 varchar(128), ha1b varchar(128)"
+
+
+def rows(users, domain="example.com"):
+    """SQL values of Kamailio's `subscriber` for users and their passwords."""
+    made = []
+    for user, password in users.items():
+        ha1, ha1b = digest("MD5", user, domain, password), digest("MD5", f"{user}@{domain}", domain, password)
+        made.append(f"('{user}', '{domain}', '', '{ha1}', '{ha1b}')")
+    return ", ".join(made)
+
+
+def accepts(address):
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(address) == 0
+
+
+class Server(Process):
+    """A server that can be stopped and made to hang."""
+
+    def hang(self):
+        self.to_all(signal.SIGSTOP)
+
+    def go_on(self):
+        self.to_all(signal.SIGCONT)
+
+    def to_all(self, number):
+        """To the server and its children, which PostgreSQL puts into sessions of their own."""
+        children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for process in [self.pid, *map(int, children)]:
+            os.kill(process, number)
+
+
+class Postgres(Server):
+    """PostgreSQL with a table `subscriber`. Runs as `postgres` where we are root, which it refuses to be."""
+
+    def __init__(self, scene, users):
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+        if not found:
+            raise Skipped("PostgreSQL is not installed")
+        self.bin, self.host, self.scene = pathlib.Path(found[-1]), scene.ip(90), scene
+        self.data = pathlib.Path(tempfile.mkdtemp(prefix="tandem-postgres-"))
+        scene.ending.callback(shutil.rmtree, self.data, True)
+        self.wrap = []
+        if os.geteuid() == 0:
+            shutil.chown(self.data, "postgres", "postgres")
+            self.wrap = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        run([*self.wrap, self.bin / "initdb", "-D", self.data / "db", "-A", "trust", "-U", "tandem", "--no-sync"], 20, check=True)
+        self.start()
+        sql = f"CREATE TABLE subscriber ({COLUMNS}); INSERT INTO subscriber VALUES {rows(users)};"
+        run(["psql", "-h", self.host, "-U", "tandem", "-d", "postgres", "-qc", sql], check=True)
+
+    def start(self):
+        options = [f"-clisten_addresses={self.host}", "-cfsync=off", f"-cunix_socket_directories={self.data}"]
+        super().__init__(self.scene.folder, "postgres", [*self.wrap, self.bin / "postgres", "-D", self.data / "db", *options])
+        ready = lambda: run([self.bin / "pg_isready", "-q", "-h", self.host, "-U", "tandem"])[0] == 0
+        wait_until(ready, 10, lambda: self.output()[-1000:], every=0.1)
+
+    def accounts(self):
+        return {"postgres": f"host={self.host} user=tandem dbname=postgres"}
+
+
+class MariaDb(Server):
+    """MariaDB with a table `subscriber`."""
+
+    def __init__(self, scene, users):
+        self.host, self.scene = scene.ip(91), scene
+        self.data = pathlib.Path(tempfile.mkdtemp(prefix="tandem-mariadb-"))
+        scene.ending.callback(shutil.rmtree, self.data, True)
+        self.user = "root" if os.geteuid() == 0 else os.environ.get("USER", "nobody")
+        run(["mariadb-install-db", "--no-defaults", f"--datadir={self.data / 'db'}", f"--user={self.user}", "--skip-test-db",
+             "--auth-root-authentication-method=normal"], 30, check=True)
+        self.start()
+        sql = (f"CREATE DATABASE kamailio; USE kamailio; CREATE TABLE subscriber ({COLUMNS}); INSERT INTO subscriber VALUES "
+               f"{rows(users)}; CREATE USER tandem@'%' IDENTIFIED BY 'open sesame'; GRANT SELECT ON kamailio.* TO tandem@'%';")
+        run(["mariadb", "--no-defaults", "-u", "root", "-S", self.data / "socket", "-e", sql], check=True)
+
+    def start(self):
+        options = [f"--datadir={self.data / 'db'}", f"--socket={self.data / 'socket'}", f"--bind-address={self.host}",
+                   f"--user={self.user}", "--innodb-flush-method=nosync", "--skip-name-resolve"]
+        super().__init__(self.scene.folder, "mariadb", ["mariadbd", "--no-defaults", *options])
+        wait_until(lambda: accepts((self.host, 3306)), 15, lambda: self.output()[-1000:], every=0.1)
+
+    def accounts(self):
+        return {"mysql": f"mysql://tandem:open%20sesame@{self.host}:3306/kamailio"}
+
+
+RADIUSD = """
+prefix = /usr
+libdir = /usr/lib/freeradius
+name = tandem
+logdir = {folder}
+raddbdir = {folder}
+run_dir = {folder}
+pidfile = {folder}/radiusd.pid
+log {{ destination = stdout }}
+security {{
+  reject_delay = 0
+  status_server = no
+}}
+client tandem {{
+  ipaddr = 127.0.0.0/8
+  secret = testing123
+  require_message_authenticator = yes
+}}
+modules {{
+  digest {{ }}
+  files {{
+    filename = {folder}/users
+  }}
+}}
+server default {{
+  listen {{
+    type = auth
+    ipaddr = {host}
+    port = 1812
+  }}
+  authorize {{
+    digest
+    files
+  }}
+  authenticate {{
+    digest
+  }}
+  # Without this FreeRADIUS answers without Message-Authenticator.
+  post-auth {{
+    update reply {{
+      Message-Authenticator := 0x00
+    }}
+    Post-Auth-Type REJECT {{
+      update reply {{
+        Message-Authenticator := 0x00
+      }}
+    }}
+  }}
+}}
+"""
+
+
+class FreeRadius(Server):
+    """FreeRADIUS with its `digest` module."""
+
+    def __init__(self, scene, users, number=92):
+        self.host, self.scene, self.number = scene.ip(number), scene, number
+        self.config = scene.folder / f"radius-{number}"
+        self.config.mkdir(mode=0o755)
+        (self.config / "radiusd.conf").write_text(RADIUSD.format(folder=self.config, host=self.host))
+        (self.config / "dictionary").write_text("$INCLUDE /usr/share/freeradius/dictionary\n")
+        (self.config / "users").write_text("".join(f'{user} Cleartext-Password := "{password}"\n' for user, password in users.items()))
+        self.start()
+
+    def start(self):
+        ready = "Ready to process requests"
+        log = self.scene.folder / f"radius-{self.number}.log"
+        before = log.read_text().count(ready) if log.exists() else 0
+        super().__init__(self.scene.folder, f"radius-{self.number}", ["freeradius", "-f", "-l", "stdout", "-d", self.config, "-n", "radiusd"])
+        wait_until(lambda: self.output().count(ready) > before or not self.running(), 10, lambda: self.output()[-1500:])
+        expect(self.running(), f"freeradius ended: {self.output()[-1500:]}")
+
+    def accounts(self, *others, **more):
+        servers = [f"{server.host}:1812" for server in (self, *others)]
+        return {"radius": servers, "radius_secret": "testing123", **more}
