@@ -53,10 +53,14 @@ impl TandemPolicy {
     ) -> Verdict<Reason> {
         let to = request.message.to().ok().and_then(|to| proto::message::Uri::parse(to.uri).ok());
         let to_us = to.and_then(|uri| self.tables.domains.find(&uri.host)).is_some_and(|(index, _)| index == domain.0);
-        match &mut self.registrar {
-            Some(registrar) if to_us => registrar.register(domain, request, targets, now).verdict(),
-            _ => Reason::RegisterUnknownUser.verdict(),
+        let reason = match &mut self.registrar {
+            Some(registrar) if to_us => registrar.register(domain, request, targets, now),
+            _ => Reason::RegisterUnknownUser,
+        };
+        if matches!(reason, Reason::Registered | Reason::RegistrationRefreshed | Reason::RegistrationRepeated) {
+            self.note_registered(domain.0, request, now);
         }
+        reason.verdict()
     }
 
     fn call_user(

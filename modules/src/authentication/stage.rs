@@ -126,6 +126,19 @@ impl TandemPolicy {
         Continue(None)
     }
 
+    /// A proven REGISTER was granted: its address is not shut out as a whole while the binding may live.
+    pub(crate) fn note_registered(&mut self, domain: u16, request: &Inbound<'_>, now: Now) {
+        let (Some(authentication), Some(realm)) = (&mut self.authentication, self.tables.realms.get(domain)) else {
+            return;
+        };
+        let credentials = request.message.digest_credentials(Asker::Server.credentials(), &realm.realm.name);
+        let (Some(credentials), Some(domain)) = (credentials, self.tables.domains.get(domain)) else { return };
+        // WHY the longest: what was granted stands in the response, and a binding may only be shorter.
+        let lifetime = Micros::from_secs(u64::from(domain.expires.max));
+        let source = request.source.peer;
+        authentication.authenticator.registered(&realm.realm, credentials.username, source, lifetime, now.mono);
+    }
+
     /// Examines a proof for another shard: the decision as a number.
     pub(crate) fn examine_for_another(&mut self, question: &[u8], now: Now) -> u64 {
         let (Some(authentication), Some(examined)) = (&mut self.authentication, owner::Examined::read(question)) else {
