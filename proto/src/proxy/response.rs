@@ -61,7 +61,7 @@ impl<P: Policy> Proxy<P> {
         let index = self.transactions.branch_by_number(transaction, claim.branch)?;
         let (record, branch) = (self.transactions.record(transaction)?, self.transactions.branch(index)?);
         let said = [HeaderName::From, HeaderName::CallId].map(|name| message.value(name).unwrap_or_default());
-        let asked = self.transactions.from_and_call_id(transaction);
+        let asked = self.transactions.kept_from_and_call_id(transaction);
         let same =
             !asked.contains(&&[][..]) && said == asked && unverified.is(&branch_token(branch, record), branch.mac);
         same.then_some((transaction, index))

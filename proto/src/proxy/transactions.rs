@@ -150,7 +150,7 @@ impl<N: Copy> Transactions<N> {
 
     /// The values of From and Call-ID of the caller's request; empty when they are not known.
     #[inline]
-    pub(super) fn from_and_call_id(&self, transaction: u32) -> [&[u8]; 2] {
+    pub(super) fn kept_from_and_call_id(&self, transaction: u32) -> [&[u8]; 2] {
         let Some(context) = self.context(transaction) else { return [&[]; 2] };
         let request = self.store.get(&context.request);
         context.from_and_call_id.map(|span| span.of(request))
