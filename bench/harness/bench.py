@@ -74,7 +74,7 @@ class Bench:
         if name == "floor":
             return candidates.Echo(core, s.release / "examples" / "echo", **more)
         memory = "tlsf" if name == "kamailio" else "default"
-        config = s.root / "bench" / "kamailio" / "call.cfg"
+        config = s.root / "bench" / "kamailio" / ("register.cfg" if mode == "register" else "call.cfg")
         return candidates.Kamailio(core, s.kamailio, config, self.workers, mode, memory)
 
     def names(self, *, floor=True, default=False):
@@ -89,7 +89,7 @@ class Bench:
         s = self.settings
         if name == "floor":
             arrivals = flags[:2] if flags[:1] == ["--arrivals"] else []
-            workload, flags = "echo", [*arrivals, *(OPTIONS_RHYTHM if workload == "options" else CALL_RHYTHM)]
+            workload, flags = "echo", [*arrivals, *(OPTIONS_RHYTHM if workload in ("options", "register") else CALL_RHYTHM)]
         long = {"limits": candidates.LIMITS_OF_LONG_RUNS} if name == "tandem" and (seconds or 0) > LONG_SECONDS else {}
         with self.make(name, mode, **long) as candidate:
             result = measure.run(candidate, s.generator, s.generator_core, workload, rate, flags, seconds or s.seconds)

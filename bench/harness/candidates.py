@@ -156,6 +156,7 @@ class Tandem(Candidate):
     def command(self):
         kind = {
             "stateful": "",
+            "register": "",
             "stateless": 'algorithm = "hash-call-id"\nstateless = true',
             "failover": 'algorithm = "priority"\nbreaker = "off"',
             "wholesale": 'algorithm = "weighted"\nbreaker = "off"\nattempts_max = 4\nfailover_codes = [503]',
@@ -168,9 +169,11 @@ class Tandem(Candidate):
             lines.append(f'  {{ uri = "sip:{moved(address, self.offset)}"{share}{rank} }},')
         file = self.folder / "tandem.toml"
         (self.folder / "state").mkdir()
-        file.write_text(self.extra + TANDEM.format(address=self.address, cores=self.shards, folder=self.folder, set=kind,
+        domain = f'[[domain]]\nname = "{self.address.split(":")[0]}"\n' if self.mode == "register" else ""
+        before, behind = ("", domain + self.extra) if domain else (self.extra, "")
+        file.write_text(before + TANDEM.format(address=self.address, cores=self.shards, folder=self.folder, set=kind,
                                       limits="\n".join(f"{key} = {value}" for key, value in self.limits.items()),
-                                      gateways="\n".join(lines)))
+                                      gateways="\n".join(lines)) + behind)
         return [str(self.binary), "run", "--config", str(file)]
 
     def stats(self):
@@ -205,7 +208,7 @@ class Echo(Candidate):
 
 
 class Kamailio(Candidate):
-    """Kamailio by bench/kamailio/call.cfg; `memory` is its memory manager."""
+    """Kamailio by bench/kamailio/call.cfg or, as a registrar, register.cfg; `memory` is its memory manager."""
 
     def __init__(self, core, binary, config, workers, mode="stateful", memory="tlsf"):
         super().__init__(core)
@@ -222,7 +225,7 @@ class Kamailio(Candidate):
         dispatcher.write_text("".join(lines))
         file = self.folder / "call.cfg"
         file.write_text(self.config.read_text().replace("DISPATCHER_LIST", str(dispatcher)))
-        switches = {"stateful": [], "stateless": ["-A", "STATELESS"], "failover": ["-A", "FAILOVER", "-A", "PRIORITY"],
+        switches = {"stateful": [], "register": [], "stateless": ["-A", "STATELESS"], "failover": ["-A", "FAILOVER", "-A", "PRIORITY"],
                     "wholesale": ["-A", "FAILOVER"]}[self.mode]
         memory = ["-x", self.memory, "-X", self.memory] if self.memory != "default" else []
         return [self.binary, "-DD", "-E", "-f", str(file), "-l", f"udp:{self.address}", "-n", str(self.workers),
