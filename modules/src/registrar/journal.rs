@@ -142,8 +142,10 @@ impl Journal {
             self.synced = self.synced.max(batch.number);
         } else {
             self.broken = true;
-            // What it said again was not said.
-            self.rewriting = self.rewriting.or((batch.rewritten != 0).then_some(0));
+            // INVARIANT: a round is over only when all of it is on the disk; what this batch said again is not.
+            if self.rewriting.is_some() || batch.rewritten != 0 {
+                self.rewriting = Some(0);
+            }
         }
         batch.bytes.clear();
         self.spare = Some(batch);
@@ -297,6 +299,34 @@ mod tests {
         }
         assert!(batches > 5 && entries == 5_000, "{batches} {entries}");
         assert!(journal.take(0, next).is_none());
+    }
+
+    #[test]
+    fn a_round_of_which_a_part_was_lost_begins_again() {
+        let bindings = bytes();
+        let mut journal = Journal::new(Durability::Strict);
+        journal.rewrite(7);
+        let next = |number: u32| (number < 2_000).then_some((number, &b"example.com"[..], account(&bindings)));
+        let lost = journal.take(0, next).unwrap();
+        assert_eq!(lost.rewritten, 0, "a first part");
+        journal.back(lost);
+        journal.mend();
+        let mut entries = 0;
+        loop {
+            let mut batch = journal.take(0, next).unwrap();
+            let mut rest = &batch.bytes[..];
+            while let Some((_, behind)) = Entry::read(rest) {
+                rest = behind;
+                entries += 1;
+            }
+            let done = batch.rewritten == 7;
+            batch.kept = true;
+            journal.back(batch);
+            if done {
+                break;
+            }
+        }
+        assert_eq!(entries, 2_000);
     }
 
     #[test]

@@ -86,8 +86,7 @@ impl<M: Medium> Keeper<M> {
             return None;
         }
         self.round += 1;
-        self.log.roll();
-        self.boundary = self.log.newest() + 1;
+        self.boundary = self.log.roll();
         Some(self.round)
     }
 

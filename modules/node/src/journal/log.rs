@@ -66,14 +66,15 @@ impl<M: Medium> Log<M> {
         self.position.total
     }
 
-    /// The newest file.
-    pub fn newest(&self) -> u64 {
-        self.position.file
+    /// The next frame goes into another file; its number.
+    pub fn roll(&mut self) -> u64 {
+        self.open = None;
+        if self.newest_is_empty() { self.position.file } else { self.position.file + 1 }
     }
 
-    /// The next frame goes into another file.
-    pub fn roll(&mut self) {
-        self.open = None;
+    /// Whether nothing is in the newest file.
+    fn newest_is_empty(&self) -> bool {
+        self.lengths.last().is_some_and(|(_, length)| *length == FILE_HEAD as u64)
     }
 
     /// Removes the files before `number`. What cannot be removed stays, and costs room only.
@@ -117,7 +118,7 @@ impl<M: Medium> Log<M> {
     /// The next file, with its head on the disk.
     fn next_file(&mut self) -> io::Result<()> {
         // WHY the same again when nothing is in it: a disk that stays full must not leave a file with every attempt.
-        let same = self.lengths.last().is_some_and(|(_, length)| *length == FILE_HEAD as u64);
+        let same = self.newest_is_empty();
         let (number, previous_ends) = match (self.position.file, same) {
             (0, _) => (1, TO_ITS_END),
             (file, true) => (file, self.previous_ends),
