@@ -1,135 +1,100 @@
-//! The stage of our own domains: REGISTERs for them are carried out, requests for their users go to the contacts that
-//! those registered; what is for nobody registered goes to the domain's media set.
+//! Our own domains: REGISTERs for them are carried out, requests for their users go to the contacts that those
+//! registered; what is for nobody registered goes to the domain's media set. Called by [`crate::phones`].
 //!
 //! A user that belongs to another shard is asked for there; the request comes here again with the answer.
 
-use crate::calls::life;
 use crate::note::Note;
 use crate::policy::TandemPolicy;
 use crate::question::{Asked, Subject};
 use crate::reason::{Reason, Step};
 use crate::registrar::{Presence, Registrar, Wanted};
-use crate::tables::Domain;
-use proto::message::Method;
+use crate::tables::Number;
+use proto::message::Uri;
 use proto::policy::{Answer, Inbound, TargetSet, Verdict};
 use proto::steer;
 use proto::time::{Micros, Now};
 use std::ops::ControlFlow::{Break, Continue};
-use std::sync::Arc;
 
 /// Longest wait for another shard. One that is behind for so long loses calls anyway.
 const ANSWER_MAX: Micros = Micros::from_millis(500);
 
 impl TandemPolicy {
-    /// The stage. Goes on with what is for no domain of ours.
-    pub(crate) fn at_home(
+    /// A REGISTER for the domain of that index is carried out.
+    pub(crate) fn register(
         &mut self,
-        request: &Inbound<'_>,
-        note: &mut Note,
-        answer: Option<Answer>,
-        targets: &mut TargetSet,
-        now: Now,
-    ) -> Step<()> {
-        if self.registrar.is_none() {
-            return Continue(());
-        }
-        let tables = Arc::clone(&self.tables);
-        let Some((index, domain)) = tables.domains.find(&request.request_uri.host) else { return Continue(()) };
-        let user = !request.request_uri.user_without_params().is_empty();
-        match request.message.method() {
-            Method::Register if !user => Break(self.register((index, domain), request, targets, now)),
-            Method::Ack | Method::Cancel => Continue(()),
-            _ if user => self.call_user((index, domain), request, note, answer, targets, now),
-            _ => Continue(()),
-        }
-    }
-
-    fn register(
-        &mut self,
-        domain: (u16, &Domain),
+        index: u16,
         request: &Inbound<'_>,
         targets: &mut TargetSet,
         now: Now,
     ) -> Verdict<Reason> {
-        let to = request.message.to().ok().and_then(|to| proto::message::Uri::parse(to.uri).ok());
-        let to_us = to.and_then(|uri| self.tables.domains.find(&uri.host)).is_some_and(|(index, _)| index == domain.0);
-        let reason = match &mut self.registrar {
-            Some(registrar) if to_us => registrar.register(domain, request, targets, now),
+        let to = request.message.to().ok().and_then(|to| Uri::parse(to.uri).ok());
+        let to_us = to.and_then(|uri| self.tables.domains.find(&uri.host)).is_some_and(|(found, _)| found == index);
+        let reason = match (&mut self.registrar, self.tables.domains.get(index).filter(|_| to_us)) {
+            (Some(registrar), Some(domain)) => registrar.register((index, domain), request, targets, now),
             _ => Reason::RegisterUnknownUser,
         };
         if matches!(reason, Reason::Registered | Reason::RegistrationRefreshed | Reason::RegistrationRepeated) {
-            self.note_registered(domain.0, request, now);
+            self.note_registered(index, request, now);
         }
         reason.verdict()
     }
 
-    fn call_user(
+    /// To the contacts of the user that the Request-URI names in that domain; to `otherwise` if it has none.
+    pub(crate) fn call_user(
         &mut self,
-        (index, domain): (u16, &Domain),
+        (index, otherwise): (u16, Option<Number>),
         request: &Inbound<'_>,
         note: &mut Note,
         answer: Option<Answer>,
         targets: &mut TargetSet,
         now: Now,
-    ) -> Step<()> {
-        let Some(registrar) = &self.registrar else { return Continue(()) };
-        let (mut room, mut named) = ([0; limits::USER_BYTES_MAX], None);
-        let wanted = Wanted::read(&request.request_uri, registrar.gruu_secret(), &mut room, &mut named);
-        let Some(wanted) = wanted else { return Break(Reason::UserUnknown.verdict()) };
-        let slot = steer::slot_of_plain_user(&self.choice_secret, wanted.user);
-        let owner = steer::shard_of_slot(slot, self.shards);
-        let presence = if owner == self.shard {
-            let mut found = std::mem::take(&mut self.found);
-            found.clear();
-            let presence = registrar.locate(index, &wanted, now, &mut found);
-            self.found = found;
-            presence
-        } else if let Some(answer) = answer {
-            self.found.clear();
-            let bytes = self.answered.of(Some(answer));
-            wanted.keep_wanted(registrar.gruu_secret(), bytes, &mut self.found);
-            match answer {
-                Answer::Module(number) => Presence::of_number(number).of(&self.found),
-                _ => return Break(Reason::LocationUnanswered.verdict()),
+    ) -> Step<Verdict<Reason>> {
+        let (presence, is_gruu) = self.find(index, &request.request_uri, answer, targets, now)?;
+        if presence == Presence::Present {
+            note.fork = self.forks.begin(&self.found, request.message.method(), note.phones.by_phone, targets);
+            if !targets.is_empty() {
+                return Continue(Verdict::Forward);
             }
-        } else {
-            targets.attach(|out| wanted.write(index, out));
-            let asked = Asked { subject: Subject::Location, shard: Some(owner) };
-            return Break(asked.verdict(ANSWER_MAX));
-        };
-        self.fork_or_media(presence, wanted.is_gruu(), domain, request, note, targets, now)
+        }
+        match (otherwise.filter(|_| !is_gruu), presence) {
+            (Some(set), _) => self.dispatch(set, request, note, targets, now),
+            (None, Presence::Unknown) => Break(Reason::UserUnknown.verdict()),
+            (None, Presence::Away | Presence::Present) => Break(Reason::UserAway.verdict()),
+        }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "a request with all that was found out about it")]
-    fn fork_or_media(
+    /// Where the user of a URI is in the domain of that index, and whether the URI means one phone alone. Its bindings
+    /// are in `found` then. Another shard is asked if the user is there and no answer has come yet.
+    pub(crate) fn find(
         &mut self,
-        presence: Presence,
-        is_gruu: bool,
-        domain: &Domain,
-        request: &Inbound<'_>,
-        note: &mut Note,
+        index: u16,
+        uri: &Uri<'_>,
+        answer: Option<Answer>,
         targets: &mut TargetSet,
         now: Now,
-    ) -> Step<()> {
-        if presence == Presence::Present {
-            let by_source = !self.tables.is_gateway_host(request.source.peer.ip());
-            note.fork = self.forks.begin(&self.found, request.message.method(), by_source, targets);
-            if !targets.is_empty() {
-                life::note_request(request.message, None, note);
-                return Break(Verdict::Forward);
+    ) -> Step<(Presence, bool)> {
+        self.found.clear();
+        let Some(registrar) = &self.registrar else { return Continue((Presence::Unknown, false)) };
+        let (mut room, mut named) = ([0; limits::USER_BYTES_MAX], None);
+        let Some(wanted) = Wanted::read(uri, registrar.gruu_secret(), &mut room, &mut named) else {
+            return Continue((Presence::Unknown, false));
+        };
+        let slot = steer::slot_of_plain_user(&self.choice_secret, wanted.user);
+        let owner = steer::shard_of_slot(slot, self.shards);
+        let presence = match answer {
+            _ if owner == self.shard => registrar.locate(index, &wanted, now, &mut self.found),
+            Some(Answer::Module(number)) => {
+                wanted.keep_wanted(registrar.gruu_secret(), self.answered.of(answer), &mut self.found);
+                Presence::of_number(number).of(&self.found)
             }
-        }
-        // WHY not from a gateway: it asked for a phone, and would get its own request back.
-        let media = domain.media.filter(|_| !is_gruu && !self.tables.is_gateway_host(request.source.peer.ip()));
-        if let Some(set) = media {
-            life::note_request(request.message, None, note);
-            let (Continue(verdict) | Break(verdict)) = self.dispatch(set, request, note, targets, now);
-            return Break(verdict);
-        }
-        Break(match presence {
-            Presence::Unknown => Reason::UserUnknown.verdict(),
-            Presence::Away | Presence::Present => Reason::UserAway.verdict(),
-        })
+            Some(_) => return Break(Reason::LocationUnanswered.verdict()),
+            None => {
+                targets.attach(|out| wanted.write(index, out));
+                let asked = Asked { subject: Subject::Location, shard: Some(owner) };
+                return Break(asked.verdict(ANSWER_MAX));
+            }
+        };
+        Continue((presence, wanted.is_gruu()))
     }
 }
 
@@ -137,6 +102,7 @@ impl TandemPolicy {
 impl TandemPolicy {
     /// Registers phones from now on; `registrar` has what was on the disk.
     pub fn take_registrar(&mut self, registrar: Box<Registrar>) {
+        self.keep_alives.install(self.tables.keep_alive, registrar.places());
         self.registrar = Some(registrar);
     }
 

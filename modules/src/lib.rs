@@ -22,6 +22,7 @@
 //! | who is registered, and where | `registrar.rs` |
 //! | what is done for domains of ours | `at_home.rs` |
 //! | what is asked of lanes and other shards | `question.rs` |
+//! | who is a phone, and where its requests go | `phones/` |
 //! | a reason, its status and counter | `reason.rs` |
 
 #![forbid(unsafe_code)]
@@ -34,6 +35,7 @@ mod encoding;
 mod hand_over;
 mod note;
 mod origin;
+pub mod phones;
 mod policy;
 pub mod question;
 pub mod reason;

@@ -3,6 +3,7 @@
 use crate::authentication::stage::Proving;
 use crate::calls::CallId;
 use crate::encoding::{Decoder, Encoder};
+use crate::phones::PhoneNote;
 use crate::registrar::ForkId;
 use crate::tables::Number;
 use proto::message::Span;
@@ -36,6 +37,8 @@ pub struct Note {
     pub(crate) answered: [u32; ANSWERS_KEPT],
     /// How far its sender has come in proving itself. It does not travel (hand-over): what was asked is not, either.
     pub(crate) proving: Proving,
+    /// Of requests from or to phones.
+    pub(crate) phones: PhoneNote,
 }
 
 /// Early dialogs of one INVITE that are kept; further ones need a listed target for their PRACK.
@@ -154,7 +157,7 @@ impl Note {
 }
 
 /// Version of a note's encoding.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 impl NoteEncoding for Note {
     fn encode(&self, out: &mut Vec<u8>) {
@@ -169,6 +172,7 @@ impl NoteEncoding for Note {
             settled,
             early,
             answered,
+            phones,
             proving: _,
             fork: _,
         } = self;
@@ -187,6 +191,8 @@ impl NoteEncoding for Note {
         for tag in answered {
             out.number(tag.to_le_bytes());
         }
+        // WHY not the rest: what a question was about is forgotten with it, and a fork ends with what is under way.
+        out.flag(phones.by_phone).flag(phones.vouched).flag(phones.registers);
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -212,6 +218,8 @@ impl NoteEncoding for Note {
         for tag in &mut note.answered {
             *tag = from.word()?;
         }
+        let PhoneNote { by_phone, vouched, registers, .. } = &mut note.phones;
+        (*by_phone, *vouched, *registers) = (from.flag()?, from.flag()?, from.flag()?);
         from.end().map(|()| note)
     }
 }
@@ -246,6 +254,7 @@ mod tests {
             from_initiator: true,
             ringing: true,
             early: [None, NonZeroU64::new(9).map(CallId)],
+            phones: PhoneNote { by_phone: true, registers: true, ..PhoneNote::default() },
             ..Note::default()
         };
         note.attempts.push(Number(5));

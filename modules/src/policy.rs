@@ -7,6 +7,7 @@ use crate::dispatcher::figures::GatewaySnapshot;
 use crate::dispatcher::probe::Probe;
 use crate::dispatcher::{self, Dispatcher};
 use crate::hand_over::Arrivals;
+use crate::phones::keep_alive::{KeepAlive, KeepAlives};
 use crate::question::{Answered, Asked, Subject};
 use crate::reason::ReasonCounts;
 use crate::registrar::{Forks, Registrar};
@@ -51,6 +52,7 @@ pub struct TandemPolicy {
     pub(crate) authentication: Option<Box<Authentication>>,
     pub(crate) registrar: Option<Box<Registrar>>,
     pub(crate) forks: Forks,
+    pub(crate) keep_alives: KeepAlives,
     /// Bindings of the user that a request is for.
     pub(crate) found: Vec<u8>,
     pub(crate) shard: u16,
@@ -81,6 +83,7 @@ impl TandemPolicy {
             authentication: None,
             registrar: None,
             forks: Forks::default(),
+            keep_alives: KeepAlives::default(),
             found: Vec::new(),
             shard: u16::try_from(setup.shard).unwrap_or(0),
             shards: u16::try_from(setup.shards).unwrap_or(1),
@@ -97,6 +100,7 @@ impl TandemPolicy {
         }
         if let Some(registrar) = &mut self.registrar {
             registrar.install(&tables.domains);
+            self.keep_alives.install(tables.keep_alive, registrar.places());
         }
         std::mem::replace(&mut self.tables, tables)
     }
@@ -104,6 +108,11 @@ impl TandemPolicy {
     /// The tables that hold.
     pub const fn tables(&self) -> &Arc<Tables> {
         &self.tables
+    }
+
+    /// Whether phones register here.
+    pub fn has_phones(&self) -> bool {
+        !self.tables.domains.is_empty()
     }
 
     /// How new requests are served from now on.
@@ -130,7 +139,7 @@ impl TandemPolicy {
         let calls = self.calls.deadline(self.tables.call_max);
         let registrar = self.registrar.as_ref().and_then(|registrar| registrar.deadline());
         let dispatcher = [self.dispatcher.probe_deadline(), self.dispatcher.tick_deadline()];
-        dispatcher.into_iter().chain([calls, registrar]).flatten().min()
+        dispatcher.into_iter().chain([calls, registrar, self.keep_alives.deadline()]).flatten().min()
     }
 
     /// Time passes: calls expire (a bounded number at once), breakers move.
@@ -147,6 +156,16 @@ impl TandemPolicy {
     /// The next probe to send; to be called until there is none.
     pub fn next_probe(&mut self, now: Now) -> Option<Probe> {
         self.dispatcher.next_probe(&self.tables, now)
+    }
+
+    /// The next keep-alive to send; to be called until there is none.
+    pub fn next_keep_alive(&mut self, now: Now) -> Option<KeepAlive> {
+        self.keep_alives.next(self.registrar.as_mut()?, now)
+    }
+
+    /// Bindings that went because their phones answered no keep-alive any more.
+    pub const fn phones_gone(&self) -> u64 {
+        self.keep_alives.gone()
     }
 
     /// The network reported that nothing is reached at `address`.

@@ -10,6 +10,7 @@
 //! | what is answered | `answer.rs`, GRUUs `gruu.rs` |
 //! | where a call to a user goes | `location.rs`, in which order `forks.rs` |
 //! | what is kept of a binding | `record.rs` |
+//! | which phones are behind NAT, and whether they answer | `reachability.rs` |
 //! | where records and accounts lie, when they end | `store.rs`, `table.rs` |
 //! | what goes to the disk, what waits for it | `journal.rs` |
 //! | what `tandem registrations` sees | `look.rs` |
@@ -23,6 +24,7 @@ mod journal;
 mod location;
 mod look;
 mod names;
+mod reachability;
 mod record;
 mod register;
 mod store;
@@ -36,6 +38,7 @@ pub use gruu::Named;
 pub use journal::{Batch, Durability, Entry};
 pub use location::{Presence, Wanted};
 pub use look::{Look, Row, Unregister};
+pub use reachability::Ticket;
 pub use record::{Binding, Bindings};
 
 use crate::reason::Reason;

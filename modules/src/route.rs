@@ -9,7 +9,7 @@ use crate::dispatcher::UriTooLong;
 use crate::note::Note;
 use crate::policy::TandemPolicy;
 use crate::reason::{Reason, Step};
-use crate::registrar::ForkId;
+use crate::registrar::{ForkId, Ticket};
 use crate::tables::Number;
 use crate::{routes, serving, sources};
 use proto::message::{Host, Message, Method};
@@ -35,17 +35,19 @@ impl TandemPolicy {
         now: Now,
     ) -> Step<Verdict<Reason>> {
         let answer = self.authenticate(request, note, answer, targets, now)?;
+        if !self.tables.domains.is_empty() {
+            return self.phone_stages(request, note, answer, targets, now);
+        }
         serving::answer_options(&self.tables, self.serving, request)?;
         let group = self.group_of(request, note, now)?;
         serving::take_in(self.serving, &self.calls, request)?;
-        self.at_home(request, note, answer, targets, now)?;
         let set = routes::choose(&self.tables, group, request)?;
         life::note_request(request.message, None, note);
         self.dispatch(set, request, note, targets, now)
     }
 
     /// The sender's source group. A phone that has proven itself may be anywhere; routes without sources are for it.
-    fn group_of(&mut self, request: &Inbound<'_>, note: &Note, now: Now) -> Step<u16> {
+    pub(crate) fn group_of(&mut self, request: &Inbound<'_>, note: &Note, now: Now) -> Step<u16> {
         match self.tables.sources.group(request.source.peer.ip()) {
             None if note.is_proven() => Continue(NO_GROUP),
             _ => sources::group(&self.tables, &mut self.unknown, request, now),
@@ -133,6 +135,7 @@ impl Policy for TandemPolicy {
         targets: &mut TargetSet,
         now: Now,
     ) -> Choice {
+        self.edit_again(request, note, targets);
         if note.fork != ForkId::default() && self.forks.next(note.fork, request.message.method(), targets) {
             return Choice::Advance;
         }
@@ -182,6 +185,18 @@ impl Policy for TandemPolicy {
     fn answers_for(&self, target: &Target, source: IpAddr) -> bool {
         let gateway = self.tables.gateway(Number(target.gateway));
         gateway.is_some_and(|gateway| gateway.reply_from.iter().any(|prefix| prefix.contains(source)))
+    }
+
+    fn keep_alive_answered(&mut self, ticket: u64, _now: Now) {
+        if let Some(registrar) = &mut self.registrar {
+            registrar.answered(Ticket(ticket));
+        }
+    }
+
+    fn answers_to_source_port(&self, source: &Endpoint) -> bool {
+        // Gateways and named sources are believed where they want their responses.
+        let ip = source.peer.ip();
+        !self.tables.domains.is_empty() && !self.tables.is_gateway_host(ip) && !self.tables.sources.names(ip)
     }
 
     fn is_us(&self, host: &Host<'_>, port: Option<u16>) -> bool {

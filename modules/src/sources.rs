@@ -10,6 +10,7 @@ mod unknown;
 pub use prefixes::{Prefix, PrefixTable};
 pub use unknown::{UnknownSource, UnknownSources};
 
+use crate::phones::flow;
 use crate::reason::{Reason, Step};
 use crate::tables::Tables;
 use proto::message::{Message, Method};
@@ -73,7 +74,8 @@ pub fn gate(
 ) -> Option<Reason> {
     let address = source.peer.ip();
     let asks = message.method() == Method::Options && tables.is_gateway_host(address);
-    if asks || tables.sources.group(address).is_some() {
+    let knocks = || !tables.domains.is_empty() && flow::may_knock(tables, message, address);
+    if asks || tables.sources.group(address).is_some() || knocks() {
         return None;
     }
     Some(refuse(tables, unknown, message, address, now))

@@ -42,6 +42,8 @@ pub struct Tables {
     pub domains: Domains,
     /// Their realms, and who is shut out.
     pub realms: Realms,
+    /// How the ways to phones behind NAT are kept open.
+    pub keep_alive: Option<crate::phones::keep_alive::Rules>,
     /// Routes in their order.
     pub routes: Vec<Route>,
     /// Sets by slot.
@@ -194,6 +196,18 @@ impl Tables {
         let ip = ip.to_canonical();
         let from = self.by_address.partition_point(|(known, _)| known.ip() < ip);
         self.by_address.get(from).is_some_and(|(known, _)| known.ip() == ip)
+    }
+
+    /// The sets that have a gateway at this address, on any port.
+    pub fn sets_at(&self, ip: IpAddr) -> impl Iterator<Item = Number> + '_ {
+        let ip = ip.to_canonical();
+        let from = self.by_address.partition_point(|(known, _)| known.ip() < ip);
+        let here = self.by_address.iter().skip(from).take_while(move |(known, _)| known.ip() == ip);
+        let gateways = here.filter_map(|(_, slot)| self.addresses.get(usize::from(*slot))?.as_ref());
+        gateways
+            .flat_map(|address| &address.gateways)
+            .filter_map(|slot| self.gateway_at(*slot))
+            .map(|gateway| gateway.set)
     }
 
     /// The first gateway with an address whose host stands in the file like this.

@@ -7,6 +7,7 @@ mod failover;
 mod hand_over;
 mod health;
 mod new_requests;
+mod phones;
 mod probes;
 mod reload;
 
@@ -52,6 +53,8 @@ struct Transaction {
     source: SocketAddr,
     note: Note,
     targets: Vec<(Target, String)>,
+    /// What is changed in the header of each.
+    edits: Vec<String>,
     sent: Mono,
 }
 
@@ -85,7 +88,12 @@ impl Bench {
             choice_secret: Secret([2; 16]),
             seed: 3,
         };
-        Bench { policy: TandemPolicy::new(&setup, tables, now), now, addresses, marks, far_side: None }
+        let registrar = phones::registrar(&setup, &tables, now);
+        let mut bench = Bench { policy: TandemPolicy::new(&setup, tables, now), now, addresses, marks, far_side: None };
+        if bench.policy.has_phones() {
+            bench.policy.take_registrar(registrar);
+        }
+        bench
     }
 
     fn reload(&mut self, toml: &str) {
@@ -210,7 +218,7 @@ impl Bench {
 
     fn transaction(&self, text: &str, source: &str) -> Transaction {
         let (text, source, targets) = (text.to_owned(), address(source), Vec::new());
-        Transaction { text, source, note: Note::default(), targets, sent: self.now.mono }
+        Transaction { text, source, note: Note::default(), targets, edits: Vec::new(), sent: self.now.mono }
     }
 
     fn ask<R>(
@@ -235,6 +243,8 @@ impl Bench {
         let mut targets = TargetSet::default();
         let result = ask(&mut self.policy, &request, &mut transaction.note, &mut targets, self.now);
         let found = targets.iter().map(|(target, uri)| (target, String::from_utf8(uri.to_vec()).unwrap()));
+        transaction.edits =
+            (0..targets.len()).map(|place| String::from_utf8(targets.edits(place).bytes().to_vec()).unwrap()).collect();
         for (target, uri) in found {
             // Point 2 is for branches, and what goes statelessly has none.
             let tables = self.policy.tables();

@@ -126,6 +126,9 @@ pub(crate) fn resolve(config: &mut Config, marks: &Marks) -> Vec<Finding> {
         if let Some(media) = &mut domain.media {
             note(sets.find(marks, &format!("domain[{index}].media"), &media.name, &mut media.index));
         }
+        if let Some(registrar) = &mut domain.registrar {
+            note(sets.find(marks, &format!("domain[{index}].registrar"), &registrar.name, &mut registrar.index));
+        }
     }
     if let OffOr::On(Probe { listener: Some(listener), .. }) = &mut config.probe {
         note(listeners.find(marks, "probe.listener", &listener.name, &mut listener.index));

@@ -10,11 +10,12 @@ use engine::{Address, App, Class, Frame, NetworkError, NetworkErrorKind, Outbox,
 use modules::authentication::Authenticator;
 use modules::authentication::stage::Authentication;
 use modules::dispatcher::probe::Probe;
+use modules::phones::keep_alive::KeepAlive;
 use modules::registrar::{Batch, Registrar};
 use modules::{Tables, TandemPolicy};
 use proto::message::{Arena, Malformation, Message, Method};
-use proto::policy::{Answer, Endpoint};
-use proto::proxy::{OwnRequest, Proxy, Settings};
+use proto::policy::{Answer, Endpoint, Target};
+use proto::proxy::{Egress, OwnRequest, Proxy, Settings};
 use proto::steer;
 use proto::time::{Mono, Now, Wall};
 use proto::token::Keys;
@@ -137,7 +138,12 @@ impl ShardApp {
                     }
                 }
             },
-            Err(error) if error.why == Malformation::KeepAlive => self.keep_alives += 1,
+            Err(error) if error.why == Malformation::KeepAlive => {
+                self.keep_alives += 1;
+                if frame.bytes == PING && proxy.policy.has_phones() {
+                    pong(&source, &mut outbox(out, pending));
+                }
+            }
             Err(error) => proxy.on_unreadable(now, &source, &error, &mut outbox(out, pending)),
         }
     }
@@ -153,6 +159,25 @@ impl ShardApp {
         };
         let mut outbox = outbox(out, &mut self.pending);
         self.proxy.send_own(now, &request, |writer, via| probe.write(&tables, writer, via), &mut outbox);
+    }
+
+    fn send_keep_alive(&mut self, keep_alive: &KeepAlive, out: &mut Outbox<'_, Letter>) {
+        let mut outbox = outbox(out, &mut self.pending);
+        if keep_alive.crlf {
+            let Target { listener, next_hop, flow, .. } = keep_alive.target;
+            let to = Egress { listener, local: None, peer: next_hop, flow };
+            proto::proxy::Outbox::transmit(&mut outbox, &to, |out| out.put(PING));
+            return;
+        }
+        let tables = Arc::clone(self.proxy.policy.tables());
+        let request = OwnRequest {
+            ticket: keep_alive.ticket,
+            target: keep_alive.target,
+            method: Method::Options,
+            call_id: KeepAlive::ID,
+            from_tag: KeepAlive::ID,
+        };
+        self.proxy.send_keep_alive(&request, |writer, via| keep_alive.write(&tables, writer, via), &mut outbox);
     }
 
     /// What the policy has to say to the others.
@@ -309,10 +334,24 @@ impl App for ShardApp {
             while let Some(probe) = self.proxy.policy.next_probe(now) {
                 self.send_probe(now, &probe, out);
             }
+            while let Some(keep_alive) = self.proxy.policy.next_keep_alive(now) {
+                self.send_keep_alive(&keep_alive, out);
+            }
         }
         self.spread_events(out);
         self.keep_registrations(out);
     }
+}
+
+/// A phone asks whether its flow is open (RFC 5626 §3.5.1, §4.4.1). WHY over UDP too, where the RFC has STUN: phones
+/// send it there as well, and an answer half as long as the question serves no attacker.
+const PING: &[u8] = b"\r\n\r\n";
+
+/// And is told that it is.
+fn pong(source: &Endpoint, out: &mut impl proto::proxy::Outbox) {
+    let local = (!source.local.ip().is_unspecified()).then(|| source.local.ip());
+    let back = Egress { listener: source.listener, local, peer: source.peer, flow: source.flow };
+    out.transmit(&back, |out| out.put(b"\r\n"));
 }
 
 /// The shard of so many that owns a message, if that is another than this one.

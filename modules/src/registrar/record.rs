@@ -19,6 +19,9 @@ pub(super) const ACCOUNT_HEAD: usize = 6;
 
 const BINDING_HEAD: usize = 34;
 
+/// Where a binding's flags stand. The upper half is `reachability`'s.
+pub(super) const FLAGS_AT: usize = 2;
+
 const V6: u8 = 1;
 const FLOW: u8 = 2;
 const GRUU: u8 = 4;
@@ -156,6 +159,18 @@ impl<'r> Account<'r> {
         Some(Account { domain: u16::from_le_bytes([low, high]), user, count, bindings })
     }
 
+    /// Where in the record the binding begins that `is_it`.
+    pub(super) fn offset_of(&self, mut is_it: impl FnMut(&Binding<'_>) -> bool) -> Option<usize> {
+        let mut rest = self.bindings;
+        while let Some((binding, behind)) = Binding::read(rest) {
+            if is_it(&binding) {
+                return Some(ACCOUNT_HEAD + self.user.len() + self.bindings.len() - rest.len());
+            }
+            rest = behind;
+        }
+        None
+    }
+
     /// Its bindings in their order.
     pub(super) fn bindings(&self) -> Bindings<'r> {
         Bindings(self.bindings)
@@ -187,6 +202,13 @@ pub(super) fn length(head: &[u8]) -> usize {
 /// Bindings one behind the other; ends at bytes that are none.
 #[derive(Clone, Debug)]
 pub struct Bindings<'r>(pub(super) &'r [u8]);
+
+impl<'r> Bindings<'r> {
+    /// Of bytes that [`Binding::write`] wrote.
+    pub const fn new(bytes: &'r [u8]) -> Self {
+        Bindings(bytes)
+    }
+}
 
 impl<'r> Iterator for Bindings<'r> {
     type Item = Binding<'r>;

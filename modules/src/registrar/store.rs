@@ -77,6 +77,11 @@ impl Store {
         self.chunks.get(chunk).and_then(|chunk| chunk.get(from..from + length)).unwrap_or_default()
     }
 
+    /// The same, to be changed where they stand.
+    pub(super) fn get_mut(&mut self, place: Place, length: usize) -> Option<&mut [u8]> {
+        self.room(place, length)
+    }
+
     /// Puts another record in the place of one of `old` bytes; it may move. `None`: there is no memory, and the old
     /// one stands.
     pub(super) fn replace(&mut self, place: Place, old: usize, record: &[u8]) -> Option<Place> {

@@ -42,6 +42,13 @@ pub(super) struct Table {
     len: usize,
 }
 
+impl AccountId {
+    /// Of the account in a place.
+    pub(super) const fn of(place: u32) -> Self {
+        AccountId(place)
+    }
+}
+
 impl Table {
     /// For so many accounts and bytes of records. `now`: second of the clock.
     pub(super) fn new(accounts_max: usize, bytes_max: usize, secret: Secret, now: u32) -> Self {
@@ -80,6 +87,18 @@ impl Table {
     /// The record of an account.
     pub(super) fn record(&self, id: AccountId) -> &[u8] {
         self.slot(id).map_or(&[], |slot| self.record_of(slot))
+    }
+
+    /// The same, to change it where it stands. INVARIANT: its length stays.
+    pub(super) fn record_mut(&mut self, id: AccountId) -> Option<&mut [u8]> {
+        let slot = *self.slot(id)?;
+        let length = self.record_of(&slot).len();
+        self.store.get_mut(Place(slot.record), length)
+    }
+
+    /// How many places there may be.
+    pub(super) fn places(&self) -> u32 {
+        u32::try_from(self.slots_max).unwrap_or(u32::MAX)
     }
 
     /// Keeps the record of an account, a new one or the one that there is; it is looked at again in second `due`.

@@ -85,6 +85,15 @@ impl std::error::Error for TablesError {}
 /// gateway can divide its share: exact for up to six equal addresses, and for shares in percent.
 const WEIGHT_SCALE: u32 = 600;
 
+fn keep_alive(config: &tuning::Config) -> Option<crate::phones::keep_alive::Rules> {
+    let rules = config.registrar.keep_alive.on().filter(|_| !config.domains.is_empty())?;
+    Some(crate::phones::keep_alive::Rules {
+        crlf: rules.send == tuning::KeepAliveKind::Crlf,
+        interval: Micros(u64::try_from(rules.interval.as_micros()).unwrap_or(u64::MAX)),
+        misses_max: u8::try_from(rules.misses_max).unwrap_or(u8::MAX),
+    })
+}
+
 impl Tables {
     /// Compiles. `previous`: the tables that hold now; what stays keeps its number.
     ///
@@ -117,6 +126,7 @@ impl Tables {
             call_max: Micros::from_secs(u64::from(config.policy.call_max_seconds)),
             domains: Domains::default(),
             realms: Realms::build(config),
+            keep_alive: keep_alive(config),
             routes: Vec::new(),
             sets: vacant(numbers.sets.slots()),
             set_order: Vec::new(),

@@ -24,6 +24,10 @@ pub struct Domain {
     pub authenticates: bool,
     /// Where numbers and users go that are not registered here.
     pub media: Option<Number>,
+    /// Calls between its phones go straight, not by the media set.
+    pub straight: bool,
+    /// The set of registrars that REGISTERs go on to.
+    pub registrar: Option<Number>,
     /// Contacts that one account may have.
     pub contacts_max: usize,
     /// How long bindings last.
@@ -55,6 +59,7 @@ impl Domains {
     ) -> Result<Self, E> {
         let compiled = domains.iter().map(|domain| {
             let media = domain.media.as_ref().map(|name| set(name.index())).transpose()?;
+            let registrar = domain.registrar.as_ref().map(|name| set(name.index())).transpose()?;
             let hosts = std::iter::once(&domain.name).chain(&domain.aliases).cloned().collect();
             let lines = domain.service_route.iter().map(|uri| format!("Service-Route: <{uri}>\r\n"));
             Ok(Domain {
@@ -63,6 +68,8 @@ impl Domains {
                 realm: domain.realm.clone().unwrap_or_else(|| domain.name.to_string()).into(),
                 authenticates: domain.accounts.is_some(),
                 media,
+                straight: domain.between_phones == tuning::BetweenPhones::Direct,
+                registrar,
                 contacts_max: usize::try_from(domain.contacts_max).unwrap_or(limits::CONTACTS_MAX),
                 expires: Expires {
                     default: seconds(domain.expires.default),

@@ -24,8 +24,8 @@ impl<'e> Edits<'e> {
         Edits(lines)
     }
 
-    /// As bytes, to be kept.
-    pub(crate) const fn bytes(self) -> &'e [u8] {
+    /// As bytes, to be kept: a line each.
+    pub const fn bytes(self) -> &'e [u8] {
         self.0
     }
 

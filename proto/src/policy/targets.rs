@@ -77,6 +77,9 @@ pub struct TargetSet {
     len: usize,
     text: [u8; limits::TARGET_TEXT_BYTES_MAX],
     text_len: u16,
+    /// Edits of every target stand at the beginning of the text.
+    common_len: u16,
+    caller_by_source: bool,
     attachment: Vec<u8>,
     attachment_len: usize,
     held_until: Option<u64>,
@@ -100,6 +103,8 @@ impl Default for TargetSet {
             len: 0,
             text: [0; limits::TARGET_TEXT_BYTES_MAX],
             text_len: 0,
+            common_len: 0,
+            caller_by_source: false,
             attachment: alloc::vec![0; limits::ATTACHMENT_BYTES_MAX],
             attachment_len: 0,
             held_until: None,
@@ -112,6 +117,8 @@ impl TargetSet {
     pub fn clear(&mut self) {
         self.len = 0;
         self.text_len = 0;
+        self.common_len = 0;
+        self.caller_by_source = false;
         self.attachment_len = 0;
         self.held_until = None;
     }
@@ -136,6 +143,18 @@ impl TargetSet {
     pub fn held_until(&self) -> Option<u64> {
         self.held_until
     }
+    /// What holds for every target that is added afterwards, whoever adds it: whether the caller is reached where it
+    /// really is, and changes to the header. False: an edit is none, or there are targets already.
+    pub fn for_every(&mut self, caller_by_source: bool, edit: impl FnOnce(&mut EditWriter<'_, '_>)) -> bool {
+        let mut writer = Writer::new(&mut self.text);
+        edit(&mut EditWriter::new(&mut writer));
+        let (0, 0, Ok(Ok(written))) = (self.len, self.common_len, writer.finish().map(u16::try_from)) else {
+            return false;
+        };
+        self.caller_by_source = caller_by_source;
+        (self.common_len, self.text_len) = (written, written);
+        true
+    }
     /// Adds a target whose Request-URI stays as it came. False: no room.
     pub fn push(&mut self, target: Target) -> bool {
         self.push_with_uri(target, |_| {})
@@ -152,9 +171,13 @@ impl TargetSet {
         write: impl FnOnce(&mut Writer<'_>),
         edit: impl FnOnce(&mut EditWriter<'_, '_>),
     ) -> bool {
-        let mut writer = Writer::new(self.text.get_mut(usize::from(self.text_len)..).unwrap_or_default());
+        let (before, room) = self.text.split_at_mut(usize::from(self.text_len).min(limits::TARGET_TEXT_BYTES_MAX));
+        let mut writer = Writer::new(room);
         write(&mut writer);
         let uri = writer.len();
+        if self.common_len > 0 {
+            writer.put(before.get(..usize::from(self.common_len)).unwrap_or_default());
+        }
         edit(&mut EditWriter::new(&mut writer));
         let (Some(entry), Ok(written), true) =
             (self.targets.get_mut(self.len), writer.finish(), uri <= limits::URI_BYTES_MAX)
@@ -167,7 +190,8 @@ impl TargetSet {
         };
         // INVARIANT: both lie in the text, whose length is a u16.
         let (uri_end, end) = (start + uri, start + written);
-        *entry = Some(Entry { target, start, uri_end, end });
+        let by_source = BySource::of(self.caller_by_source || target.by_source.caller(), target.by_source.callee());
+        *entry = Some(Entry { target: Target { by_source, ..target }, start, uri_end, end });
         self.len += 1;
         self.text_len = end;
         true
@@ -200,5 +224,52 @@ impl TargetSet {
 
     fn text(&self, range: Range<u16>) -> &[u8] {
         self.text.get(usize::from(range.start)..usize::from(range.end)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+    use std::vec::Vec;
+
+    fn target() -> Target {
+        Target {
+            gateway: Target::NO_GATEWAY,
+            listener: 0,
+            by_source: BySource::Callee,
+            next_hop: "192.0.2.1:5060".parse().unwrap(),
+            flow: 0,
+            no_response: Micros(0),
+        }
+    }
+
+    #[test]
+    fn what_holds_for_every_target_is_with_each() {
+        let mut targets = TargetSet::default();
+        assert!(targets.for_every(true, |edits| edits.remove(b"Authorization")));
+        assert!(targets.push(target()));
+        assert!(targets.push_edited(target(), |out| out.put(b"sip:a@b"), |edits| edits.route(b"<sip:c;lr>")));
+        for (place, uri, routes) in [(0, &b""[..], 0), (1, b"sip:a@b", 1)] {
+            let (target, written) = targets.get(place).unwrap();
+            assert_eq!((target.by_source, written), (BySource::Both, uri));
+            let edits = targets.edits(place);
+            assert!(edits.bytes().starts_with(b"-Authorization\r\n"));
+            assert_eq!(edits.routes().count(), routes);
+        }
+        assert!(!targets.for_every(false, |_| {}), "too late");
+        targets.clear();
+        assert!(targets.push(target()));
+        assert_eq!((targets.edits(0), targets.get(0).unwrap().0), (Edits::default(), target()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_added() {
+        let mut targets = TargetSet::default();
+        assert!(!targets.push_with_uri(target(), |out| out.put(&[b'a'; limits::URI_BYTES_MAX + 1])));
+        assert!(!targets.push_edited(target(), |_| {}, |edits| edits.route(b"a\r\nb")));
+        let many = (0..limits::BRANCHES_MAX + 1).map(|_| targets.push(target())).collect::<Vec<_>>();
+        assert_eq!(many.iter().filter(|pushed| **pushed).count(), limits::BRANCHES_MAX);
+        assert_eq!(targets.len(), limits::BRANCHES_MAX);
     }
 }

@@ -15,9 +15,12 @@ MODULES = "/usr/lib/baresip/modules"
 
 
 class Baresip(Process):
-    """One baresip with one account that answers by itself."""
+    """One baresip with one account that answers by itself.
 
-    def __init__(self, folder, name, address, tone, outbound=None):
+    With a `domain` it registers there as `name` with `password`, by way of `outbound`.
+    """
+
+    def __init__(self, folder, name, address, tone, outbound=None, domain=None, password=None):
         self.address = address
         self.home = folder / f"{name}-home"
         self.home.mkdir()
@@ -39,8 +42,9 @@ class Baresip(Process):
             "",
         ]))
         proxy = f';outbound="sip:{sip.hostport(outbound)}"' if outbound else ""
+        secret = f";auth_user={name};auth_pass={password}" if password else ""
         (self.home / "accounts").write_text(
-            f"<sip:{name}@{sip.hostport(address)}>;regint=0;answermode=auto;audio_codecs=PCMU{proxy}\n",
+            f"<sip:{name}@{domain or sip.hostport(address)}>;regint={60 if domain else 0};answermode=auto;audio_codecs=PCMU{secret}{proxy}\n",
         )
         # WHY: ausine makes 48 kHz only, and the call is G.711.
         write_tone(self.home / "tone.wav", tone)
@@ -89,6 +93,15 @@ class Baresip(Process):
             if any(event.get("type") == kind for event in self.events):
                 return
         raise Failed(f"{self.name} has no {kind} within {seconds} s, but {self.events[-6:]}; {self.output()[-600:]}")
+
+    def wait_registered(self, seconds=5):
+        """Waits until it says that it is registered; that may be before its command socket takes a connection."""
+        wait_until(lambda: "200 OK () [1 binding]" in self.output(), seconds, lambda: f"{self.name} is registered: {self.output()[-600:]}", 0.05)
+
+    def forget_events(self):
+        """What has come until now is not waited for again."""
+        self.read()
+        self.events.clear()
 
     def recording(self):
         """What its loudspeaker played."""

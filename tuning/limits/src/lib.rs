@@ -41,6 +41,11 @@ pub const CONTACTS_MAX: usize = 32;
 /// WHY: the response to a REGISTER lists every contact of the account, with its GRUUs.
 pub const ATTACHMENT_BYTES_MAX: usize = 24_576;
 
+/// Keep-alives that a shard may have to send in a second.
+///
+/// WHY so many: one costs some 4 µs with its answer, so that they take a tenth of a core.
+pub const KEEP_ALIVES_PER_SECOND_MAX: u32 = 25_000;
+
 /// Longest Call-ID in bytes. It is hashed and kept with every call.
 pub const CALL_ID_BYTES_MAX: usize = 512;
 

@@ -1,7 +1,8 @@
 //! Rules about domains and their registrar.
 
 use super::{Checker, repeated};
-use crate::config::Accounts;
+use crate::config::{Accounts, BetweenPhones};
+use crate::read::OffOr;
 
 /// A host that names two domains, or one twice.
 pub(super) fn duplicate_domains(checker: &mut Checker<'_>) {
@@ -95,5 +96,51 @@ pub(super) fn accounts(checker: &mut Checker<'_>) {
                 checker.note(finding.remedy("use letters, digits, underscores and dots"));
             }
         }
+    }
+}
+
+/// A stateless set keeps nothing by which a phone's response would find back to it.
+pub(super) fn stateless_media(checker: &mut Checker<'_>) {
+    for (index, domain) in checker.config.domains.iter().enumerate() {
+        for (key, set) in [("media", &domain.media), ("registrar", &domain.registrar)] {
+            let stateless =
+                set.as_ref().and_then(|set| checker.config.sets.get(set.index())).filter(|set| set.stateless);
+            let Some(set) = stateless else { continue };
+            let message = format!("the set `{}` is stateless: phones of `{}` need state", set.name, domain.name);
+            let finding = checker.error("stateless-media", &format!("domain[{index}].{key}"), message);
+            checker.note(finding.label("stateless").remedy("remove `stateless` from the set"));
+        }
+    }
+}
+
+/// By way of nothing.
+pub(super) fn way_between_phones(checker: &mut Checker<'_>) {
+    for (index, domain) in checker.config.domains.iter().enumerate() {
+        if domain.between_phones == BetweenPhones::Media && domain.media.is_none() {
+            let message = format!("phones of `{}` are to call one another by a media set that it has not", domain.name);
+            let finding = checker.error("no-media", &format!("domain[{index}].between_phones"), message);
+            checker.note(finding.remedy("name the set with media = \"...\", or write between_phones = \"direct\""));
+        }
+    }
+}
+
+/// Keep-alives are never sent later than they are due, so a shard must be able to send them.
+pub(super) fn keep_alive_rate(checker: &mut Checker<'_>) {
+    let registrar = &checker.config.registrar;
+    let OffOr::On(keep_alive) = &registrar.keep_alive else { return };
+    if checker.config.domains.is_empty() {
+        return;
+    }
+    let rate = u64::from(registrar.users_per_shard).saturating_mul(1_000)
+        / u64::try_from(keep_alive.interval.as_millis()).unwrap_or(u64::MAX).max(1);
+    let most = u64::from(limits::KEEP_ALIVES_PER_SECOND_MAX);
+    if rate > most {
+        let fits = u64::from(registrar.users_per_shard).div_ceil(most);
+        let message = format!(
+            "a full registrar behind NAT needs {rate} keep-alives a second from each shard; {most} leave it time for calls"
+        );
+        let finding = checker.warning("keep-alive-rate", "registrar.keep_alive", message);
+        let remedy = format!("write interval = \"{fits}s\" or more, fewer users_per_shard, or more shards");
+        checker.note(finding.remedy(remedy));
     }
 }

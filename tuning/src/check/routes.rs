@@ -26,7 +26,8 @@ pub(super) fn unreached_sets(checker: &mut Checker<'_>) {
         return;
     }
     let mut reached: Vec<usize> = config.routes.iter().map(|route| route.set.index()).collect();
-    reached.extend(config.domains.iter().filter_map(|domain| domain.media.as_ref()).map(|media| media.index()));
+    let of_domains = config.domains.iter().flat_map(|domain| [&domain.media, &domain.registrar]);
+    reached.extend(of_domains.flatten().map(|set| set.index()));
     let mut position = 0;
     while let Some(index) = reached.get(position) {
         position += 1;

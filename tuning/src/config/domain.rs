@@ -1,5 +1,6 @@
 //! `[[domain]]`: domains whose phones register here (RFC 3261 §10).
 
+use super::BetweenPhones;
 use super::authentication::{DigestAlgorithm, ForeignFrom, RadiusDialect};
 use crate::read::{Host, SetName, seconds};
 use crate::schema::defaults;
@@ -24,6 +25,10 @@ section! {
         live foreign_from: ForeignFrom = ForeignFrom::Refuse;
         /// The set for numbers and users that are not registered here; none: they get 404 or 480.
         live media: Option<SetName> = None;
+        /// Which way a call from one of its phones to another takes.
+        live between_phones: BetweenPhones = BetweenPhones::Direct;
+        /// A set of registrars: REGISTERs go on to it with our Path (RFC 3327), and what it grants is kept here too.
+        live registrar: Option<SetName> = None;
         /// Contacts that one account may have; when one more comes, that which was refreshed longest ago goes.
         live contacts_max: u32 = 10, within 1 => 32;
         /// How long bindings last.

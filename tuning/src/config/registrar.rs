@@ -1,5 +1,9 @@
 //! `[registrar]`: what all domains have in common.
 
+use super::KeepAlive;
+use crate::read::OffOr;
+use crate::schema::defaults;
+
 choice! {
     /// When a REGISTER is answered.
     Durability {
@@ -15,6 +19,8 @@ section! {
     Registrar {
         /// When a REGISTER is answered.
         restart durability: Durability = Durability::Strict;
+        /// How the ways to phones behind NAT are kept open.
+        live keep_alive: OffOr<KeepAlive> = OffOr::On(defaults());
         /// Users that are registered at the same time, of each shard.
         restart users_per_shard: u32 = 500_000, within 64 => 50_000_000;
         /// Memory for their bindings, in MiB, of each shard. It is taken as it is needed.

@@ -1,0 +1,33 @@
+//! What a phone may not say of itself: its P-Asserted-Identity (RFC 3325 §5), and its proof once it was taken.
+
+use proto::message::{HeaderName, Message};
+use proto::policy::EditWriter;
+
+/// Changes the header of a phone's request. `proven`: the name and the realm of its domain, if it has proven to be of its account
+/// there; then that account is its identity for all behind us.
+pub fn edit(request: &Message<'_>, proven: Option<(&[u8], &[u8])>, edits: &mut EditWriter<'_, '_>) {
+    edits.remove(b"P-Asserted-Identity");
+    let Some((domain, realm)) = proven else { return };
+    edits.remove(b"Authorization");
+    edits.remove(b"Proxy-Authorization");
+    edits.remove(b"P-Preferred-Identity");
+    if let Some(user) = account_of(request, realm) {
+        edits.add(b"P-Asserted-Identity", |out| {
+            out.put(b"<sip:");
+            out.put(user);
+            out.byte(b'@');
+            out.put(domain);
+            out.byte(b'>');
+        });
+    }
+}
+
+/// The account that the credentials name, without a domain that some phones put behind it. `None`: it cannot stand in
+/// a URI as it is.
+fn account_of<'m>(request: &Message<'m>, realm: &[u8]) -> Option<&'m [u8]> {
+    let names = [HeaderName::ProxyAuthorization, HeaderName::Authorization];
+    let credentials = names.iter().find_map(|name| request.digest_credentials(*name, realm))?;
+    let user = credentials.username.split(|&octet| octet == b'@').next()?;
+    let stands = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(octet);
+    (!user.is_empty() && user.iter().all(stands)).then_some(user)
+}

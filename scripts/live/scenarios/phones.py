@@ -1,0 +1,193 @@
+"""Phones that register: behind NAT, with lamps and messages, with a registrar behind us, and baresip as it is."""
+
+import os
+import signal
+import time
+
+from harness import sip
+from harness.baresip import Baresip
+from harness.call import Call
+from harness.kamailio import Kamailio
+from harness.nat import Home
+from harness.phone import Phone
+from harness.registry import DRIVERS, expect, scenario
+
+DOMAIN = "example.com"
+
+
+def tables(media, **domain):
+    """A domain whose media set is at `media`; anybody may register, so that what is proven is where things go."""
+    return {
+        "sources": ["any"],
+        "domain": [{"name": DOMAIN, "media": "media", **domain}],
+        "set": [{"name": "media", "request_uri": "keep", "probe": "off",
+                 "gateways": [{"uri": f"sip:{sip.hostport(media)}"}]}],
+        "registrar": {"users_per_shard": 1000, "keep_alive": {"interval": "5s"}},
+    }
+
+
+def server_call(server, proxy, user):
+    """A media server's call to a user of the domain."""
+    call = Call(server, proxy)
+    call.uri = call.remote_target = f"sip:{user}@{DOMAIN}"
+    return call
+
+
+def answered(call, phone, **more):
+    """The call is put up; the INVITE as the callee saw it."""
+    call.invite()
+    invite = phone.expect("INVITE")
+    phone.reply(invite, 180, **more)
+    call.expect(180)
+    phone.reply(invite, 200, body=sip.SDP, **more)
+    call.expect(200)
+    call.ack()
+    phone.expect("ACK")
+    return invite
+
+
+def from_callee(method, call, callee, route, cseq=1):
+    """A request of the called side, along the Record-Route of its INVITE."""
+    return sip.request(
+        method, f"sip:caller@{sip.hostport(call.endpoint.address)}", callee.address, to=call.uri, call_id=call.call_id,
+        from_tag=call.to_tag, to_tag=call.from_tag, route=route, cseq=cseq, contact=method != "BYE",
+    )
+
+
+@scenario(root=True, programs=("ip", "nft"), seconds=30)
+def phone_behind_nat(scene):
+    """A phone behind a masquerading router: called and hung up, by both sides, over kill -9 and restart; kept alive.
+
+    Its Contact stays as it wrote it, an address that nobody outside can reach.
+    """
+    home = scene.keep(Home())
+    listen = (home.near(), 5060)
+    server = scene.endpoint((home.near(), 5070))
+    tandem = scene.tandem(listen=[listen], tables=tables(server.address))
+    with home.entered():
+        phone = scene.keep(Phone((home.address(), 5060), "alice", DOMAIN, listen))
+    phone.register()
+
+    inbound = server_call(server, listen, "alice")
+    invite = answered(inbound, phone, contact=phone.address)
+    expect(invite.message.request_uri == phone.contact(), f"the INVITE was for {invite.message.request_uri}")
+    expect(sip.address_of(inbound.remote_target) == phone.address, f"its Contact became {inbound.remote_target}")
+    outbound = phone.call("4930123")
+    asked = answered(outbound, server).message
+    expect(sip.address_of(asked.get("contact")) == phone.address, f"its Contact became {asked.get('contact')}")
+
+    os.kill(tandem.pid, signal.SIGKILL)
+    tandem.wait(2)
+    again = scene.tandem(tree=tandem.tree, name="again")
+
+    # The server hangs up on the call that it made, and asks the phone again on the one that the phone made.
+    inbound.bye()
+    phone.reply(phone.expect("BYE"), 200)
+    inbound.expect(200, "BYE")
+    route = asked.all("record-route")
+    again_invite = from_callee("INVITE", outbound, server, route)
+    server.send(again_invite, listen)
+    phone.reply(phone.expect("INVITE"), 200, body=sip.SDP, contact=phone.address)
+    server.expect("INVITE", 200)
+    server.send(from_callee("ACK", outbound, server, route), listen)
+    phone.expect("ACK")
+    outbound.bye()
+    server.reply(server.expect("BYE"), 200)
+    outbound.expect(200, "BYE")
+    # The binding is still there, and the router's hole is kept open.
+    third = server_call(server, listen, "alice")
+    answered(third, phone, contact=phone.address)
+    phone.expect_nothing(6)
+    expect(phone.probed > 0, "no keep-alive came in 6 s, at one every 5")
+    third.bye()
+    phone.reply(phone.expect("BYE"), 200)
+    third.expect(200, "BYE")
+    again.must_live()
+
+
+@scenario(drivers=DRIVERS)
+def lamps_and_messages(scene):
+    """SUBSCRIBE, PUBLISH and MESSAGE of phones reach the media server; NOTIFY, MESSAGE and OPTIONS come back; pings."""
+    server = scene.endpoint(scene.gateway_address(), probes=False)
+    listen = (scene.ip(1), 5060)
+    scene.tandem(listen=[listen], tables=tables(server.address))
+    phone = scene.keep(Phone(scene.caller_address(), "alice", DOMAIN, listen))
+    phone.register()
+
+    subscribe = phone.call("alice")
+    subscribe.request("SUBSCRIBE", headers=[["Event", "message-summary"], ["Expires", "300"]])
+    at_server = server.expect("SUBSCRIBE")
+    server.reply(at_server, 200, contact=server.address, headers=[["Expires", "300"]])
+    answer = subscribe.expect(200, "SUBSCRIBE").message
+    subscribe.to_tag = answer.to_tag
+    notify = from_callee("NOTIFY", subscribe, server, at_server.message.all("record-route"))
+    notify.headers += [["Event", "message-summary"], ["Subscription-State", "active"]]
+    notify.body = b"Messages-Waiting: yes\r\n"
+    server.send(notify, listen)
+    told = phone.expect("NOTIFY")
+    expect(told.message.body == notify.body, f"the NOTIFY says {told.message.body}")
+    phone.reply(told, 200)
+    server.expect("NOTIFY", 200)
+
+    for method in ("PUBLISH", "MESSAGE"):
+        phone.send(sip.request(method, f"sip:bob@{DOMAIN}", phone.address, call_id=method), listen)
+        server.reply(server.expect(method), 200)
+        phone.expect(method, 200)
+    for method in ("NOTIFY", "MESSAGE", "OPTIONS"):
+        server.send(sip.request(method, f"sip:alice@{DOMAIN}", server.address, call_id=method), listen)
+        if method != "OPTIONS":
+            phone.reply(phone.expect(method), 200)
+        # The phone answers OPTIONS by itself.
+        else:
+            phone.expect_nothing(0.3)
+        server.expect(method, 200)
+    expect(phone.probed == 1, f"{phone.probed} OPTIONS came")
+
+    phone.send(b"\r\n\r\n", listen)
+    pong = phone.socket.recv(100)
+    expect(pong == b"\r\n", f"a ping drew {pong}")
+
+
+@scenario(programs=("kamailio",), seconds=30)
+def kamailio_as_registrar(scene):
+    """REGISTERs pass to Kamailio with our Path; its calls come back along it, and ours find the phone too."""
+    listen = (scene.ip(1), 5060)
+    behind = scene.keep(Kamailio(scene.folder, "behind", [(scene.ip(50), 5060)], "registrar.cfg", {"DOMAIN": f'"{DOMAIN}"'}))
+    behind.wait_ready((scene.ip(240), 0))
+    peer = scene.endpoint((scene.ip(60), 5060))
+    tandem = scene.tandem(listen=[listen], tables={**tables(behind.address, registrar="media"), "sources": [f"{scene.ip(60)}/32"]})
+    phone = scene.keep(Phone(scene.caller_address(), "alice", DOMAIN, listen))
+    phone.register()
+    # By Kamailio's location, along our Path.
+    by_path = Call(peer, behind.address)
+    by_path.uri = by_path.remote_target = f"sip:alice@{DOMAIN}"
+    by_path.complete(phone)
+    # By ours, learnt from the 200.
+    server_call(peer, listen, "alice").complete(phone)
+    os.kill(tandem.pid, signal.SIGKILL)
+    tandem.wait(2)
+    scene.tandem(tree=tandem.tree, name="again")
+    by_path = Call(peer, behind.address)
+    by_path.uri = by_path.remote_target = f"sip:alice@{DOMAIN}"
+    by_path.complete(phone)
+
+
+@scenario(programs=("baresip",), seconds=40)
+def baresip_registers_and_calls(scene):
+    """Two baresips register, one calls the other by name, and who is called hangs up."""
+    listen = (scene.ip(1), 5060)
+    server = scene.endpoint(scene.gateway_address())
+    scene.tandem(listen=[listen], tables=tables(server.address))
+    alice, bob = (
+        scene.keep(Baresip(scene.folder, name, (scene.ip(number), 5060), tone=tone, outbound=listen, domain=DOMAIN))
+        for name, number, tone in (("alice", 101, 440), ("bob", 102, 880))
+    )
+    for one in (alice, bob):
+        one.wait_ready()
+        one.wait_registered()
+    alice.order("dial", f"sip:bob@{DOMAIN}")
+    alice.wait_event("CALL_ESTABLISHED", 8)
+    bob.wait_event("CALL_ESTABLISHED", 2)
+    time.sleep(0.5)
+    bob.order("hangup")
+    alice.wait_event("CALL_CLOSED", 5)
