@@ -150,7 +150,7 @@ def lamps_and_messages(scene):
 
 @scenario(programs=("kamailio",), seconds=30)
 def kamailio_as_registrar(scene):
-    """REGISTERs pass to Kamailio with our Path; its calls come back along it, and ours find the phone too."""
+    """REGISTERs pass to Kamailio with our Path; its calls come back along it, over kill -9 too."""
     listen = (scene.ip(1), 5060)
     behind = scene.keep(Kamailio(scene.folder, "behind", [(scene.ip(50), 5060)], "registrar.cfg", {"DOMAIN": f'"{DOMAIN}"'}))
     behind.wait_ready((scene.ip(240), 0))
@@ -162,7 +162,7 @@ def kamailio_as_registrar(scene):
     by_path = Call(peer, behind.address)
     by_path.uri = by_path.remote_target = f"sip:alice@{DOMAIN}"
     by_path.complete(phone)
-    # By ours, learnt from the 200.
+    # By way of us, who pass the call to it.
     server_call(peer, listen, "alice").complete(phone)
     os.kill(tandem.pid, signal.SIGKILL)
     tandem.wait(2)

@@ -27,7 +27,7 @@ section! {
         live media: Option<SetName> = None;
         /// Which way a call from one of its phones to another takes.
         live between_phones: BetweenPhones = BetweenPhones::Direct;
-        /// A set of registrars: REGISTERs go on to it with our Path (RFC 3327), and what it grants is kept here too.
+        /// A set of registrars: REGISTERs go on to it with our Path (RFC 3327), and its calls come back along it.
         live registrar: Option<SetName> = None;
         /// Contacts that one account may have; when one more comes, that which was refreshed longest ago goes.
         live contacts_max: u32 = 10, within 1 => 32;
