@@ -10,6 +10,7 @@ pub mod dialog;
 pub mod hand_over;
 pub mod life;
 
+use crate::class4::Charge;
 use crate::tables::Number;
 use proto::hash::{KeyedHash, Purpose, Secret};
 use proto::message::Message;
@@ -64,6 +65,8 @@ pub struct Call {
     pub opened: Mono,
     /// The gateway that answered it; `None`: none of a table.
     pub gateway: Option<Number>,
+    /// Whose customer's and vendor's places it holds.
+    pub charge: Charge,
     /// The side that sent the INVITE.
     pub initiator: Side,
     /// The side that answered it.
@@ -201,6 +204,7 @@ impl Calls {
             early: opening.early,
             opened: now,
             gateway: opening.gateway,
+            charge: Charge::NOBODY,
             initiator,
             responder,
         };
@@ -227,6 +231,13 @@ impl Calls {
         call.early = false;
         self.early -= 1;
         self.opened += 1;
+        true
+    }
+
+    /// The call holds these places from now on. False: it is gone.
+    pub fn charge(&mut self, id: CallId, charge: Charge) -> bool {
+        let Some(call) = self.place(id).and_then(|place| self.slab.get_mut(place)) else { return false };
+        call.charge = charge;
         true
     }
 

@@ -173,7 +173,7 @@ impl Dispatcher {
         targets: &mut TargetSet,
         now: Now,
     ) -> Result<bool, UriTooLong> {
-        let advance = note.attempts.len() > 0;
+        let advance = note.tried_of_set() > 0;
         loop {
             self.gather(tables, set, note);
             if self.candidates.is_empty() {

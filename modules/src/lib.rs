@@ -17,6 +17,7 @@
 //! | when a gateway is probed | `dispatcher/probe.rs` |
 //! | what an in-dialog request needs | `calls/dialog.rs` |
 //! | what a call is and how long it lives | `calls.rs`, `calls/life.rs` |
+//! | customers, vendors, which of them take a call and in which order | `class4/` |
 //! | what goes to another process | `hand_over.rs`, `origin.rs`, `calls/hand_over.rs`, `note.rs` |
 //! | who has to prove what, and who is shut out | `authentication/` |
 //! | who is registered, and where | `registrar.rs` |
@@ -30,6 +31,7 @@
 mod at_home;
 pub mod authentication;
 pub mod calls;
+pub mod class4;
 pub mod dispatcher;
 mod encoding;
 mod hand_over;

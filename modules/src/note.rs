@@ -2,6 +2,7 @@
 
 use crate::authentication::stage::Proving;
 use crate::calls::CallId;
+use crate::class4::hunt::HuntIndex;
 use crate::encoding::{Decoder, Encoder};
 use crate::phones::PhoneNote;
 use crate::registrar::ForkId;
@@ -17,6 +18,10 @@ pub struct Note {
     pub(crate) set: Option<Number>,
     /// Gateways that were tried for it, and are not tried again.
     pub(crate) attempts: Attempts,
+    /// Attempts that were made before this set's turn came.
+    pub(crate) before: u8,
+    /// The hunt for vendors that it belongs to; only on this shard, and not handed over.
+    pub(crate) hunt: Option<HuntIndex>,
     /// URI of the sender's Contact, as a range of the request's bytes: the dialog's remote target.
     pub(crate) contact: Span,
     /// The request opens or refreshes a dialog's target: INVITE, UPDATE.
@@ -143,6 +148,18 @@ impl Note {
         self.proving == Proving::Proven
     }
 
+    /// Another set's turn comes: what became of the request at the last one is past.
+    pub(crate) fn next_set(&mut self) {
+        self.set = None;
+        self.before = self.attempts.len;
+        (self.ringing, self.settled) = (false, false);
+    }
+
+    /// Gateways that were tried of this set and those that it overflows to.
+    pub(crate) fn tried_of_set(&self) -> usize {
+        self.attempts.len().saturating_sub(usize::from(self.before))
+    }
+
     /// Notes that a call was opened for this To tag. False: it was before.
     pub(crate) fn answer(&mut self, tag: u32) -> bool {
         let tag = tag.max(1);
@@ -164,6 +181,8 @@ impl NoteEncoding for Note {
         let Note {
             set,
             attempts,
+            before: _,
+            hunt: _,
             contact,
             kind,
             call,

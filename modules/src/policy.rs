@@ -2,6 +2,7 @@
 
 use crate::authentication::stage::Authentication;
 use crate::calls::{CallFigures, Calls, life};
+use crate::class4::Hunting;
 use crate::dispatcher::event::GatewayEvent;
 use crate::dispatcher::figures::GatewaySnapshot;
 use crate::dispatcher::probe::Probe;
@@ -14,6 +15,7 @@ use crate::registrar::{Forks, Registrar};
 use crate::serving::Serving;
 use crate::sources::UnknownSources;
 use crate::tables::Tables;
+use algorithms::mix;
 use proto::hash::Secret;
 use proto::time::{Mono, Now};
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ pub struct Setup {
     pub shards: usize,
     /// Most calls of this shard.
     pub calls: u32,
+    /// Most requests of this shard that have no final response yet: room for hunting, where there are customers.
+    pub open_requests: u32,
     /// Refused addresses that are remembered.
     pub unknown_sources: u32,
     /// Key of this boot, for tables.
@@ -46,6 +50,7 @@ pub struct TandemPolicy {
     pub(crate) unknown: UnknownSources,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) calls: Calls,
+    pub(crate) hunting: Hunting,
     pub(crate) reasons: ReasonCounts,
     pub(crate) arrivals: Arrivals,
     pub(crate) answered: Answered,
@@ -72,7 +77,10 @@ impl TandemPolicy {
             choice_secret: setup.choice_secret,
             seed: setup.seed,
         };
+        // WHY none without customers: the first one needs a restart.
+        let hunts = if tables.class4.is_some() { setup.open_requests } else { 0 };
         TandemPolicy {
+            hunting: Hunting::new(hunts, mix(setup.seed)),
             dispatcher: Dispatcher::new(dispatcher, &tables, now),
             serving: Serving::default(),
             unknown: UnknownSources::new(setup.unknown_sources, setup.boot_secret),
@@ -149,8 +157,8 @@ impl TandemPolicy {
             // What is left over is due at once.
             registrar.expire(now);
         }
-        let (calls, longest) = (&mut self.calls, self.tables.call_max);
-        life::expire(calls, &mut self.dispatcher, longest, EXPIRED_PER_TURN_MAX, now.mono);
+        let (calls, dispatcher) = (&mut self.calls, &mut self.dispatcher);
+        life::expire(calls, dispatcher, &self.tables, EXPIRED_PER_TURN_MAX, now.mono);
     }
 
     /// The next probe to send; to be called until there is none.
@@ -196,6 +204,11 @@ impl TandemPolicy {
     /// The call table in numbers.
     pub fn calls(&self) -> CallFigures {
         self.calls.figures()
+    }
+
+    /// Customers' calls that are being set up.
+    pub const fn hunting(&self) -> &Hunting {
+        &self.hunting
     }
 
     /// Refused addresses.

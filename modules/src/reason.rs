@@ -54,6 +54,26 @@ reasons! {
     NoRoute = "no_route" => Some(404);
     /// Every gateway of the set (and of those it overflows to) is down, or over its bound of calls.
     NoGateway = "no_gateway" => Some(503);
+    /// No customer has the source and tech prefix of a call. The status of this and the next ones is `[class4.refusals]`'s.
+    CustomerUnknown = "customer_unknown" => Some(403);
+    /// A customer's number that no deck could have.
+    NumberMalformed = "number_malformed" => Some(484);
+    /// A number that is blocked for its customer.
+    NumberBlocked = "number_blocked" => Some(403);
+    /// The customer's own deck has no price for the number.
+    NoPrice = "no_price" => Some(503);
+    /// No vendor of the plan takes the number, or can take the call now.
+    NoVendor = "no_vendor" => Some(503);
+    /// No vendor leaves the least margin.
+    NoMargin = "no_margin" => Some(503);
+    /// The customer is at its cap of calls at the same time.
+    CustomerConcurrent = "customer_concurrent" => Some(503);
+    /// The customer is at its cap of calls a second.
+    CustomerCps = "customer_cps" => Some(503);
+    /// As many customers' calls are being set up as may be.
+    HuntsFull = "hunts_full" => Some(503);
+    /// A vendor's redirection or challenge, which the customer is not shown.
+    VendorOnly = "vendor_only" => Some(503);
     /// The Request-URI does not fit when host and port become the gateway's.
     RequestUriTooLong = "request_uri_too_long" => Some(414);
     /// An in-dialog request without a valid token of ours and without a live call.

@@ -5,6 +5,9 @@
 
 use crate::calls::dialog::{self, Dialog};
 use crate::calls::life;
+use crate::class4::hunt::NoWay;
+use crate::class4::refusal::Why;
+use crate::class4::sources::Sender;
 use crate::dispatcher::UriTooLong;
 use crate::note::Note;
 use crate::policy::TandemPolicy;
@@ -35,6 +38,9 @@ impl TandemPolicy {
         now: Now,
     ) -> Step<Verdict<Reason>> {
         let answer = self.authenticate(request, note, answer, targets, now)?;
+        if self.tables.class4.is_some() && !note.is_proven() {
+            self.customers_call(request, note, targets, now)?;
+        }
         if !self.tables.domains.is_empty() {
             return self.phone_stages(request, note, answer, targets, now);
         }
@@ -51,6 +57,36 @@ impl TandemPolicy {
         match self.tables.sources.group(request.source.peer.ip()) {
             None if note.is_proven() => Continue(NO_GROUP),
             _ => sources::group(&self.tables, &mut self.unknown, request, now),
+        }
+    }
+
+    /// The stage of calls of customers; it goes on with those that are none.
+    fn customers_call(
+        &mut self,
+        request: &Inbound<'_>,
+        note: &mut Note,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Step<()> {
+        let tables = &*self.tables;
+        let Some(trunks) = &tables.class4 else { return Continue(()) };
+        let user = request.request_uri.user_without_params();
+        let customer = match (request.message.method(), trunks.sender(request.source.peer, user)) {
+            (Method::Cancel, Sender::Customer(_) | Sender::Nobody) => return Break(Reason::CancelUnknown.verdict()),
+            (Method::Invite, Sender::Customer(slot)) => trunks.customer_at(slot),
+            (Method::Invite, Sender::Nobody) => None,
+            _ => return Continue(()),
+        };
+        serving::take_in(self.serving, &self.calls, request)?;
+        let refuse = |why: Why, targets: &mut TargetSet| Break(trunks.refusals.verdict(why, targets));
+        let Some(customer) = customer else { return refuse(Why::UnknownCustomer, targets) };
+        life::note_request(request.message, None, note);
+        let begun = self.hunting.begin(trunks, tables, &mut self.dispatcher, customer, request, note, targets, now);
+        match begun {
+            Ok(()) => Break(Verdict::Forward),
+            Err(NoWay::Refused(why)) => refuse(why, targets),
+            Err(NoWay::NoRoom) => Break(Reason::HuntsFull.verdict()),
+            Err(NoWay::UriTooLong) => Break(Reason::RequestUriTooLong.verdict()),
         }
     }
 
@@ -120,11 +156,20 @@ impl Policy for TandemPolicy {
 
     fn response(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, note: &mut Note, now: Now) {
         self.dispatcher.response(&self.tables, response.status(), context, note, now);
-        life::answered(&mut self.calls, &mut self.dispatcher, response, context, note, now.mono);
+        if let Some(trunks) = self.tables.class4.as_ref().filter(|_| note.hunt.is_some()) {
+            self.hunting.response(trunks, response, note);
+        }
+        let opened = life::answered(&mut self.calls, &mut self.dispatcher, response, context, note, now.mono);
+        if let Some(call) = opened.filter(|_| note.hunt.is_some()) {
+            self.calls.charge(call, self.hunting.answered(note));
+        }
     }
 
     fn silence(&mut self, target: &Target, outcome: Outcome, note: &mut Note, now: Now) {
         self.dispatcher.silence(&self.tables, target, outcome, note, now);
+        if note.hunt.is_some() {
+            self.hunting.silence(outcome, note);
+        }
     }
 
     fn best_response(
@@ -139,7 +184,17 @@ impl Policy for TandemPolicy {
         if note.fork != ForkId::default() && self.forks.next(note.fork, request.message.method(), targets) {
             return Choice::Advance;
         }
-        self.dispatcher.best_response(&self.tables, request, best, note, targets, now)
+        let (tables, dispatcher) = (&*self.tables, &mut self.dispatcher);
+        match &tables.class4 {
+            Some(trunks) if note.hunt.is_some() => {
+                let choice = self.hunting.best_response(trunks, tables, dispatcher, request, best, note, targets, now);
+                if matches!(choice, Choice::Answer { .. }) {
+                    self.reasons.count(Reason::VendorOnly);
+                }
+                choice
+            }
+            _ => dispatcher.best_response(tables, request, best, note, targets, now),
+        }
     }
 
     fn in_dialog(
@@ -163,7 +218,12 @@ impl Policy for TandemPolicy {
     fn transaction_end(&mut self, end: &End<'_>, note: &mut Note, _now: Now) {
         self.dispatcher.end(note);
         self.forks.end(std::mem::take(&mut note.fork));
-        life::ended(&mut self.calls, &mut self.dispatcher, end.status, note);
+        life::ended(&mut self.calls, &mut self.dispatcher, &self.tables, end.status, note);
+        match &self.tables.class4 {
+            _ if note.hunt.is_none() => {}
+            Some(trunks) => self.hunting.end(trunks, note),
+            None => self.hunting.forget(note),
+        }
     }
 
     fn taken_over(&mut self, _request: &[u8], note: &mut Note, _now: Now) {

@@ -32,8 +32,12 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Compiles the groups.
-    pub fn build(groups: &[tuning::SourceGroup], strangers: tuning::Strangers) -> Self {
+    /// Compiles the groups. `customers`: where calls of customers come from; they are in no group, but no strangers.
+    pub fn build(
+        groups: &[tuning::SourceGroup],
+        customers: impl Iterator<Item = tuning::Network>,
+        strangers: tuning::Strangers,
+    ) -> Self {
         let mut all = Vec::new();
         let mut named = Vec::new();
         for (index, group) in (0u16..).zip(groups) {
@@ -45,6 +49,9 @@ impl Sources {
             named.extend(prefixes.iter().filter(|prefix| !names_nobody(prefix)).map(|prefix| (*prefix, ())));
             all.extend(prefixes.iter().map(|prefix| (*prefix, index)));
         }
+        let customers: Vec<Prefix> = customers.flat_map(|network| Prefix::of_network(&network)).collect();
+        named.extend(customers.iter().filter(|prefix| !prefix.is_any()).map(|prefix| (*prefix, ())));
+        all.extend(customers.iter().map(|prefix| (*prefix, NO_GROUP)));
         Sources {
             groups: PrefixTable::build(&all),
             named: PrefixTable::build(&named),
@@ -63,6 +70,9 @@ impl Sources {
         self.named.find(address).is_some()
     }
 }
+
+/// What stands for a group where a customer's address is in none; no route names it.
+const NO_GROUP: u16 = u16::MAX;
 
 /// The gate: whether this source may be served at all. `None`: yes. Gateways may ask by OPTIONS whether we live.
 pub fn gate(

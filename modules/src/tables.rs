@@ -15,6 +15,7 @@ pub use numbering::Number;
 pub use own::Own;
 
 use crate::authentication::realms::Realms;
+use crate::class4::Trunks;
 use crate::dispatcher::rules::Rules;
 use crate::sources::Sources;
 use algorithms::Algorithm;
@@ -36,6 +37,8 @@ pub struct Tables {
     pub own: Own,
     /// Who may send.
     pub sources: Sources,
+    /// Customers and vendors; `None`: there are no customers.
+    pub class4: Option<Trunks>,
     /// Longest life of a call's entry.
     pub call_max: Micros,
     /// Domains whose phones register here.

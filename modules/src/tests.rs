@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod authentication;
+mod class4;
 mod dialogs;
 mod failover;
 mod hand_over;
@@ -43,6 +44,7 @@ struct Bench {
     now: Now,
     addresses: HashMap<tuning::HostPort, Vec<crate::tables::NamedAddress>>,
     marks: BTreeMap<String, Mark>,
+    decks: Option<Arc<crate::class4::DeckImage>>,
     /// What the token of the next in-dialog request says.
     far_side: Option<SocketAddr>,
 }
@@ -76,20 +78,26 @@ impl Bench {
     }
 
     fn with(toml: &str, shard: usize, shards: usize) -> Self {
+        Bench::with_decks(toml, shard, shards, None)
+    }
+
+    fn with_decks(toml: &str, shard: usize, shards: usize, decks: Option<Arc<crate::class4::DeckImage>>) -> Self {
         let now = Now { mono: Mono(1_000_000_000), wall: Wall(1_700_000_000_000_000) };
         let (addresses, marks) = (HashMap::new(), BTreeMap::new());
-        let tables = build(toml, &addresses, &marks, None);
+        let tables = build(toml, &addresses, &marks, decks.as_ref(), None);
         let setup = Setup {
             shard,
             shards,
             calls: CALLS,
+            open_requests: CALLS,
             unknown_sources: 64,
             boot_secret: Secret([1; 16]),
             choice_secret: Secret([2; 16]),
             seed: 3,
         };
         let registrar = phones::registrar(&setup, &tables, now);
-        let mut bench = Bench { policy: TandemPolicy::new(&setup, tables, now), now, addresses, marks, far_side: None };
+        let mut bench =
+            Bench { policy: TandemPolicy::new(&setup, tables, now), now, addresses, marks, decks, far_side: None };
         if bench.policy.has_phones() {
             bench.policy.take_registrar(registrar);
         }
@@ -98,7 +106,7 @@ impl Bench {
 
     fn reload(&mut self, toml: &str) {
         let toml = format!("{HEAD}{toml}");
-        let tables = build(&toml, &self.addresses, &self.marks, Some(self.policy.tables()));
+        let tables = build(&toml, &self.addresses, &self.marks, self.decks.as_ref(), Some(self.policy.tables()));
         self.policy.install(tables, self.now);
     }
 
@@ -182,6 +190,7 @@ impl Bench {
         transaction.sent = self.now.mono;
         match choice {
             Choice::Advance => Ok(self.gateway_of(&transaction.targets.last().unwrap().0)),
+            Choice::Answer { status } => Err(Some(status)),
             Choice::Send { status } => Err(status),
         }
     }
@@ -263,10 +272,13 @@ fn build(
     toml: &str,
     addresses: &HashMap<tuning::HostPort, Vec<crate::tables::NamedAddress>>,
     marks: &BTreeMap<String, Mark>,
+    decks: Option<&Arc<crate::class4::DeckImage>>,
     previous: Option<&Tables>,
 ) -> Arc<Tables> {
     let config = parse_toml(toml);
-    Arc::new(Tables::build(&Inputs { config: &config, addresses, marks, local_addresses: &[] }, previous).unwrap())
+    Arc::new(
+        Tables::build(&Inputs { config: &config, addresses, marks, local_addresses: &[], decks }, previous).unwrap(),
+    )
 }
 
 fn endpoint(peer: SocketAddr) -> Endpoint {

@@ -163,6 +163,11 @@ impl Outcome {
 pub enum Choice {
     /// Try the targets now in the [`TargetSet`].
     Advance,
+    /// Send a response of our own in place of it, with the header lines attached to the [`TargetSet`].
+    Answer {
+        /// Status code, 300 to 699.
+        status: u16,
+    },
     /// Send the best response upstream, under this status if another is wanted.
     Send {
         /// `Some(500)` turns a last 503 into 500 (§16.7 step 6); `None`: as it came.

@@ -59,6 +59,10 @@ pub fn reload(running: &Config, next: &Loaded, forced: bool) -> Result<Reload, R
         let why = "the first [[domain]] needs a registrar, which is made at the start";
         return Err(Refusal::NeedsRestart(why.to_owned()));
     }
+    if running.customers.is_empty() && !next.config.customers.is_empty() {
+        let why = "the first [[customer]] needs room for hunting, which is reserved at the start";
+        return Err(Refusal::NeedsRestart(why.to_owned()));
+    }
     let mut config = next.config.clone();
     Section::keep_restart(&mut config, running);
     // WHY: marks of the file would not fit; what the file itself says has been checked already.

@@ -3,7 +3,7 @@
 //! Called once after reading, before [`crate::check`]; and again when a reload keeps parts of the
 //! old configuration, because indices move.
 
-use crate::config::{Config, Limits, Probe, Route, SourceGroup, Timers};
+use crate::config::{Config, Limits, Probe, Route, SourceGroup, Strangers, Timers};
 use crate::diagnostic::Finding;
 use crate::environment::Environment;
 use crate::read::{Host, Marks, Network, OffOr, suggestion};
@@ -27,7 +27,18 @@ pub(crate) fn fill_in(config: &mut Config, marks: &mut Marks, environment: &Envi
         }
     }
     default_sources(config, marks);
+    if !config.customers.is_empty() && !marks.given("policy.strangers") {
+        config.policy.strangers = Strangers::Forbid;
+    }
+    for burst in config.customers.iter_mut().map(|customer| (customer.cps, &mut customer.burst)) {
+        derive_burst(burst);
+    }
+    for burst in config.vendors.iter_mut().map(|vendor| (vendor.cps, &mut vendor.burst)) {
+        derive_burst(burst);
+    }
+    // WHY not then: customers' calls go where their plan says, and nobody else's may go to a vendor.
     if config.routes.is_empty()
+        && config.customers.is_empty()
         && let [only] = config.sets.as_slice()
     {
         config.routes.push(Route::everything_to(&only.name));
@@ -45,11 +56,15 @@ pub(crate) fn fill_in(config: &mut Config, marks: &mut Marks, environment: &Envi
     }
 }
 
+fn derive_burst((cps, burst): (Option<u32>, &mut Option<u32>)) {
+    *burst = burst.or_else(|| cps.map(|cps| (cps / 10).max(2)));
+}
+
 /// The top-level `sources` becomes a group like any other too, at the end of the list.
 fn default_sources(config: &mut Config, marks: &mut Marks) {
     let listeners = &config.listen.udp;
     let loopback_only = listeners.iter().all(|listener| listener.address.ip().is_loopback());
-    if loopback_only && !marks.given("sources") && config.source_groups.is_empty() {
+    if loopback_only && !marks.given("sources") && config.source_groups.is_empty() && config.customers.is_empty() {
         config.sources = loopback_networks();
     }
     if !config.sources.is_empty() {
@@ -104,6 +119,8 @@ pub(crate) fn resolve(config: &mut Config, marks: &Marks) -> Vec<Finding> {
     let sets = Names::new("set", sets.map(|(index, set)| (set.name.clone(), index)));
     let groups = config.source_groups.iter().enumerate().rev();
     let sources = Names::new("source group", groups.map(|(index, group)| (group.name.clone(), index)));
+    let decks = config.decks.iter().enumerate().rev();
+    let decks = Names::new("deck", decks.map(|(index, deck)| (deck.name.clone(), index)));
     let mut findings = Vec::new();
     let mut note = |finding: Option<Finding>| findings.extend(finding);
 
@@ -132,6 +149,15 @@ pub(crate) fn resolve(config: &mut Config, marks: &Marks) -> Vec<Finding> {
     }
     if let OffOr::On(Probe { listener: Some(listener), .. }) = &mut config.probe {
         note(listeners.find(marks, "probe.listener", &listener.name, &mut listener.index));
+    }
+    for (index, customer) in config.customers.iter_mut().enumerate() {
+        let deck = &mut customer.deck;
+        note(decks.find(marks, &format!("customer[{index}].deck"), &deck.name, &mut deck.index));
+    }
+    for (index, vendor) in config.vendors.iter_mut().enumerate() {
+        let (set, deck) = (&mut vendor.set, &mut vendor.deck);
+        note(sets.find(marks, &format!("vendor[{index}].set"), &set.name, &mut set.index));
+        note(decks.find(marks, &format!("vendor[{index}].deck"), &deck.name, &mut deck.index));
     }
     for (index, route) in config.routes.iter_mut().enumerate() {
         let path = format!("route[{index}]");

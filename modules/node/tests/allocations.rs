@@ -6,6 +6,7 @@
 
 use engine::device::sim::SimDevice;
 use engine::{LinkConfig, Mono, Now, Shard, ShardId, ShardStats, Wall};
+use modules::class4::{DeckImage, DeckOctets};
 use modules::tables::Inputs;
 use proto::hash::Secret;
 use proto::message::Transport;
@@ -33,6 +34,34 @@ udp = ["192.0.2.1:5060"]
 name = "carriers"
 gateways = [{ uri = "sip:192.0.2.20:5060" }]
 probe = "off"
+"#;
+
+/// The same calls as a customer's, priced and charged.
+const CLASS4: &str = r#"
+[listen]
+udp = ["192.0.2.1:5060"]
+[[set]]
+name = "carriers"
+gateways = [{ uri = "sip:192.0.2.20:5060" }]
+probe = "off"
+[rating]
+image = "decks.image"
+[[deck]]
+name = "deck"
+file = "deck.csv"
+currency = "USD"
+[[customer]]
+name = "acme"
+sources = ["192.0.2.0/24"]
+plan = "all"
+deck = "deck"
+cps = 1000
+concurrent = 100
+[[vendor]]
+name = "delta"
+set = "carriers"
+plans = ["all"]
+deck = "deck"
 "#;
 
 /// Calls before counting begins, and calls counted; one every 100 ms, so that what stays for 32 s comes and goes.
@@ -102,11 +131,31 @@ fn response(request: &str, status: &str) -> String {
     text + "Contact: <sip:15551230002@192.0.2.20>\r\nContent-Length: 0\r\n\r\n"
 }
 
-fn rig() -> Rig {
-    let loaded = tuning::parse(TOML, "test.toml", &tuning::Environment::unknown());
+/// One deck that prices all of North America.
+fn decks() -> Arc<DeckImage> {
+    let increments = deck::billing::Increments::SECOND;
+    let zone = jiff::tz::TimeZone::UTC;
+    let reading = deck::read::Settings { zone, dates: None, increments, currency: "USD".to_owned() };
+    let mut reader = deck::read::DeckReader::new(reading);
+    reader.push(b"prefix,destination,price\n1,North America,0.01\n");
+    let settings = deck::compile::DeckSettings {
+        name: "deck".to_owned(),
+        currency: "USD".to_owned(),
+        digits: deck::money::Digits::default(),
+        rounding: deck::billing::Rounding::Up,
+        rate_on: deck::image::RateOn::Lrn,
+    };
+    let source = deck::compile::DeckSource { settings, rows: reader.finish().rows, origins: Vec::new() };
+    let octets = deck::compile::compile(&[source], &deck::nanp::StateTable::default(), &mut |_| {}).unwrap();
+    Arc::new(DeckImage::open(DeckOctets::new(octets)).unwrap())
+}
+
+fn rig(toml: &str) -> Rig {
+    let loaded = tuning::parse(toml, "test.toml", &tuning::Environment::unknown());
     let config = loaded.unwrap_or_else(|findings| panic!("{findings:?}")).config;
     let (addresses, marks) = (HashMap::new(), BTreeMap::new());
-    let inputs = Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[] };
+    let inputs =
+        Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[], decks: Some(&decks()) };
     let tables = Arc::new(modules::Tables::build(&inputs, None).unwrap());
     let keys = Keys::new(&[(1, Secret([7; 16]))]).unwrap();
     let boot_secret = Secret([3; 16]);
@@ -115,6 +164,7 @@ fn rig() -> Rig {
         shard: 0,
         shards: 1,
         calls: 1_024,
+        open_requests: 256,
         unknown_sources: 16,
         boot_secret,
         choice_secret: keys.slot_secret(),
@@ -143,11 +193,16 @@ fn rig() -> Rig {
 
 #[test]
 fn ten_thousand_calls_allocate_nothing() {
-    let mut rig = rig();
-    (0..WARM).for_each(|number| rig.call(number));
-    rig.allocations = 0;
-    (WARM..WARM + COUNTED).for_each(|number| rig.call(number));
-    assert_eq!(rig.allocations, 0);
-    let carried: u64 = rig.shard.app().proxy().policy.gateways().map(|gateway| gateway.figures.carried).sum();
-    assert_eq!(carried, (WARM + COUNTED) as u64);
+    for toml in [TOML, CLASS4] {
+        let mut rig = rig(toml);
+        (0..WARM).for_each(|number| rig.call(number));
+        rig.allocations = 0;
+        (WARM..WARM + COUNTED).for_each(|number| rig.call(number));
+        assert_eq!(rig.allocations, 0);
+        let policy = &rig.shard.app().proxy().policy;
+        let carried: u64 = policy.gateways().map(|gateway| gateway.figures.carried).sum();
+        assert_eq!((carried, policy.hunting().open()), ((WARM + COUNTED) as u64, 0));
+        let customers = policy.tables().class4.iter().flat_map(|trunks| trunks.customers());
+        assert!(customers.map(|customer| customer.load.calls()).all(|calls| calls == 0));
+    }
 }

@@ -1,12 +1,13 @@
 //! How responses open and refresh calls (point 3), and how BYE closes them (point 6).
 
 use super::{Call, CallId, Calls, Key, Opening};
+use crate::class4::Charge;
 use crate::dispatcher::Dispatcher;
 use crate::note::{Kind, Note};
-use crate::tables::Number;
+use crate::tables::{Number, Tables};
 use proto::message::{HeaderName, Message, Method, Span};
 use proto::policy::{ResponseContext, Target};
-use proto::time::{Micros, Mono};
+use proto::time::Mono;
 
 /// What the request will mean to its call; called when it is let through.
 pub fn note_request(message: &Message<'_>, call: Option<(CallId, bool)>, note: &mut Note) {
@@ -23,7 +24,7 @@ pub fn note_request(message: &Message<'_>, call: Option<(CallId, bool)>, note: &
     }
 }
 
-/// A response passes.
+/// A response passes. The call that it opened, if it did and there was room.
 pub fn answered(
     calls: &mut Calls,
     dispatcher: &mut Dispatcher,
@@ -31,11 +32,11 @@ pub fn answered(
     context: &ResponseContext<'_>,
     note: &mut Note,
     now: Mono,
-) {
+) -> Option<CallId> {
     let reliable = (101..200).contains(&response.status()) && response.field(HeaderName::RSeq).is_some();
     let success = (200..300).contains(&response.status());
     match note.kind {
-        Kind::Opens if success => open(calls, dispatcher, response, context, note, now),
+        Kind::Opens if success => return open(calls, dispatcher, response, context, note, now),
         Kind::Opens if reliable => open_early(calls, response, context, note, now),
         Kind::Refreshes if success => {
             if let Some(call) = note.call {
@@ -47,6 +48,7 @@ pub fn answered(
         }
         _ => {}
     }
+    None
 }
 
 fn open(
@@ -56,22 +58,23 @@ fn open(
     context: &ResponseContext<'_>,
     note: &mut Note,
     now: Mono,
-) {
-    let Some(key) = calls.key(response) else { return };
+) -> Option<CallId> {
+    let key = calls.key(response)?;
     if !note.answer((key.hash & 0xffff_ffff) as u32) {
-        return;
+        return None;
     }
     let early = calls.find(&key).map(|(id, ..)| id);
     let kept = match early {
         Some(id) => {
             calls.refresh(id, false, contact(response).of(response.bytes()));
-            calls.confirm(id)
+            calls.confirm(id).then_some(id)
         }
-        None => calls.open(&opening(key, false, response, context, note), now).is_some(),
+        None => calls.open(&opening(key, false, response, context, note), now),
     };
     if let Some(gateway) = gateway(context) {
-        dispatcher.call_answered(gateway, kept);
+        dispatcher.call_answered(gateway, kept.is_some());
     }
+    kept
 }
 
 /// An early dialog, if the INVITE has room to remember it.
@@ -114,7 +117,7 @@ fn gateway(context: &ResponseContext<'_>) -> Option<Number> {
 /// The transaction of a request is over; `status` was sent to its sender. The final answer to a BYE closes
 /// the call, a 408 of our own included; a challenge does not, for the BYE comes again.
 /// Early dialogs of an INVITE end with it, unless they have become calls.
-pub fn ended(calls: &mut Calls, dispatcher: &mut Dispatcher, status: u16, note: &mut Note) {
+pub fn ended(calls: &mut Calls, dispatcher: &mut Dispatcher, tables: &Tables, status: u16, note: &mut Note) {
     for place in &mut note.early {
         let id = place.take().filter(|id| calls.get(*id).is_some_and(|call| call.early));
         id.map(|id| calls.close(id));
@@ -123,22 +126,25 @@ pub fn ended(calls: &mut Calls, dispatcher: &mut Dispatcher, status: u16, note: 
         return;
     }
     if let Some(call) = note.call.take().and_then(|id| calls.close(id)) {
-        closed(dispatcher, &call);
+        closed(dispatcher, tables, &call);
     }
 }
 
-/// Closes calls that have lived for `longest`, at most `bound` of them. True: there may be more.
-pub fn expire(calls: &mut Calls, dispatcher: &mut Dispatcher, longest: Micros, bound: usize, now: Mono) -> bool {
+/// Closes calls that have lived as long as the tables allow, at most `bound` of them. True: there may be more.
+pub fn expire(calls: &mut Calls, dispatcher: &mut Dispatcher, tables: &Tables, bound: usize, now: Mono) -> bool {
     for _ in 0..bound {
-        match calls.expire(longest, now) {
-            Some(call) => closed(dispatcher, &call),
+        match calls.expire(tables.call_max, now) {
+            Some(call) => closed(dispatcher, tables, &call),
             None => return false,
         }
     }
     true
 }
 
-fn closed(dispatcher: &mut Dispatcher, call: &Call) {
+fn closed(dispatcher: &mut Dispatcher, tables: &Tables, call: &Call) {
+    if let Some(trunks) = tables.class4.as_ref().filter(|_| call.charge != Charge::NOBODY) {
+        trunks.release(call.charge);
+    }
     if let Some(gateway) = call.gateway.filter(|_| !call.early) {
         dispatcher.call_closed(gateway);
     }

@@ -26,7 +26,7 @@ impl Dispatcher {
         // A set that a reload took away ends the search.
         let Some(set) = note.set.and_then(|set| tables.set(set)) else { return Choice::Send { status: None } };
         let last = Choice::Send { status: (set.last_503_as_500 && best.status() == 503).then_some(500) };
-        if note.settled || set.stateless || note.attempts.len() >= set.attempts_max {
+        if note.settled || set.stateless || note.tried_of_set() >= set.attempts_max {
             return last;
         }
         note.ringing = false;

@@ -41,8 +41,13 @@ impl Reply {
 
 fn domains(toml: &str) -> Domains {
     let config = tuning::parse(toml, "test.toml", &tuning::Environment::unknown()).unwrap().config;
-    let inputs =
-        Inputs { config: &config, addresses: &Default::default(), marks: &Default::default(), local_addresses: &[] };
+    let inputs = Inputs {
+        config: &config,
+        addresses: &Default::default(),
+        marks: &Default::default(),
+        local_addresses: &[],
+        decks: None,
+    };
     Tables::build(&inputs, None).unwrap().domains
 }
 

@@ -3,12 +3,14 @@
 use super::numbering::{Full, Number};
 use super::{Address, Domains, Gateway, Numbers, Own, Route, Set, Tables, canonical, listener_towards};
 use crate::authentication::realms::Realms;
+use crate::class4::{DeckImage, Trunks};
 use crate::dispatcher::rules::{BreakerRules, ProbeRules, Rules};
 use crate::sources::{Prefix, Sources};
 use algorithms::mix;
 use proto::time::Micros;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use tuning::{Config, HostPort, LastUnavailable, RequestUri};
 
@@ -23,6 +25,8 @@ pub struct Inputs<'i> {
     pub marks: &'i BTreeMap<String, Mark>,
     /// Addresses of this host: what wildcard listeners stand for.
     pub local_addresses: &'i [IpAddr],
+    /// The decks by which customers' calls are priced; needed only with customers.
+    pub decks: Option<&'i Arc<DeckImage>>,
 }
 
 /// One address of a gateway by name.
@@ -60,6 +64,10 @@ pub enum TablesError {
     TooManySets,
     /// A set with more gateway addresses than [`limits::SET_GATEWAYS_MAX`].
     SetTooLarge,
+    /// More customers or vendors than [`limits::TRUNKS_MAX`].
+    TooManyTrunks,
+    /// There are customers, but no image that has all their decks and their vendors'.
+    NoDecks,
     /// An index of the configuration names nothing: it was not checked.
     Unchecked,
 }
@@ -73,6 +81,10 @@ impl std::fmt::Display for TablesError {
             TablesError::TooManySets => write!(f, "more than {} sets", limits::SETS_MAX),
             TablesError::SetTooLarge => {
                 write!(f, "a set with more than {} gateway addresses", limits::SET_GATEWAYS_MAX)
+            }
+            TablesError::TooManyTrunks => write!(f, "more than {} customers or vendors", limits::TRUNKS_MAX),
+            TablesError::NoDecks => {
+                f.write_str("the image of the decks lacks one that a customer or vendor has: run `tandem deck build`")
             }
             TablesError::Unchecked => f.write_str("the configuration was not checked"),
         }
@@ -122,7 +134,12 @@ impl Tables {
             generation: previous.map_or(0, |tables| tables.generation + 1),
             given_out: given_out.iter().map(|given| written(given, inputs.local_addresses)).collect(),
             own,
-            sources: Sources::build(&config.source_groups, config.policy.strangers),
+            sources: Sources::build(
+                &config.source_groups,
+                config.customers.iter().flat_map(|customer| &customer.sources).map(|source| source.network),
+                config.policy.strangers,
+            ),
+            class4: None,
             call_max: Micros::from_secs(u64::from(config.policy.call_max_seconds)),
             domains: Domains::default(),
             realms: Realms::build(config),
@@ -143,6 +160,9 @@ impl Tables {
             tables.addresses.iter().flatten().map(|address| (address.address, address.number.slot_index())).collect();
         tables.by_address.sort_unstable();
         tables.routes = routes(config, &tables.numbers)?;
+        let set = |index| set_number(config, &tables.numbers, index);
+        let class4 = Trunks::build(config, inputs.decks, set, previous.and_then(|tables| tables.class4.as_ref()))?;
+        tables.class4 = class4;
         tables.domains = Domains::build(&config.domains, |index| set_number(config, &tables.numbers, index))?;
         Ok(tables)
     }
@@ -342,7 +362,8 @@ fn routes(config: &Config, numbers: &Numbers) -> Result<Vec<Route>, TablesError>
             set: set_number(config, numbers, route.set.index())?,
         });
     }
-    if let ([], [_]) = (config.routes.as_slice(), config.sets.as_slice()) {
+    let nobody_else = config.customers.is_empty();
+    if let ([], [_], true) = (config.routes.as_slice(), config.sets.as_slice(), nobody_else) {
         let set = set_number(config, numbers, 0)?;
         let (sources, listeners, domains, prefixes) = Default::default();
         routes.push(Route { sources, listeners, domains, prefixes, set });

@@ -91,6 +91,7 @@ impl<P: Policy> Proxy<P> {
                 if may_advance { self.point_four(now, transaction, best) } else { Choice::Send { status: None } };
             match choice {
                 Choice::Send { status } => return self.send_best(now, transaction, in_hand, status, out),
+                Choice::Answer { status } => return self.send_decided_final(now, transaction, status, out),
                 Choice::Advance => {
                     self.keep_in_hand(transaction, in_hand.take());
                     if self.advance(now, transaction, out) {

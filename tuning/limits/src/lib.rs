@@ -134,6 +134,15 @@ pub const GATEWAYS_MAX: usize = 4_096;
 /// Most gateway addresses of one set. A choice looks at each of them.
 pub const SET_GATEWAYS_MAX: usize = 256;
 
+/// Most customers, and most vendors.
+pub const TRUNKS_MAX: usize = 16_384;
+
+/// Most vendors of one plan: each is priced for each call.
+pub const PLAN_VENDORS_MAX: usize = 64;
+
+/// Most vendors that one call is ready to go to: no more than it may have branches.
+pub const HUNT_VENDORS_MAX: usize = BRANCHES_MAX;
+
 /// Most sets.
 pub const SETS_MAX: usize = 1_024;
 

@@ -10,6 +10,9 @@ pub const TRANSACTION_BYTES: u64 = 256;
 /// RFC 3261 §16.2 with the policy's note.
 pub const OPEN_REQUEST_BYTES: u64 = 256;
 
+/// What a customer's call keeps beside that while vendors are hunted for it.
+pub const HUNT_BYTES: u64 = 192;
+
 /// A client transaction: a branch.
 pub const BRANCH_BYTES: u64 = 192;
 

@@ -167,6 +167,8 @@ impl Checker<'_> {
     fn bytes_per_shard(&self) -> u64 {
         let driver = &self.config.driver;
         let slots = u64::from(driver.receive_slots_per_shard) + u64::from(driver.send_slots_per_shard);
-        self.config.limits.bytes_per_shard() + slots * limits::SEND_SLOT_BYTES as u64
+        let hunts = if self.config.customers.is_empty() { 0 } else { self.config.limits.open_requests_per_shard };
+        let hunts = u64::from(hunts) * limits::pool::HUNT_BYTES;
+        self.config.limits.bytes_per_shard() + slots * limits::SEND_SLOT_BYTES as u64 + hunts
     }
 }

@@ -3,6 +3,7 @@
 //! Rules stand by subject, one function each; [`check`] is the list of all. Names are resolved and
 //! defaults filled in before. Rules about the host ask the [`Environment`], never the host itself.
 
+mod class4;
 mod decks;
 mod domains;
 mod driver;
@@ -84,6 +85,14 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     domains::one_source_of_accounts,
     domains::expiry_order,
     domains::accounts,
+    class4::duplicate_trunks,
+    class4::known_plans,
+    class4::without_sources,
+    class4::overlapping_sources,
+    class4::somebody_else,
+    class4::vendors_sets,
+    class4::size_of_plans,
+    class4::an_image,
     decks::duplicate_decks,
     decks::convertible_currencies,
     decks::deck_files,

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// With several sets somebody has to say which calls go where.
 pub(super) fn no_routes(checker: &mut Checker<'_>) {
     let config = checker.config;
-    if config.sets.len() < 2 || !config.routes.is_empty() {
+    if config.sets.len() < 2 || !config.routes.is_empty() || !config.customers.is_empty() {
         return;
     }
     let mut remedy = "say which calls go where:".to_owned();
@@ -22,12 +22,13 @@ pub(super) fn no_routes(checker: &mut Checker<'_>) {
 /// A set that no route names and no reached set overflows to.
 pub(super) fn unreached_sets(checker: &mut Checker<'_>) {
     let config = checker.config;
-    if config.routes.is_empty() {
+    if config.routes.is_empty() && config.customers.is_empty() {
         return;
     }
     let mut reached: Vec<usize> = config.routes.iter().map(|route| route.set.index()).collect();
     let of_domains = config.domains.iter().flat_map(|domain| [&domain.media, &domain.registrar]);
     reached.extend(of_domains.flatten().map(|set| set.index()));
+    reached.extend(config.vendors.iter().map(|vendor| vendor.set.index()));
     let mut position = 0;
     while let Some(index) = reached.get(position) {
         position += 1;

@@ -5,7 +5,8 @@ use crate::config::SourceGroup;
 
 /// A listener that strangers can reach needs somebody who may send.
 pub(super) fn open_listeners(checker: &mut Checker<'_>) {
-    if !checker.config.source_groups.is_empty() || checker.given("sources") {
+    let config = checker.config;
+    if !config.source_groups.is_empty() || !config.customers.is_empty() || checker.given("sources") {
         return;
     }
     for (index, listener) in checker.config.listen.udp.iter().enumerate() {

@@ -14,7 +14,7 @@ section! {
     /// How requests are treated before any route.
     Policy {
         /// What a stranger's request gets. Both are counted; `tandem sources --unknown` shows who it was.
-        live strangers: Strangers = Strangers::Drop;
+        live strangers: Strangers = Strangers::Drop, derived "\"drop\"; \"403\" when there are customers";
         /// Longest life of a call's entry in seconds. It only frees the entry: the call itself lives on
         /// by Record-Route.
         live call_max_seconds: u32 = 43_200, within 60 => 604_800;

@@ -6,6 +6,7 @@
 mod algorithm;
 mod authentication;
 mod calls;
+mod class4;
 mod deck;
 mod domain;
 mod limits;
@@ -24,6 +25,7 @@ mod upkeep;
 pub use algorithm::Algorithm;
 pub use authentication::{Authentication, DigestAlgorithm, ForeignFrom, RadiusDialect};
 pub use calls::{Policy, Strangers};
+pub use class4::{Answer, Class4, Customer, Refusals, RouteOrder, TrunkSource, Vendor};
 pub use deck::{Currency, Deck, DeckDates, DeckMode, DeckRateOn, DeckRounding, Exchange, ExchangeRate, Rating};
 pub use domain::{Accounts, Domain, Expires};
 pub use limits::Limits;
@@ -80,6 +82,12 @@ section! {
         live rating: Rating = defaults();
         /// What currencies are worth in one another.
         live exchanges as "exchange": Vec<Exchange> = Vec::new();
+        /// Who sends calls, and is charged for them.
+        live customers as "customer": Vec<Customer> = Vec::new();
+        /// Who takes calls, and charges for them.
+        live vendors as "vendor": Vec<Vendor> = Vec::new();
+        /// How customers' calls are led to vendors.
+        live class4: Class4 = defaults();
         /// How requests are treated before any route.
         live policy: Policy = defaults();
         /// Timers of transactions (RFC 3261 §17, table 4).

@@ -40,6 +40,11 @@ pub struct NumberPrefix(String);
 const PREFIX_BYTES_MAX: usize = 32;
 
 impl NumberPrefix {
+    /// One that is known to be good.
+    pub(crate) fn of(digits: &str) -> Self {
+        NumberPrefix(digits.to_owned())
+    }
+
     /// Its characters.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -22,6 +22,6 @@ pub use many::OneOrMany;
 pub(crate) use marks::Marks;
 pub use off::OffOr;
 pub(crate) use reader::{Reader, suggestion};
-pub use reference::{ListenerName, SetName, SourceName};
+pub use reference::{DeckName, ListenerName, SetName, SourceName};
 pub use status::StatusCodes;
 pub(crate) use value::{Node, Value, bounded, printed_bounds};

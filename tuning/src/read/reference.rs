@@ -66,3 +66,8 @@ reference!(
     SourceName,
     "the name of a source group"
 );
+reference!(
+    /// A rate deck, by its name.
+    DeckName,
+    "the name of a deck"
+);

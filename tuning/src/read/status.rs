@@ -25,6 +25,13 @@ impl StatusCodes {
         set
     }
 
+    /// The codes of these ranges; codes outside 300 to 699 are left out.
+    pub fn of_ranges(ranges: &[std::ops::RangeInclusive<u16>]) -> Self {
+        let mut set = StatusCodes::default();
+        ranges.iter().cloned().flatten().for_each(|code| set.insert(code));
+        set
+    }
+
     /// Whether `code` is in it.
     pub fn contains(&self, code: u16) -> bool {
         let Some(bit) = bit(code) else { return false };

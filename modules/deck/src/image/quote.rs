@@ -123,6 +123,11 @@ impl Quotes {
         let count = asked.decks.len();
         Quotes { found: vec![Found::default(); count], groups: vec![0; count], jurisdiction: None }
     }
+
+    /// Room for the answers of `count` decks: whatever asks no more of them allocates nothing.
+    pub fn with_room(count: usize) -> Self {
+        Quotes { found: Vec::with_capacity(count), groups: Vec::with_capacity(count), jurisdiction: None }
+    }
 }
 
 /// Terms of an answer, for people and records.
@@ -208,6 +213,13 @@ impl<B: AsRef<[u8]>> Image<B> {
             effective: u32_at(terms, 0).filter(|time| *time != 0).map(i64::from),
             expiry: u32_at(terms, 4).filter(|time| *time != TIME_NEVER).map(i64::from),
         })
+    }
+
+    /// What is charged once by an answer, in units of its deck's [`super::Deck::price_digits`]; 0 unless priced.
+    pub fn fee(&self, found: &Found) -> i64 {
+        let terms = self.terms(found.terms).filter(|_| found.state == State::Priced);
+        let fee = terms.and_then(|terms| terms.get(8..16)?.try_into().ok());
+        fee.map_or(0, i64::from_le_bytes)
     }
 
     /// What a call of that length costs by an answer of `deck`: the billed seconds and the amount. `None`

@@ -24,7 +24,7 @@ pub(crate) fn shard(address: &str, gateways: [&str; 2], calls: usize) -> Shard<S
     let loaded = tuning::parse(&toml, "carry_calls.toml", &tuning::Environment::unknown());
     let config = loaded.unwrap_or_else(|findings| panic!("{findings:?}")).config;
     let (addresses, marks) = (HashMap::new(), BTreeMap::new());
-    let inputs = Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[] };
+    let inputs = Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[], decks: None };
     let tables = Arc::new(modules::Tables::build(&inputs, None).unwrap());
     let keys = Keys::new(&[(1, Secret([7; 16]))]).unwrap();
     let boot_secret = Secret([3; 16]);
@@ -34,6 +34,7 @@ pub(crate) fn shard(address: &str, gateways: [&str; 2], calls: usize) -> Shard<S
         shard: 0,
         shards: 1,
         calls: 4_096,
+        open_requests: 4_096,
         unknown_sources: 16,
         boot_secret,
         choice_secret: keys.slot_secret(),

@@ -10,6 +10,7 @@ mod client;
 mod deck;
 mod doctor;
 mod exit;
+mod explain;
 mod gateways;
 mod generate;
 mod registrations;
@@ -52,6 +53,8 @@ enum Command {
     /// Check, compile and ask rate decks.
     #[command(subcommand)]
     Deck(deck::Command),
+    /// Explain what becomes of a customer's call: whose it is, every vendor with its price, and why it stands where it does.
+    Explain(explain::Arguments),
     /// Show the gateways, or take one out of use and back.
     Gateways(gateways::Arguments),
     /// Show who is registered, count them, or take one away.
@@ -147,6 +150,7 @@ impl Cli {
             Command::Check(arguments) => check::check(&arguments),
             Command::Doctor(arguments) => doctor::doctor(&arguments),
             Command::Deck(command) => deck::deck(&command),
+            Command::Explain(arguments) => explain::explain(&arguments),
             Command::Gateways(arguments) => gateways::gateways(&arguments),
             Command::Registrations(arguments) => registrations::registrations(&arguments),
             Command::Sources(arguments) => sources::sources(&arguments),

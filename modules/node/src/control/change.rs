@@ -14,6 +14,7 @@ use crate::log::{Level, Record};
 use crate::notify;
 use crate::reply::{self, GatewayChanged};
 use modules::Tables;
+use modules::class4::DeckImage;
 use modules::tables::Inputs;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -24,13 +25,19 @@ use tuning::{Config, Effect, Loaded};
 const CHANGES_LOGGED_MAX: usize = 100;
 
 impl Control {
-    /// Makes tables of `config` and what is known, and gives them to all shards.
-    fn install(&mut self, config: &Config, admin: &AdminStates) -> Result<(), RpcError> {
+    fn decks_in_service(&self) -> Option<&Arc<DeckImage>> {
+        self.tables.class4.as_ref().map(|trunks| &trunks.image)
+    }
+
+    /// Makes tables of `config` and what is known, and gives them to all shards. `decks`: `None` for those in service.
+    fn install(&mut self, config: &Config, admin: &AdminStates, decks: Option<Arc<DeckImage>>) -> Result<(), RpcError> {
+        let decks = decks.or_else(|| self.decks_in_service().cloned());
         let inputs = Inputs {
             config,
             addresses: &self.names.addresses(),
             marks: &admin::marks(admin),
             local_addresses: &self.local_addresses,
+            decks: decks.as_ref(),
         };
         let tables = Tables::build(&inputs, Some(&self.tables))
             .map_err(|error| RpcError::new(code::BAD_CONFIGURATION, format!("it cannot be carried: {error}")))?;
@@ -59,7 +66,7 @@ impl Control {
         self.log.send(record);
         if self.names.learn(service, news) {
             let (config, admin) = (Arc::clone(&self.config), Arc::clone(&self.admin));
-            if let Err(error) = self.install(&config, &admin) {
+            if let Err(error) = self.install(&config, &admin, None) {
                 self.log.send(Record::new(Level::Error, "name").with("why", error.message).always());
             }
         }
@@ -77,7 +84,7 @@ impl Control {
         let entry = state.map(|state| AdminEntry { state, who, why, since: wall_micros() });
         let changed = admin::decide(&mut states, &self.config, name, entry)?;
         let config = Arc::clone(&self.config);
-        self.install(&config, &states)?;
+        self.install(&config, &states, None)?;
         self.admin = Arc::new(states);
         let saved = self.disk.submit(Job::Admin(AdminStates::clone(&self.admin)));
         let log = log.with("gateway", name).with("was", changed.before.as_str()).with("now", changed.now.as_str());
@@ -89,11 +96,12 @@ impl Control {
     pub(super) fn reload(
         &mut self,
         next: &Loaded,
+        decks: Option<Arc<DeckImage>>,
         from: String,
         forced: bool,
         who: &str,
     ) -> Result<(reply::Reload, Receiver<Saved>), RpcError> {
-        let outcome = self.try_reload(next, from, forced);
+        let outcome = self.try_reload(next, decks, from, forced);
         self.count_reload(outcome.is_ok());
         match &outcome {
             Ok(reply) => self.log_reload(reply, who),
@@ -107,16 +115,25 @@ impl Control {
         outcome.map(|reply| (reply, self.disk.submit(Job::Good(next.source.to_string()))))
     }
 
-    fn try_reload(&mut self, next: &Loaded, from: String, forced: bool) -> Result<reply::Reload, RpcError> {
+    fn try_reload(
+        &mut self,
+        next: &Loaded,
+        decks: Option<Arc<DeckImage>>,
+        from: String,
+        forced: bool,
+    ) -> Result<reply::Reload, RpcError> {
         let reload = tuning::reload(&self.config, next, forced).map_err(|refusal| {
             let hint = if matches!(refusal, tuning::Refusal::Unsafe(_)) { " (--force)" } else { "" };
             RpcError::new(code::REFUSED, format!("{refusal}{hint}; what was in service still is"))
         })?;
         let (live, restart): (Vec<_>, Vec<_>) = reload.changes.iter().partition(|change| change.effect == Effect::Live);
-        if !live.is_empty() {
+        let hash = |decks: Option<&Arc<DeckImage>>| decks.map(|decks| decks.hash());
+        let (before, after) = (hash(self.decks_in_service()), hash(decks.as_ref()));
+        let others = after.is_some() && before != after;
+        if !live.is_empty() || others {
             let wanted = Names::wanted(&reload.config);
             let admin = Arc::clone(&self.admin);
-            self.install(&reload.config, &admin)?;
+            self.install(&reload.config, &admin, decks)?;
             self.names.keep(&wanted);
         }
         if let Err(why) = self.accounts.follow(&reload.config) {
@@ -125,9 +142,11 @@ impl Control {
         self.config = Arc::new(reload.config);
         self.watch_names();
         let lines = |changes: Vec<&tuning::Change>| changes.iter().map(ToString::to_string).collect();
+        let mut changed: Vec<String> = lines(live);
+        changed.extend(after.filter(|_| others).map(|hash| format!("image of decks: now {hash}")));
         Ok(reply::Reload {
             from,
-            changed: lines(live),
+            changed,
             needs_restart: lines(restart),
             warnings: if next.warnings.is_empty() { String::new() } else { next.warnings.render(false) },
             generation: self.tables.generation,

@@ -9,6 +9,7 @@ use crate::dns;
 use crate::errand::Wish;
 use crate::reply::{Bans, Drain, GatewayChanged, Reload};
 use engine::{LaneWaker, ShardId};
+use modules::class4::DeckImage;
 use modules::registrar::{Look, Unregister};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -45,6 +46,8 @@ pub enum Ask {
     Reload {
         /// The configuration.
         next: Box<Loaded>,
+        /// Its decks, if it has customers.
+        decks: Option<Arc<DeckImage>>,
         /// Where it came from, for people.
         from: String,
         /// Even if it takes away much.

@@ -252,9 +252,9 @@ impl Control {
         match ask {
             Ask::Gather { unknown, reply } => self.gatherer.want(Waiter::Client(reply), unknown),
             Ask::Gateway { name, state, who, why, reply } => drop(reply.send(self.decide(&name, state, who, why))),
-            Ask::Reload { next, from, forced, who, reply } => {
+            Ask::Reload { next, decks, from, forced, who, reply } => {
                 notify::reloading();
-                let outcome = self.reload(&next, from, forced, &who);
+                let outcome = self.reload(&next, decks, from, forced, &who);
                 notify::ready("carries calls");
                 let _ = reply.send(outcome);
             }

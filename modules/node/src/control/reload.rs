@@ -5,6 +5,7 @@
 
 use super::inbox::{Ask, Inbox};
 use super::rpc::{RpcError, code};
+use crate::deck_files::service;
 use crate::disk::LastGood;
 use crate::log::{Level, Log, Record};
 use crate::reply::Reload;
@@ -50,9 +51,15 @@ pub fn reload(
             return Err(error);
         }
     };
+    let decks = service::image_of(&next.config).map_err(|error| {
+        inbox.tell(Ask::ReloadFailed);
+        let error = RpcError::new(code::BAD_CONFIGURATION, format!("{error}; what was in service still is"));
+        write_findings(&error, who, log);
+        error
+    })?;
     let next = Box::new(next);
     let (mut reply, saved) = inbox
-        .ask(|reply| Ask::Reload { next, from, forced, who: who.to_owned(), reply }, DEADLINE)
+        .ask(|reply| Ask::Reload { next, decks, from, forced, who: who.to_owned(), reply }, DEADLINE)
         .unwrap_or_else(|| Err(RpcError::new(code::INTERNAL, "the control lane did not answer in time")))?;
     let lost = match saved.recv_timeout(DISK_DEADLINE) {
         Ok(Ok(())) => return Ok(reply),

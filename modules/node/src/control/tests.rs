@@ -115,8 +115,13 @@ impl Node {
         let config = tuning::parse(&text(weights, ""), "tandem.toml", &Environment::unknown()).unwrap().config;
         let directory = Directory::open(&folder.path().join("state")).unwrap();
         let admin = AdminFile::of(&directory).read().unwrap();
-        let inputs =
-            Inputs { config: &config, addresses: &Default::default(), marks: &marks(&admin), local_addresses: &[] };
+        let inputs = Inputs {
+            config: &config,
+            addresses: &Default::default(),
+            marks: &marks(&admin),
+            local_addresses: &[],
+            decks: None,
+        };
         let tables = Arc::new(Tables::build(&inputs, None).unwrap());
         let shared = Arc::new(Shared::default());
         let mut running = shards(&tables, &shared);

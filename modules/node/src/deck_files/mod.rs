@@ -4,6 +4,7 @@
 pub mod image_file;
 mod origins;
 pub mod read;
+pub mod service;
 mod sheet;
 pub mod source;
 mod states;

@@ -131,6 +131,7 @@ pub(super) fn shard(config: &Config, keys: Keys, shards: usize, random: &Randomn
         shard: 0,
         shards,
         calls: limits.calls_per_shard,
+        open_requests: limits.open_requests_per_shard,
         unknown_sources: limits.unknown_sources_per_shard,
         boot_secret: random.boot_secret,
         choice_secret,

@@ -23,6 +23,7 @@ use crate::control::permission::{Access, Permissions};
 use crate::control::reload::Sources;
 use crate::control::socket::{ControlSocket, SocketFile};
 use crate::control::{Ask, Control, End, Inbox, Parts, metrics_page};
+use crate::deck_files::service;
 use crate::disk::keys;
 use crate::disk::{AdminFile, Directory, DiskLane, Job, LastGood};
 use crate::dns::{self, DnsLane};
@@ -99,11 +100,13 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let directory = Directory::open(&config.state.dir).map_err(|error| not_ours(config, &error))?;
     let admin = AdminFile::of(&directory).read().map_err(|error| error.to_string())?;
     let last_good = LastGood::of(&directory);
+    let decks = service::image_of(config).map_err(|error| error.to_string())?;
     let tables = Inputs {
         config,
         addresses: &Default::default(),
         marks: &crate::control::marks(&admin),
         local_addresses: &environment.addresses,
+        decks: decks.as_ref(),
     };
     let tables = Arc::new(Tables::build(&tables, None).map_err(|error| format!("{}: {error}", path.display()))?);
     let keys = read_keys(config)?;

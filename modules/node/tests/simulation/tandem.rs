@@ -297,7 +297,7 @@ fn tables(toml: &str, previous: Option<&Tables>) -> Tables {
         Err(findings) => panic!("{toml}\n{findings:?}"),
     };
     let (addresses, marks) = (HashMap::new(), BTreeMap::new());
-    let inputs = Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[] };
+    let inputs = Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[], decks: None };
     Tables::build(&inputs, previous).unwrap()
 }
 
@@ -313,6 +313,7 @@ fn setup(shards: u16, timers: Timers, (capacity, calls): (Capacity, u32), seed: 
         shard: 0,
         shards: usize::from(shards),
         calls,
+        open_requests: calls,
         unknown_sources: 16,
         boot_secret,
         choice_secret: keys.slot_secret(),

@@ -7,6 +7,8 @@ mod options;
 mod report;
 mod show;
 
+pub(super) use options::moment;
+
 use super::Exit;
 use clap::Subcommand;
 

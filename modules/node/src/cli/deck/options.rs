@@ -40,7 +40,7 @@ impl Reading {
 }
 
 /// A moment as typed: `2026-01-31`, `2026-01-31T14:00:00Z`, `2026-01-31T14:00:00+02:00`; without an offset UTC.
-pub(super) fn moment(text: &str) -> Result<i64, String> {
+pub(in crate::cli) fn moment(text: &str) -> Result<i64, String> {
     let timestamp = text.parse::<jiff::Timestamp>().ok();
     let civil = || jiff::tz::TimeZone::UTC.to_timestamp(text.parse::<jiff::civil::DateTime>().ok()?).ok();
     let found = timestamp.or_else(civil);

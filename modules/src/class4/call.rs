@@ -1,0 +1,42 @@
+//! A customer's call as it is understood: its numbers with their country codes, and what the decks are asked.
+//!
+//! The same for a call on the path and for `tandem explain`.
+
+use super::dialled::{Digits, routing_number, split};
+use super::refusal::Why;
+use super::trunks::Customer;
+use deck::image::Question;
+use proto::message::{Scheme, Uri};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Understood {
+    /// The called number.
+    pub called: Digits,
+    /// What the decks are asked.
+    pub question: Question,
+}
+
+impl Understood {
+    /// Of a call to `uri`; `caller` is the user part of the caller's identity (P-Asserted-Identity, else From), and
+    /// `at_us` the time of its INVITE in microseconds since 1970.
+    ///
+    /// # Errors
+    /// The number is malformed, or blocked for the customer.
+    pub fn of(customer: &Customer, uri: &Uri<'_>, caller: Option<&[u8]>, at_us: u64) -> Result<Self, Why> {
+        let (user, parameters) = split(uri.user.unwrap_or_default());
+        let parameters = if uri.scheme == Scheme::Tel { uri.params } else { parameters };
+        let called = customer.inward.called(user, &customer.tech_prefix).ok_or(Why::MalformedNumber)?;
+        let dialled = called.code().ok_or(Why::MalformedNumber)?;
+        if customer.is_blocked(called.as_bytes()) {
+            return Err(Why::Blocked);
+        }
+        let question = Question {
+            dialled,
+            routing: routing_number(parameters).unwrap_or(dialled),
+            caller: caller.and_then(|user| customer.inward.caller(user)).and_then(|digits| digits.code()),
+            at: i64::try_from(at_us / 1_000_000).unwrap_or(i64::MAX),
+        };
+        Ok(Understood { called, question })
+    }
+}

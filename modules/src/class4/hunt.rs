@@ -1,0 +1,310 @@
+//! Hunting: a customer's call goes from vendor to vendor until one takes it, or nothing is left.
+//!
+//! A call that is being set up has a [`Hunt`], in a pool of the shard; its transaction's note has the index. It holds
+//! a place at the customer from point 1 on, and at the vendor whose turn it is. A 2xx passes both to the call
+//! ([`Charge`]); what is still held is given back at point 6. INVARIANT: each place is held by exactly one of a hunt
+//! and a call, so it is given back exactly once.
+
+use super::advance::cause;
+use super::call::Understood;
+use super::caps::Full;
+use super::decide::Deciding;
+use super::dialled::{Digits, split};
+use super::refusal::Why;
+use super::trunks::{Charge, Customer, Trunks, Vendor};
+use crate::dispatcher::{Dispatcher, UriTooLong};
+use crate::note::Note;
+use crate::tables::{Number, Tables};
+use proto::message::{HeaderName, Message, Uri};
+use proto::policy::{Choice, Inbound, Outcome, TargetSet};
+use proto::pool::Slab;
+use proto::time::Now;
+use std::num::NonZeroU32;
+
+/// A shard's calls that are being set up.
+#[derive(Debug)]
+pub struct Hunting {
+    hunts: Slab<Hunt>,
+    deciding: Deciding,
+    /// Vendors that were passed over at a cap.
+    capped: u64,
+}
+
+/// Which hunt a transaction has: its place and one more.
+pub(crate) type HuntIndex = NonZeroU32;
+
+/// A call that is being set up.
+#[derive(Clone, Copy, Debug)]
+struct Hunt {
+    /// The customer, as long as a place is held there.
+    customer: Option<Number>,
+    /// The vendor whose turn it is, as long as a place is held there.
+    vendor: Option<Number>,
+    /// Vendors in the order of their turns, and how many had theirs.
+    vendors: [u32; limits::HUNT_VENDORS_MAX],
+    len: u8,
+    next: u8,
+    /// A 180 has reached the customer.
+    rang: bool,
+    /// An 18x with a session description has.
+    media: bool,
+    /// What came last moves the call on to the next vendor.
+    advance: bool,
+    /// The called number.
+    called: Digits,
+}
+
+const _: () = assert!(size_of::<Option<Hunt>>() + 8 <= limits::pool::HUNT_BYTES as usize, "as checked against memory");
+
+/// Why a new call has no target.
+pub(crate) enum NoWay {
+    /// We refuse it.
+    Refused(Why),
+    /// The pool of hunts is full: as many calls are being set up as may be.
+    NoRoom,
+    /// The Request-URI for a vendor is too long.
+    UriTooLong,
+}
+
+impl From<UriTooLong> for NoWay {
+    fn from(_: UriTooLong) -> Self {
+        NoWay::UriTooLong
+    }
+}
+
+impl Hunting {
+    /// Room for so many hunts; nothing is allocated later.
+    pub fn new(hunts: u32, seed: u64) -> Self {
+        Hunting { hunts: Slab::new(hunts), deciding: Deciding::new(seed), capped: 0 }
+    }
+
+    /// How often a vendor was passed over at a cap.
+    pub const fn capped(&self) -> u64 {
+        self.capped
+    }
+
+    /// Calls that are being set up.
+    pub const fn open(&self) -> u32 {
+        self.hunts.len()
+    }
+
+    /// Point 1: a customer's new call. Its first target is in `targets` on success.
+    #[allow(clippy::too_many_arguments, reason = "the parts of a policy, borrowed apart")]
+    pub(crate) fn begin(
+        &mut self,
+        trunks: &Trunks,
+        tables: &Tables,
+        dispatcher: &mut Dispatcher,
+        customer: &Customer,
+        request: &Inbound<'_>,
+        note: &mut Note,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Result<(), NoWay> {
+        let refused = |why| Err(NoWay::Refused(why));
+        let understood = Understood::of(customer, &request.request_uri, caller(request), now.wall.0);
+        let understood = match understood {
+            Ok(understood) => understood,
+            Err(why) => return refused(why),
+        };
+        match customer.load.take(&customer.caps, now.mono) {
+            Ok(()) => {}
+            Err(Full::Concurrent) => return refused(Why::Concurrent),
+            Err(Full::Pace) => return refused(Why::Cps),
+        }
+        let hunt = self.plan(trunks, customer, &understood).map_err(NoWay::Refused);
+        let begun = hunt.and_then(|hunt| self.hunts.insert(hunt).map_err(|_| NoWay::NoRoom));
+        let index = match begun {
+            Ok(index) => index,
+            Err(no_way) => {
+                customer.load.release();
+                return Err(no_way);
+            }
+        };
+        note.hunt = index.checked_add(1).and_then(NonZeroU32::new);
+        let found = self.next_vendor(trunks, tables, dispatcher, request, note, targets, now);
+        if !matches!(found, Ok(true)) {
+            self.end(trunks, note);
+        }
+        if found? { Ok(()) } else { refused(Why::NoRoute) }
+    }
+
+    /// The vendors of a call, in their order.
+    fn plan(&mut self, trunks: &Trunks, customer: &Customer, call: &Understood) -> Result<Hunt, Why> {
+        let decision = self.deciding.decide(trunks, customer, call).ok_or(Why::NoRoute)?;
+        if let Some(why) = decision.refusal() {
+            return Err(why);
+        }
+        let mut hunt = Hunt {
+            customer: Some(customer.number),
+            vendor: None,
+            vendors: [u32::MAX; limits::HUNT_VENDORS_MAX],
+            len: 0,
+            next: 0,
+            rang: false,
+            media: false,
+            advance: true,
+            called: call.called,
+        };
+        for (place, candidate) in hunt.vendors.iter_mut().zip(decision.routed()) {
+            *place = trunks.vendor_at(candidate.vendor).map_or(u32::MAX, |vendor| vendor.number.0);
+            hunt.len += 1;
+        }
+        Ok(hunt)
+    }
+
+    /// The next vendor whose caps and gateways let the call pass. False: there is none.
+    #[allow(clippy::too_many_arguments, reason = "the parts of a policy, borrowed apart")]
+    fn next_vendor(
+        &mut self,
+        trunks: &Trunks,
+        tables: &Tables,
+        dispatcher: &mut Dispatcher,
+        request: &Inbound<'_>,
+        note: &mut Note,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Result<bool, UriTooLong> {
+        let Some(hunt) = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1)) else { return Ok(false) };
+        while hunt.next < hunt.len {
+            let number = hunt.vendors.get(usize::from(hunt.next)).copied().map(Number);
+            hunt.next += 1;
+            let Some(vendor) = number.and_then(|number| trunks.vendor(number)) else { continue };
+            hunt.leave_vendor(trunks);
+            if vendor.load.take(&vendor.caps, now.mono).is_err() {
+                self.capped += 1;
+                continue;
+            }
+            hunt.vendor = Some(vendor.number);
+            hunt.advance = true;
+            note.next_set();
+            let placed = outward(vendor, &hunt.called, request, |request| {
+                dispatcher.place(tables, vendor.set, request, note, targets, now)
+            });
+            if placed? {
+                return Ok(true);
+            }
+        }
+        hunt.leave_vendor(trunks);
+        Ok(false)
+    }
+
+    /// Point 3: a response of a vendor. A cause that stops the hunt stops the search among its gateways too.
+    pub(crate) fn response(&mut self, trunks: &Trunks, response: &Message<'_>, note: &mut Note) {
+        let Some(hunt) = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1)) else { return };
+        let status = response.status();
+        if (180..190).contains(&status) {
+            hunt.rang |= status == 180;
+            hunt.media |= !response.body().is_empty() && response.field(HeaderName::ContentType).is_some();
+        }
+        if status < 300 {
+            return;
+        }
+        let cause = cause(response);
+        let vendor = hunt.vendor.and_then(|number| trunks.vendor(number));
+        hunt.advance = vendor.is_some_and(|vendor| vendor.advance.after(status, cause, note.ringing));
+        note.settled |= cause.is_some() && !hunt.advance;
+    }
+
+    /// Point 3: a gateway ended without a final response.
+    pub(crate) fn silence(&mut self, outcome: Outcome, note: &Note) {
+        if let Some(hunt) = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1)) {
+            hunt.advance = !matches!(outcome, Outcome::TimedOut { ringing: true });
+        }
+    }
+
+    /// Point 4: another gateway of this vendor, the next vendor, or the end.
+    #[allow(clippy::too_many_arguments, reason = "the parts of a policy, borrowed apart")]
+    pub(crate) fn best_response(
+        &mut self,
+        trunks: &Trunks,
+        tables: &Tables,
+        dispatcher: &mut Dispatcher,
+        request: &Inbound<'_>,
+        best: Outcome,
+        note: &mut Note,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Choice {
+        let rules = &trunks.rules;
+        let hunt = note.hunt.and_then(|index| self.hunts.get(index.get() - 1)).copied();
+        let Some(hunt) = hunt.filter(|hunt| {
+            let heard = hunt.rang && !rules.after_ringing || hunt.media && !rules.after_media;
+            !heard && note.attempts.len() < rules.attempts_max
+        }) else {
+            return last(trunks, best, targets);
+        };
+        if let Some(vendor) = hunt.vendor.and_then(|number| trunks.vendor(number)) {
+            let choice = outward(vendor, &hunt.called, request, |request| {
+                Ok(dispatcher.best_response(tables, request, best, note, targets, now))
+            });
+            if choice == Ok(Choice::Advance) {
+                return Choice::Advance;
+            }
+        }
+        let moves_on = hunt.advance;
+        match moves_on.then(|| self.next_vendor(trunks, tables, dispatcher, request, note, targets, now)) {
+            Some(Ok(true)) => Choice::Advance,
+            _ => last(trunks, best, targets),
+        }
+    }
+
+    /// A 2xx has opened a call: it holds the places from now on.
+    pub(crate) fn answered(&mut self, note: &Note) -> Charge {
+        let hunt = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1));
+        hunt.map_or(Charge::NOBODY, |hunt| Charge::new(hunt.customer.take(), hunt.vendor.take()))
+    }
+
+    /// Point 6: what is still held is given back.
+    pub(crate) fn end(&mut self, trunks: &Trunks, note: &mut Note) {
+        let Some(hunt) = note.hunt.take().and_then(|index| self.hunts.remove(index.get() - 1)) else { return };
+        trunks.release(Charge::new(hunt.customer, hunt.vendor));
+    }
+
+    /// The file has no customers any more: a hunt that ends gives nothing back, for nobody counts.
+    pub(crate) fn forget(&mut self, note: &mut Note) {
+        let _ = note.hunt.take().and_then(|index| self.hunts.remove(index.get() - 1));
+    }
+}
+
+impl Hunt {
+    fn leave_vendor(&mut self, trunks: &Trunks) {
+        trunks.release(Charge::new(None, self.vendor.take()));
+    }
+}
+
+/// What the customer gets in the end: the best response, unless it is a redirection or a challenge.
+fn last(trunks: &Trunks, best: Outcome, targets: &mut TargetSet) -> Choice {
+    match best {
+        Outcome::Response(300..=399 | 401 | 407) => {
+            Choice::Answer { status: trunks.refusals.attach(Why::Vendor, targets) }
+        }
+        _ => Choice::Send { status: None },
+    }
+}
+
+/// Asks with the request as this vendor wants its number.
+fn outward<R>(
+    vendor: &Vendor,
+    called: &Digits,
+    request: &Inbound<'_>,
+    ask: impl FnOnce(&Inbound<'_>) -> Result<R, UriTooLong>,
+) -> Result<R, UriTooLong> {
+    let (_, parameters) = split(request.request_uri.user.unwrap_or_default());
+    // WHY none of a tel: URI: its parameters follow by themselves (RFC 3261 §19.1.6).
+    let user = vendor.outward.write(called, parameters).ok_or(UriTooLong)?;
+    let mut written = *request;
+    written.request_uri.user = Some(user.as_bytes());
+    ask(&written)
+}
+
+/// The user part of the caller's identity: P-Asserted-Identity (RFC 3325), else From. `None`: there is none.
+fn caller<'m>(request: &Inbound<'m>) -> Option<&'m [u8]> {
+    let message = request.message;
+    let mut asserted = message.name_addrs(HeaderName::PAssertedIdentity).filter_map(Result::ok);
+    let identity = match asserted.next() {
+        Some(identity) => identity.uri,
+        None => message.from().ok()?.uri,
+    };
+    Uri::parse(identity).ok().map(|uri| uri.user_without_params())
+}

@@ -1,0 +1,220 @@
+//! Customers and vendors as decisions read them. Compiled in `build`, off the packet path.
+
+use super::advance::Advance;
+use super::caps::{Caps, Load};
+use super::dialled::{Inward, Outward};
+use super::refusal::Refusals;
+use super::sources::{Sender, SourceTable};
+use super::worth::Worth;
+use crate::tables::Number;
+use crate::tables::numbering::Numbering;
+use deck::image::{Asked, Image};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tuning::RouteOrder;
+
+/// The octets of an image of decks: a mapped file, or memory.
+pub struct DeckOctets(Box<dyn AsRef<[u8]> + Send + Sync>);
+
+/// An image of decks, as calls are priced by.
+pub type DeckImage = Image<DeckOctets>;
+
+impl DeckOctets {
+    /// Of whatever holds them.
+    pub fn new(octets: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        DeckOctets(Box::new(octets))
+    }
+}
+
+impl AsRef<[u8]> for DeckOctets {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+impl fmt::Debug for DeckOctets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeckOctets({})", self.as_ref().len())
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Trunks {
+    /// By slot.
+    pub(super) customers: Vec<Option<Customer>>,
+    /// By slot.
+    pub(super) vendors: Vec<Option<Vendor>>,
+    pub(super) sources: SourceTable,
+    pub(super) offers: Vec<Offer>,
+    /// The decks.
+    pub image: Arc<DeckImage>,
+    /// By deck of the image: what a unit of its prices is worth; see [`Trunks::worth`].
+    pub(super) scales: Vec<Option<i128>>,
+    /// Currency that prices are compared in.
+    pub currency: Box<str>,
+    /// What we say when we refuse.
+    pub refusals: Refusals,
+    pub(super) rules: HuntRules,
+    pub(super) numbers: Numbers,
+}
+
+/// Who has which number, for the next build.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Numbers {
+    pub(super) customers: Numbering<String>,
+    pub(super) vendors: Numbering<String>,
+}
+
+/// Limits of hunting.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HuntRules {
+    pub(super) attempts_max: usize,
+    pub(super) after_ringing: bool,
+    pub(super) after_media: bool,
+}
+
+/// Who sends calls.
+#[derive(Clone, Debug)]
+pub struct Customer {
+    /// Its number.
+    pub number: Number,
+    /// Its name.
+    pub name: Box<str>,
+    /// Which company it is: the same for its vendors.
+    pub(super) carrier: u32,
+    /// What its numbers begin with.
+    pub tech_prefix: Box<str>,
+    /// How it writes numbers.
+    pub inward: Inward,
+    pub(super) offer: usize,
+    pub(super) order: RouteOrder,
+    /// Least margin in percent of its price; `None`: none.
+    pub(super) margin_percent: Option<u16>,
+    /// What it may do.
+    pub caps: Caps,
+    /// What it does.
+    pub load: Arc<Load>,
+    pub(super) blocked: Box<[Box<str>]>,
+}
+
+/// Who takes calls.
+#[derive(Clone, Debug)]
+pub struct Vendor {
+    /// Its number.
+    pub number: Number,
+    /// Its name.
+    pub name: Box<str>,
+    pub(super) carrier: u32,
+    /// Its gateways.
+    pub set: Number,
+    /// How it wants numbers.
+    pub outward: Outward,
+    pub(super) priority: u16,
+    pub(super) weight: u32,
+    /// What it may do.
+    pub caps: Caps,
+    /// What it does.
+    pub load: Arc<Load>,
+    pub(super) blocked: Box<[Box<str>]>,
+    pub(super) advance: Advance,
+}
+
+/// A plan with a customer's deck: what is asked for a call, once for all of them.
+#[derive(Clone, Debug)]
+pub(super) struct Offer {
+    pub(super) asked: Asked,
+    /// Deck of the image, and its place among the answers.
+    pub(super) sell: DeckPlace,
+    /// Slot of each vendor of the plan, with its deck.
+    pub(super) vendors: Vec<(u16, DeckPlace)>,
+}
+
+/// A deck by its index in the image, and the place of its answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeckPlace {
+    pub(super) deck: u16,
+    pub(super) answer: u16,
+}
+
+/// To whom an established call is charged: their places are given back when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    customer: u32,
+    vendor: u32,
+}
+
+impl Default for Charge {
+    fn default() -> Self {
+        Charge::NOBODY
+    }
+}
+
+impl Charge {
+    /// A call that is no customer's.
+    pub const NOBODY: Charge = Charge { customer: u32::MAX, vendor: u32::MAX };
+
+    pub(super) fn new(customer: Option<Number>, vendor: Option<Number>) -> Self {
+        let number = |number: Option<Number>| number.map_or(u32::MAX, |number| number.0);
+        Charge { customer: number(customer), vendor: number(vendor) }
+    }
+}
+
+impl Trunks {
+    /// The customer of that number, if it is still there.
+    pub fn customer(&self, number: Number) -> Option<&Customer> {
+        self.customers.get(number.slot())?.as_ref().filter(|customer| customer.number == number)
+    }
+
+    /// The vendor of that number, if it is still there.
+    pub fn vendor(&self, number: Number) -> Option<&Vendor> {
+        self.vendors.get(number.slot())?.as_ref().filter(|vendor| vendor.number == number)
+    }
+
+    /// Whose a call to `user` (without parameters) from `peer` is.
+    pub fn sender(&self, peer: SocketAddr, user: &[u8]) -> Sender {
+        self.sources.find(peer, user)
+    }
+
+    /// The customer in a slot.
+    pub fn customer_at(&self, slot: u16) -> Option<&Customer> {
+        self.customers.get(usize::from(slot))?.as_ref()
+    }
+
+    /// All customers.
+    pub fn customers(&self) -> impl Iterator<Item = &Customer> {
+        self.customers.iter().flatten()
+    }
+
+    /// All vendors.
+    pub fn vendors(&self) -> impl Iterator<Item = &Vendor> {
+        self.vendors.iter().flatten()
+    }
+
+    /// The vendor in a slot.
+    pub fn vendor_at(&self, slot: u16) -> Option<&Vendor> {
+        self.vendors.get(usize::from(slot))?.as_ref()
+    }
+
+    /// What a price (or fee) of a deck is worth in the currency that prices are compared in, exactly: in units
+    /// of 10^-24. `None`: beyond what can be counted, which is no price.
+    pub(super) fn worth(&self, deck: u16, price: i64) -> Option<i128> {
+        i128::from(price).checked_mul((*self.scales.get(usize::from(deck))?)?)
+    }
+
+    /// What a price of a deck is worth, as it is compared. `None`: beyond what can be counted.
+    pub fn worth_of(&self, deck: u16, price: i64) -> Option<Worth> {
+        self.worth(deck, price).map(Worth)
+    }
+
+    /// An established call has ended.
+    pub fn release(&self, charge: Charge) {
+        if let Some(customer) = self.customer(Number(charge.customer)) {
+            customer.load.release();
+        }
+        if let Some(vendor) = self.vendor(Number(charge.vendor)) {
+            vendor.load.release();
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! `[[customer]]`, `[[vendor]]` and `[class4]`: who sends calls at which price, and over whom they go.
+
+use super::NumberPrefix;
+use crate::read::{DeckName, Network, Node, OffOr, Reader, SetName, StatusCodes, Value};
+use crate::schema::{Kind, defaults};
+use std::fmt;
+
+choice! {
+    /// What puts one vendor before another. Among equals the next of price and priority counts, then chance by weight.
+    RouteOrder {
+        /// The cheapest first.
+        Price = "price",
+        /// The lowest `priority` first.
+        Priority = "priority",
+        /// Chance, by `weight` alone.
+        Weight = "weight",
+    }
+}
+
+section! {
+    /// Who sends calls, and is charged for them. Its sources need not stand in `sources` too.
+    Customer {
+        /// Name; unique in the file.
+        live name: String;
+        /// The company behind it: calls never go to a vendor of the same one.
+        live carrier: Option<String> = None, derived "its name";
+        /// Where its calls come from: prefixes or addresses, with a port where only that one is meant.
+        live sources: Vec<TrunkSource>;
+        /// Digits that its numbers begin with, and that are taken off: tells customers behind one address apart.
+        live tech_prefix: Option<NumberPrefix> = None;
+        /// The vendors that it may use: those that list this plan.
+        live plan: String;
+        /// What it is charged.
+        live deck: DeckName;
+        /// What puts one vendor before another.
+        live order: RouteOrder = RouteOrder::Price;
+        /// Least margin, in percent of the customer's price; a vendor below it is passed over. "off": calls may lose money.
+        live margin_percent: OffOr<u16> = OffOr::On(0), within 0 => 99;
+        /// Most new calls a second, all shards together.
+        live cps: Option<u32> = None, within 1 => 100_000;
+        /// Calls that may come at once above that pace.
+        live burst: Option<u32> = None, derived "a tenth of cps, at least 2", within 1 => 100_000;
+        /// Most calls at the same time, ringing ones included, all shards together.
+        live concurrent: Option<u32> = None, within 1 => 100_000_000;
+        /// Digits that are taken off the called number, after the tech prefix.
+        live strip: u16 = 0, within 0 => 15;
+        /// Digits that are put before what is left.
+        live add: Option<NumberPrefix> = None;
+        /// Country code of numbers that begin with `national_prefix`; without it all numbers have one.
+        live country: Option<NumberPrefix> = None;
+        /// What a number within the country begins with.
+        live national_prefix: NumberPrefix = NumberPrefix::of("0");
+        /// What a number abroad begins with, where `+` is not written.
+        live international_prefix: NumberPrefix = NumberPrefix::of("00");
+        /// Beginnings of numbers, with country code, that it may not call.
+        live blocked: Vec<NumberPrefix> = Vec::new();
+    }
+}
+
+section! {
+    /// Who takes calls, and charges for them.
+    Vendor {
+        /// Name; unique in the file.
+        live name: String;
+        /// The company behind it.
+        live carrier: Option<String> = None, derived "its name";
+        /// Its gateways, their health and the failover among them.
+        live set: SetName;
+        /// The plans that it belongs to.
+        live plans: Vec<String>;
+        /// What it charges.
+        live deck: DeckName;
+        /// The lowest number comes first, where the customer's `order` looks at it.
+        live priority: u32 = 0, within 0 => 65_535;
+        /// Its share among vendors that are equal otherwise.
+        live weight: u32 = 1, within 1 => 1_000_000;
+        /// Most new calls a second, all shards together; above it the vendor is passed over.
+        live cps: Option<u32> = None, within 1 => 100_000;
+        /// Calls that may go at once above that pace.
+        live burst: Option<u32> = None, derived "a tenth of cps, at least 2", within 1 => 100_000;
+        /// Most calls at the same time, attempts included, all shards together; above it the vendor is passed over.
+        live concurrent: Option<u32> = None, within 1 => 100_000_000;
+        /// Digits that are taken off the number with its country code, as this vendor wants it.
+        live strip: u16 = 0, within 0 => 15;
+        /// Digits that are put before what is left.
+        live add: Option<NumberPrefix> = None;
+        /// Write the number with `+`.
+        live plus: bool = false;
+        /// Beginnings of numbers, with country code, that it is not sent.
+        live blocked: Vec<NumberPrefix> = Vec::new();
+        /// Final responses after which the next vendor is tried; 408 only before any 18x.
+        live advance_codes: StatusCodes = StatusCodes::of_ranges(&[401..=403, 407..=408, 415..=415, 488..=488, 500..=599]);
+        /// Q.850 causes in a Reason header (RFC 3326) after which the next vendor is tried, whatever the code; after
+        /// any other none is, 31 and 127 aside, which say nothing.
+        live advance_causes: Vec<u16> = vec![3, 34, 38, 41, 42, 44], within 1 => 127;
+    }
+}
+
+section! {
+    /// How long a way to an answer may be, and what we say when there is none.
+    Class4 {
+        /// Most attempts (gateways tried) of one call, all vendors together.
+        live attempts_max: u32 = 5, within 1 => 16;
+        /// Go on to the next vendor although a 180 has reached the customer.
+        live advance_after_ringing: bool = false;
+        /// Go on to the next vendor although an 18x with a session description has reached the customer.
+        live advance_after_media: bool = false;
+        /// What the customer gets when we refuse a call ourselves.
+        live refusals: Refusals = defaults();
+    }
+}
+
+section! {
+    /// What the customer gets when we refuse a call ourselves: SIP code, and Q.850 cause of the Reason header.
+    Refusals {
+        /// No customer has this source and tech prefix.
+        live unknown_customer: Answer = Answer::of(403, 21);
+        /// The called number has no digits that a deck could have.
+        live malformed_number: Answer = Answer::of(484, 28);
+        /// The number is blocked for the customer.
+        live blocked: Answer = Answer::of(403, 21);
+        /// The customer's own deck has no price for the number.
+        live no_price: Answer = Answer::of(503, 3);
+        /// No vendor of the plan takes the number, or all that do are down or at their caps.
+        live no_route: Answer = Answer::of(503, 3);
+        /// There are vendors, but none leaves the least margin.
+        live margin: Answer = Answer::of(503, 3);
+        /// The customer has as many calls as it may have.
+        live concurrent: Answer = Answer::of(503, 34);
+        /// The customer sends more calls a second than it may.
+        live cps: Answer = Answer::of(503, 42);
+        /// The vendors' best answer was a redirection or a challenge, which is no customer's business.
+        live vendor: Answer = Answer::of(503, 38);
+    }
+}
+
+section! {
+    /// An answer of our own.
+    Answer {
+        /// SIP code of the answer.
+        live status: u16, within 400 => 699;
+        /// Q.850 cause of its Reason header; 0: it has none.
+        live cause: u16, within 0 => 127;
+    }
+}
+
+impl Answer {
+    const fn of(status: u16, cause: u16) -> Self {
+        Answer { status, cause }
+    }
+}
+
+impl Customer {
+    /// The company behind it.
+    pub fn carrier(&self) -> &str {
+        self.carrier.as_deref().unwrap_or(&self.name)
+    }
+}
+
+impl Vendor {
+    /// The company behind it.
+    pub fn carrier(&self) -> &str {
+        self.carrier.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// Where a customer's calls come from: a network, and the port if only one is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TrunkSource {
+    /// The addresses.
+    pub network: Network,
+    /// The only port; `None`: any.
+    pub port: Option<u16>,
+}
+
+impl TrunkSource {
+    fn parse(text: &str) -> Option<Self> {
+        let network = |text: &str| match text {
+            "any" => Some(Network::Any),
+            _ => text
+                .parse::<std::net::IpAddr>()
+                .map(Into::into)
+                .ok()
+                .or_else(|| text.parse().ok().filter(|net: &ipnet::IpNet| net.trunc() == *net))
+                .map(Network::Prefix),
+        };
+        if let Some(network) = network(text) {
+            return Some(TrunkSource { network, port: None });
+        }
+        let (host, port) = text.rsplit_once(':')?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        Some(TrunkSource { network: network(host)?, port: Some(port) })
+    }
+}
+
+impl fmt::Display for TrunkSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.network, self.port) {
+            (network, None) => write!(formatter, "{network}"),
+            (Network::Prefix(ipnet::IpNet::V6(network)), Some(port)) => write!(formatter, "[{network}]:{port}"),
+            (network, Some(port)) => write!(formatter, "{network}:{port}"),
+        }
+    }
+}
+
+impl Value for TrunkSource {
+    fn kind() -> Kind {
+        Kind::Text("a prefix or an address, with a port if only one is meant, such as \"192.0.2.0/28\"")
+    }
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>, _: Option<&Self>) -> Option<Self> {
+        let text = String::read(node, reader, None)?;
+        let found = TrunkSource::parse(&text);
+        if found.is_none() {
+            let remedy =
+                "write \"192.0.2.0/28\" without host bits, \"192.0.2.1\", \"192.0.2.1:5070\" or \"[2001:db8::1]:5070\"";
+            reader.malformed(node, "not a source of calls", remedy);
+        }
+        found
+    }
+    fn print(&self) -> Option<toml::Value> {
+        Some(toml::Value::String(self.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_with_and_without_port() {
+        for good in
+            ["any", "192.0.2.0/28", "192.0.2.1/32", "192.0.2.1/32:5070", "2001:db8::/32", "[2001:db8::/64]:5070"]
+        {
+            assert_eq!(TrunkSource::parse(good).map(|source| source.to_string()).as_deref(), Some(good));
+        }
+        let host = TrunkSource::parse("192.0.2.1:5070").map(|source| (source.network.to_string(), source.port));
+        assert_eq!(host, Some(("192.0.2.1/32".to_owned(), Some(5070))));
+        for bad in ["", "192.0.2.1/28", "192.0.2.1:0", "192.0.2.0/33", "gw.example.com", "192.0.2.1:x"] {
+            assert_eq!(TrunkSource::parse(bad), None, "{bad}");
+        }
+    }
+}
