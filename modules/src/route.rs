@@ -206,6 +206,9 @@ impl Policy for TandemPolicy {
         targets: &mut TargetSet,
         now: Now,
     ) -> Verdict<Reason> {
+        if !self.tables.domains.is_empty() {
+            self.edit_in_dialog(request, targets);
+        }
         let mut dialog = Dialog { tables: &self.tables, calls: &self.calls, unknown: &mut self.unknown };
         let mut verdict = dialog::decide(&mut dialog, request, proof, note, answer, targets, now);
         if verdict == Verdict::Drop(Reason::DialogUnproven) {

@@ -29,11 +29,20 @@ pub fn of(tables: &Tables, message: &Message<'_>, source: IpAddr) -> Option<Dema
     let (party, asker) = match message.method() {
         Method::Ack | Method::Cancel => return None,
         Method::Register => (message.to(), Asker::Server),
-        _ if tables.sources.names(source) || tables.is_gateway_host(source) => return None,
+        _ if is_named(tables, source) => return None,
         _ => (message.from(), Asker::Proxy),
     };
     let uri = Uri::parse(party.ok()?.uri).ok()?;
     let (domain, _) = tables.domains.find(&uri.host)?;
     tables.realms.get(domain)?;
     Some(Demand { domain, asker })
+}
+
+/// Whether phones of that domain at `source` prove who they are when they call: their proofs are for us.
+pub fn asks(tables: &Tables, domain: u16, source: IpAddr) -> bool {
+    tables.realms.get(domain).is_some() && !is_named(tables, source)
+}
+
+fn is_named(tables: &Tables, source: IpAddr) -> bool {
+    tables.sources.names(source) || tables.is_gateway_host(source)
 }

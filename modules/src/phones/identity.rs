@@ -22,6 +22,23 @@ pub fn edit(request: &Message<'_>, proven: Option<(&[u8], &[u8])>, edits: &mut E
     }
 }
 
+/// The same within a dialog. `asked`: proofs of phones there are for us.
+///
+/// WHY proofs come here, where we ask for none: an ACK has that of its INVITE (RFC 3261 §22.1), and phones that
+/// remember a challenge put one into every request.
+pub fn edit_in_dialog(request: &Message<'_>, asked: bool, edits: &mut EditWriter<'_, '_>) {
+    let not_to_say: [(HeaderName, &[u8], bool); 3] = [
+        (HeaderName::PAssertedIdentity, b"P-Asserted-Identity", true),
+        (HeaderName::Authorization, b"Authorization", asked),
+        (HeaderName::ProxyAuthorization, b"Proxy-Authorization", asked),
+    ];
+    for (name, written, unwanted) in not_to_say {
+        if unwanted && request.field(name).is_some() {
+            edits.remove(written);
+        }
+    }
+}
+
 /// The account that the credentials name, without a domain that some phones put behind it. `None`: it cannot stand in
 /// a URI as it is.
 fn account_of<'m>(request: &Message<'m>, realm: &[u8]) -> Option<&'m [u8]> {

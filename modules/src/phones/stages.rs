@@ -2,6 +2,7 @@
 
 use super::flow::{self, Sender, Whither};
 use super::{Asked, identity};
+use crate::authentication::demand;
 use crate::calls::life;
 use crate::note::Note;
 use crate::policy::TandemPolicy;
@@ -71,6 +72,15 @@ impl TandemPolicy {
         let domain = self.tables.domains.get(domain).filter(|_| note.is_proven());
         let proven = domain.map(|domain| (&*domain.name, domain.realm.as_bytes()));
         targets.for_every(true, |edits| identity::edit(request.message, proven, edits));
+    }
+
+    /// What holds for each target of a phone's request within a dialog.
+    pub(crate) fn edit_in_dialog(&self, request: &Inbound<'_>, targets: &mut TargetSet) {
+        let (message, source) = (request.message, request.source.peer.ip());
+        if let Sender::Phone(domain) = flow::sender(&self.tables, message, source) {
+            let asked = demand::asks(&self.tables, domain, source);
+            targets.for_every(false, |edits| identity::edit_in_dialog(message, asked, edits));
+        }
     }
 
     /// A sender that no source group has is let in by its proof, or, where a registrar behind us asks for that, by a

@@ -226,3 +226,59 @@ fn a_foreign_from_is_refused() {
     let (verdict, _) = stage(&mut bench, &mut transaction, answer);
     assert_eq!(reply(verdict), Some(Reason::ForeignFrom));
 }
+
+/// What is behind us hears whose account it is, from us alone, and gets no proof.
+#[test]
+fn a_proven_caller_is_named_by_us() {
+    let mut bench = bench(0, 1);
+    let forged = "P-Asserted-Identity: <sip:ceo@example.com>\r\nAuthorization: Digest x\r\n";
+    let call = |more: &str| {
+        let text =
+            request("INVITE", "sip:alice@example.com", "sip:4930123@elsewhere.example", &format!("{forged}{more}"));
+        text.replace("INVITE sip:example.com", "INVITE sip:4930123@elsewhere.example")
+    };
+    let ask = |bench: &mut Bench, transaction: &mut Transaction, answer| {
+        let mut attached = Vec::new();
+        let verdict = bench.ask(transaction, |policy, request, note, targets, now| {
+            let verdict = policy.new_request(request, note, answer, targets, now);
+            attached = targets.attachment().to_vec();
+            verdict
+        });
+        (verdict, attached)
+    };
+    let mut transaction = bench.transaction(&call(""), PHONE);
+    let (verdict, challenge) = ask(&mut bench, &mut transaction, None);
+    assert_eq!(reply(Some(verdict)), Some(Reason::SenderUnproven));
+    let mut transaction = bench.transaction(&call(&credentials(&challenge, "INVITE", "alice", "secret")), PHONE);
+    let (verdict, _) = ask(&mut bench, &mut transaction, None);
+    assert!(asked(Some(verdict)).is_some(), "{verdict:?}");
+    let said = alice(&mut bench);
+    assert_eq!(ask(&mut bench, &mut transaction, said).0, Verdict::Forward);
+    let removed = ["P-Asserted-Identity", "Authorization", "Proxy-Authorization", "P-Preferred-Identity"];
+    let removed = removed.map(|name| format!("-{name}\r\n")).concat();
+    assert_eq!(transaction.edits, [format!("{removed}+P-Asserted-Identity: <sip:alice@example.com>\r\n")]);
+}
+
+/// An ACK has the proof of its INVITE (RFC 3261 §22.1), and phones put one into a BYE too: it ends here.
+#[test]
+fn proofs_are_not_passed_on_within_a_dialog() {
+    let mut bench = bench(0, 1);
+    let said =
+        "P-Asserted-Identity: <sip:ceo@example.com>\r\nAuthorization: Digest x\r\nProxy-Authorization: Digest x\r\n";
+    let token = Proof::Token { from_initiator: true, to_far_side: true };
+    let cases = [
+        (PHONE, said, "-P-Asserted-Identity\r\n-Authorization\r\n-Proxy-Authorization\r\n"),
+        (PHONE, "", ""),
+        // A listed source is not asked for a proof: what it shows is for somebody behind us.
+        (CALLER, said, "-P-Asserted-Identity\r\n"),
+    ];
+    for method in ["ACK", "BYE", "INVITE"] {
+        for (source, said, removed) in cases {
+            let text = message(method, "sip:4930123@203.0.113.1", "1", "uac", "uas")
+                .replace("Content-Length", &format!("{said}Content-Length"));
+            let (verdict, transaction) = bench.in_dialog(&text, source, token, None);
+            assert_eq!(verdict, Verdict::Forward, "{method} {source}");
+            assert_eq!(transaction.edits, [removed], "{method} {source}");
+        }
+    }
+}

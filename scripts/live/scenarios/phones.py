@@ -191,3 +191,82 @@ def baresip_registers_and_calls(scene):
     time.sleep(0.5)
     bob.order("hangup")
     alice.wait_event("CALL_CLOSED", 5)
+
+
+@scenario(programs=("baresip",))
+def phones_with_passwords_call(scene):
+    """Phones with passwords call: the media server is told by us who they are, and gets no proof, in no request."""
+    server = scene.endpoint(scene.gateway_address())
+    passwords = {"alice": "wonderland", "bob": "builder"}
+    accounts = scene.folder / "accounts.toml"
+    accounts.write_text("".join(f'[[account]]\nuser = "{user}"\npassword = "{password}"\n' for user, password in passwords.items()))
+    made = tables(server.address, accounts={"file": str(accounts)})
+    del made["sources"]
+    listen = (scene.ip(1), 5060)
+    tandem = scene.tandem(listen=[listen], tables=made, shards=2)
+    alice = scene.keep(Baresip(scene.folder, "alice", (scene.ip(101), 5060), 440, listen, DOMAIN, passwords["alice"]))
+    bob = scene.keep(Phone(scene.caller_address(2), "bob", DOMAIN, listen, passwords["bob"]))
+    alice.wait_ready()
+    alice.wait_registered()
+    bob.register()
+
+    # baresip shows its proof in the ACK and in the BYE as well.
+    alice.order("dial", f"sip:4930123@{DOMAIN}")
+    invite = server.expect("INVITE")
+    server.reply(invite, 200, body=sip.SDP)
+    seen = [invite, server.expect("ACK")]
+    alice.wait_event("CALL_ESTABLISHED", 3)
+    alice.order("hangup")
+    seen.append(server.expect("BYE"))
+    server.reply(seen[-1], 200)
+    told_by_us(seen, "alice")
+
+    # Somebody who says to be another.
+    call = bob.call("4930124")
+    forged = [["P-Asserted-Identity", f"<sip:ceo@{DOMAIN}>"], ["Authorization", 'Digest username="ceo", realm="elsewhere"']]
+    call.invite(headers=forged)
+    refused = call.expect(407)
+    call.ack_failure(refused)
+    proof = bob.proof(refused.message, "INVITE", call.uri)
+    call.invite(headers=[*forged, proof])
+    invite = server.expect("INVITE")
+    server.reply(invite, 200, body=sip.SDP)
+    call.expect(200)
+    call.ack(headers=[*forged, proof])
+    seen = [invite, server.expect("ACK")]
+    call.bye(headers=forged)
+    seen.append(server.expect("BYE"))
+    server.reply(seen[-1], 200)
+    call.expect(200, "BYE")
+    told_by_us(seen, "bob")
+
+    # To another phone, whose user another shard may have; and from the media server, whose word is believed.
+    alice.forget_events()
+    call = bob.call("alice")
+    call.invite()
+    refused = call.expect(407)
+    call.ack_failure(refused)
+    call.invite(headers=[bob.proof(refused.message, "INVITE", call.uri)])
+    call.expect(200, skip=(180, 183))
+    call.ack()
+    call.bye()
+    call.expect(200, "BYE")
+    said = f"<sip:reception@{DOMAIN}>"
+    call = server_call(server, listen, "bob")
+    call.invite(headers=[["P-Asserted-Identity", said]])
+    invite = bob.expect("INVITE")
+    expect(invite.message.all("p-asserted-identity") == [said], f"bob was told {invite.message.all('p-asserted-identity')}")
+    bob.reply(invite, 486)
+    call.ack_failure(call.expect(486))
+    tandem.must_live()
+
+
+def told_by_us(seen, user):
+    """These requests name the account in the INVITE, and carry neither a proof nor another identity."""
+    for packet in seen:
+        message = packet.message
+        told = message.all("p-asserted-identity")
+        wanted = [f"<sip:{user}@{DOMAIN}>"] if message.method == "INVITE" else []
+        expect(told == wanted, f"{message.method}: the identity is {told} instead of {wanted}")
+        proofs = message.all("authorization") + message.all("proxy-authorization")
+        expect(not proofs, f"{message.method}: a proof was passed on: {proofs}")
