@@ -30,11 +30,14 @@ def toolchain():
 
 
 def build(root, counts):
-    """Builds the examples; gives the folder of the release programs."""
-    for package in dict.fromkeys(count["package"] for count in counts):
-        # WHY each package alone: examples of different packages may share a name, and the last one built stays.
-        examples = [word for count in counts if count["package"] == package for word in ("--example", count["example"])]
-        subprocess.run(["cargo", "build", "--release", "--quiet", "-p", package, *examples], cwd=root, check=True)
+    """Builds the examples, whose names are the workspace's own; gives the folder of the release programs.
+
+    WHY the programs beside them, as in scripts/test: the same selection has the same features, and nothing is
+    compiled twice.
+    """
+    examples = [word for name in dict.fromkeys(count["example"] for count in counts) for word in ("--example", name)]
+    programs = ["--bin", "tandem", "--bin", "tandem-bench"]
+    subprocess.run(["cargo", "build", "--release", "--quiet", *programs, *examples], cwd=root, check=True)
     return Path(os.environ.get("CARGO_TARGET_DIR", root / "target")).resolve() / "release"
 
 

@@ -448,7 +448,7 @@ def bypass_rights_given_up(scene):
     wait_until(lambda: rights("CapEff") == 0, 3, lambda: f"rights to be put down: {rights('CapEff'):#x}")
 
 
-@scenario(alone=True, root=True, programs=(*NEEDS, "strace"), seconds=40, drivers=MODES[:1])
+@scenario(root=True, programs=(*NEEDS, "strace"), seconds=40, drivers=MODES[:1])
 def bypass_no_blocking_system_calls(scene):
     """Under load a shard on AF_XDP calls nothing but io_uring_enter and calls that never wait."""
     there = pair(scene)

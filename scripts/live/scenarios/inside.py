@@ -79,7 +79,7 @@ ALLOWED = {
 NEVER_WAITS = {"recvmsg", "sendmsg"}
 
 
-@scenario(alone=True, root=True, programs=("strace", "sipp"), seconds=40, drivers=DRIVERS,
+@scenario(root=True, programs=("strace", "sipp"), seconds=40, drivers=DRIVERS,
           here="bypass-no-blocking-system-calls does it across a link")
 def no_blocking_system_calls(scene):
     """Under load the shards call nothing but their driver's system calls: nothing that waits, allocates or touches a file."""

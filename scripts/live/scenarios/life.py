@@ -24,7 +24,7 @@ def start_says_what_it_does(scene):
         expect(word in text, f"{word} is missing:\n{text}")
 
 
-@scenario(alone=True, programs=("sipp",), seconds=60, drivers=DRIVERS)
+@scenario(programs=("sipp",), seconds=60, drivers=DRIVERS)
 def sigterm_under_load(scene):
     """SIGTERM under load: open transactions finish, new calls get 503, exit 0 within drain_seconds."""
     scene.gateway()

@@ -22,7 +22,7 @@ def share(gateway, before):
     return gateway.calls() - before
 
 
-@scenario(alone=True, programs=("sipp",), seconds=40)
+@scenario(programs=("sipp",), seconds=40)
 def reload_weights_under_load(scene):
     """New weights hold at once, by command and by SIGHUP, the difference is shown, and no call fails."""
     gateways = [scene.gateway(number) for number in (1, 2)]
@@ -47,7 +47,7 @@ def reload_weights_under_load(scene):
     caller.finish(20)
 
 
-@scenario(alone=True, programs=("sipp",), seconds=30)
+@scenario(programs=("sipp",), seconds=30)
 def reload_of_broken_files_under_load(scene):
     """A broken file changes nothing, is refused with its place, by SIGHUP logged; calls go on."""
     gateways = [scene.gateway(number) for number in (1, 2)]
@@ -103,7 +103,7 @@ def reload_says_what_needs_a_restart(scene):
     expect(tandem.ask("gateways")["gateways"][0]["weight"] == 3, "the weight did not change")
 
 
-@scenario(alone=True, programs=("sipp",), seconds=60)
+@scenario(programs=("sipp",), seconds=60)
 def thousand_reloads_under_load(scene):
     """1,000 reloads, weights changing each time, while calls run: none fails, and the memory stays."""
     gateways = [scene.gateway(number) for number in (1, 2)]

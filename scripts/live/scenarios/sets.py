@@ -128,14 +128,14 @@ def one_address(scene, steering):
     return tandem.figure("tandem_hand_overs_total", direction="out") / received
 
 
-@scenario(alone=True, programs=("sipp",), seconds=30, drivers=DRIVERS)
+@scenario(programs=("sipp",), seconds=30, drivers=DRIVERS)
 def one_address_two_shards(scene):
     """All calls come from one address and port, and two shards are busy alike."""
     share = one_address(scene, "hash")
     expect(0.3 < share < 0.7, f"{share:.0%} of the datagrams were handed over, not half")
 
 
-@scenario(alone=True, root=True, programs=("sipp",), seconds=30, drivers=DRIVERS, here="it is the kernel's sockets that are steered")
+@scenario(root=True, programs=("sipp",), seconds=30, drivers=DRIVERS, here="it is the kernel's sockets that are steered")
 def one_address_two_shards_steered(scene):
     """The kernel finds each message's owner: two shards are busy alike, and hand over next to nothing."""
     share = one_address(scene, "owner")
