@@ -174,7 +174,7 @@ def real_clients_register(scene):
     with newest.open("ab") as file:
         file.write(b"TDJF half a frame")
     tandem = scene.tandem(tree=tree, name="tandem-torn")
-    expect("unfinished write" in tandem.output(), tandem.output())
+    wait_until(lambda: "unfinished write" in tandem.output(), 3, lambda: f"a word of the cut: {tandem.output()}")
     wait_until(lambda: tandem.figure("tandem_bindings") == 50, 20, "sipsak's binding ends 10 s after its 3 s")
     tandem.signal(signal.SIGKILL)
     tandem.wait(5)
