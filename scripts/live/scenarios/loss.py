@@ -84,6 +84,6 @@ def sipp_with_loss(scene):
     """sipp losing 10 % of what it sends and gets, at both ends: its own retransmissions carry every call through."""
     gateway = scene.gateway(scenario="uas_route_set", words=("-lost", "10"))
     proxy = scene.tandem(gateway.address)
-    # WHY calls of 8 s: a gateway that misses the ACK takes no BYE; it hears the ACK anew after each of its 200s (T1, 2 T1, ...).
-    words = ("-lost", "10", "-d", "8000", "-max_invite_retrans", "7", "-max_non_invite_retrans", "10")
+    # WHY calls of 4 s: a gateway that misses the ACK takes no BYE; it hears the ACK anew after each of its 200s (T1, 2 T1, ...).
+    words = ("-lost", "10", "-d", "4000", "-max_invite_retrans", "7", "-max_non_invite_retrans", "10")
     scene.caller(proxy.address, calls=100, rate=50, scenario="uac_route_set", words=words).finish(50, successful=95)
