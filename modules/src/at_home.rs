@@ -1,15 +1,19 @@
 //! Our own domains: REGISTERs for them are carried out, requests for their users go to the contacts that those
 //! registered; what is for nobody registered goes to the domain's media set. Called by [`crate::phones`].
 //!
-//! A user that belongs to another shard is asked for there; the request comes here again with the answer.
+//! A user that belongs to another shard is asked for there; the request comes here again with the answer. Who is not
+//! registered and whom no media set takes is looked for among the accounts: 480 if there is such a one, else 404.
 
+use crate::authentication::question::{Query, read_answer};
+use crate::authentication::{Exists, stage};
 use crate::note::Note;
+use crate::phones;
 use crate::policy::TandemPolicy;
 use crate::question::{Asked, Subject};
 use crate::reason::{Reason, Step};
 use crate::registrar::{Presence, Registrar, Wanted};
 use crate::tables::Number;
-use proto::message::Uri;
+use proto::message::{DigestCredentials, Uri, unescaped_text};
 use proto::policy::{Answer, Inbound, TargetSet, Verdict};
 use proto::steer;
 use proto::time::{Micros, Now};
@@ -58,9 +62,62 @@ impl TandemPolicy {
         }
         match (otherwise.filter(|_| !is_gruu), presence) {
             (Some(set), _) => self.dispatch(set, request, note, targets, now),
-            (None, Presence::Unknown) => Break(Reason::UserUnknown.verdict()),
+            (None, Presence::Unknown) => self.nobody(index, request, note, targets, now),
             (None, Presence::Away | Presence::Present) => Break(Reason::UserAway.verdict()),
         }
+    }
+
+    /// Nobody of that name is registered: its account decides between 404 and 480. Without accounts, or where a RADIUS
+    /// server has them, which tells of nobody without a proof, it is 404.
+    fn nobody(
+        &mut self,
+        index: u16,
+        request: &Inbound<'_>,
+        note: &mut Note,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Step<Verdict<Reason>> {
+        let realm = self.tables.realms.get(index).filter(|realm| realm.tells_of_users);
+        let (Some(realm), Some(authentication)) = (realm, &mut self.authentication) else {
+            return Break(Reason::UserUnknown.verdict());
+        };
+        let mut room = [0; limits::USER_BYTES_MAX];
+        let user = unescaped_text(request.request_uri.user_without_params(), &mut room);
+        let Some(username) = user.filter(|user| !user.is_empty()) else {
+            return Break(Reason::UserUnknown.verdict());
+        };
+        let exists = authentication.authenticator.exists(&realm.realm, username, request.source.peer.ip(), now);
+        if exists != Exists::Ask {
+            return Break(presence_of(exists).verdict());
+        }
+        let credentials = DigestCredentials { username, realm: &realm.realm.name, ..DigestCredentials::default() };
+        let query = Query { domain: &realm.realm.domain, method: request.message.method_bytes(), credentials };
+        if !targets.attach(|out| query.write(out)) {
+            return Break(Reason::UserUnknown.verdict());
+        }
+        note.phones.asked = phones::Asked::Account;
+        let asked = Asked { subject: Subject::Credentials, shard: None };
+        Break(asked.verdict(stage::source_wait(&self.tables)))
+    }
+
+    /// What the source of the account said ([`TandemPolicy::nobody`]).
+    pub(crate) fn account_told(
+        &mut self,
+        index: u16,
+        request: &Inbound<'_>,
+        answer: Option<Answer>,
+        now: Now,
+    ) -> Verdict<Reason> {
+        let (Some(realm), Some(authentication)) = (self.tables.realms.get(index), &mut self.authentication) else {
+            return Reason::UserUnknown.verdict();
+        };
+        let said = match answer {
+            Some(Answer::Module(number)) => read_answer(number, self.answered.of(answer)),
+            _ => None,
+        };
+        let mut room = [0; limits::USER_BYTES_MAX];
+        let username = unescaped_text(request.request_uri.user_without_params(), &mut room).unwrap_or_default();
+        presence_of(authentication.authenticator.told(&realm.realm, username, said, now)).verdict()
     }
 
     /// Where the user of a URI is in the domain of that index, and whether the URI means one phone alone. Its bindings
@@ -95,6 +152,15 @@ impl TandemPolicy {
             }
         };
         Continue((presence, wanted.is_gruu()))
+    }
+}
+
+/// Who is called and not registered. WHY 480 where nobody could tell: a 404 would be believed.
+fn presence_of(exists: Exists) -> Reason {
+    match exists {
+        Exists::No => Reason::UserUnknown,
+        Exists::Yes => Reason::UserAway,
+        Exists::Ask | Exists::Untold => Reason::UserUntold,
     }
 }
 

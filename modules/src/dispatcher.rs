@@ -23,7 +23,7 @@ use figures::Figures;
 use health::{Health, State, Why};
 use probe::Schedule;
 use proto::hash::{KeyedHash, Purpose, Secret};
-use proto::message::{Method, NameAddr, Uri};
+use proto::message::{Host, Method, NameAddr, Uri};
 use proto::policy::{BySource, Inbound, Target, TargetSet};
 use proto::time::{Micros, Mono, Now, Wall};
 
@@ -230,7 +230,7 @@ impl Dispatcher {
     }
 
     fn pick<'t>(&mut self, tables: &'t Tables, set: &Set, request: &Inbound<'_>, advance: bool) -> Option<&'t Gateway> {
-        let hash = set.algorithm.hashes.map_or(0, |subject| self.hash(subject, request));
+        let hash = set.algorithm.hashes.map_or(0, |subject| self.hash(tables, subject, request));
         let state = self.sets.get_mut(set.number.slot())?;
         let mut choice = Choice {
             candidates: &mut self.candidates,
@@ -292,14 +292,14 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn hash(&self, subject: Subject, request: &Inbound<'_>) -> u64 {
+    fn hash(&self, tables: &Tables, subject: Subject, request: &Inbound<'_>) -> u64 {
         let message = request.message;
         let hash = KeyedHash::new(&self.setup.choice_secret, Purpose::Choice);
         let hash = match subject {
             Subject::CallId => hash.part(message.call_id()),
             Subject::Caller => party(hash, message.from().ok()),
             Subject::Callee => party(hash, message.to().ok()),
-            Subject::Domain => hash.part_lower(request.request_uri.host_bytes),
+            Subject::Domain => hash.part_lower(tenant(tables, request)),
             Subject::RequestUri => {
                 let uri = &request.request_uri;
                 let port = u64::from(uri.effective_port());
@@ -364,6 +364,17 @@ fn health_of<'s>(addresses: &'s [AddressState], gateway: &Gateway) -> Option<&'s
 }
 
 /// User and host of a From or To, which is how parties are told apart.
+/// The host that says whose a request is: the name of our domain, whichever of its aliases stands there; where a phone
+/// wrote our own address, that of its From.
+fn tenant<'t>(tables: &'t Tables, request: &Inbound<'t>) -> &'t [u8] {
+    let named = |host: &Host<'_>| tables.domains.find(host).map(|(_, domain)| &*domain.name);
+    let of_sender = || {
+        let uri = Uri::parse(request.message.from().ok()?.uri).ok().filter(|_| request.to_us)?;
+        named(&uri.host)
+    };
+    named(&request.request_uri.host).or_else(of_sender).unwrap_or(request.request_uri.host_bytes)
+}
+
 fn party(hash: KeyedHash, party: Option<NameAddr<'_>>) -> KeyedHash {
     match party.map(|party| (party.uri, Uri::parse(party.uri))) {
         Some((_, Ok(uri))) => hash.part(uri.user_without_params()).part_lower(uri.host_bytes),

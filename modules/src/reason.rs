@@ -144,10 +144,14 @@ reasons! {
     JournalBehind = "journal_behind" => Some(503);
     /// The shard that knows where the user is has not answered in time.
     LocationUnanswered = "location_unanswered" => Some(503);
-    /// A request for a user of ours that is not registered.
+    /// A request for a user of ours that has no account, or where nobody has one, is not registered.
     UserUnknown = "user_unknown" => Some(404);
     /// A request for a user that is known here and cannot be reached now.
     UserAway = "user_away" => Some(480);
+    /// A request for a user who is not registered, and of whose account nobody could tell.
+    UserUntold = "user_untold" => Some(480);
+    /// A proof that was made for another Request-URI (RFC 7616 §3.4.6).
+    ProofUriForeign = "proof_uri_foreign" => Some(400);
 }
 
 impl Reason {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | what a REGISTER does | `register.rs`, what it may say `contact.rs` |
 //! | what is answered | `answer.rs`, GRUUs `gruu.rs` |
+//! | what is kept of a registrar behind us | `granted.rs` |
 //! | where a call to a user goes | `location.rs`, in which order `forks.rs` |
 //! | what is kept of a binding | `record.rs` |
 //! | which phones are behind NAT, and whether they answer | `reachability.rs` |
@@ -19,6 +20,7 @@ mod answer;
 mod clock;
 mod contact;
 mod forks;
+mod granted;
 mod gruu;
 mod journal;
 mod location;
@@ -47,6 +49,7 @@ use journal::Journal;
 use limits::registrar::{EXPIRED_PER_TURN_MAX, GRACE_SECONDS};
 use names::Names;
 use proto::hash::Secret;
+use proto::message::Arena;
 use proto::time::{Mono, Now};
 use record::Account;
 use table::{AccountId, Table};
@@ -85,6 +88,8 @@ pub struct Registrar {
     scratch: Vec<u8>,
     /// The Path of the request in hand.
     path: Vec<u8>,
+    /// For the request that a response in hand answers.
+    arena: Option<Arena>,
 }
 
 /// What a registrar holds.
@@ -121,6 +126,7 @@ impl Registrar {
             expired: 0,
             scratch: Vec::with_capacity(store::RECORD_BYTES_MAX),
             path: Vec::with_capacity(limits::registrar::PATH_BYTES_MAX),
+            arena: Some(Arena::new()),
         }
     }
 

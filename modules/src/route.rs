@@ -159,6 +159,9 @@ impl Policy for TandemPolicy {
         if let Some(trunks) = self.tables.class4.as_ref().filter(|_| note.hunt.is_some()) {
             self.hunting.response(trunks, response, note);
         }
+        if note.phones.registers && (200..300).contains(&response.status()) {
+            self.keep_granted(response, context, now);
+        }
         let opened = life::answered(&mut self.calls, &mut self.dispatcher, response, context, note, now.mono);
         if let Some(call) = opened.filter(|_| note.hunt.is_some()) {
             self.calls.charge(call, self.hunting.answered(note));

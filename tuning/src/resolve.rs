@@ -146,6 +146,12 @@ pub(crate) fn resolve(config: &mut Config, marks: &Marks) -> Vec<Finding> {
         if let Some(registrar) = &mut domain.registrar {
             note(sets.find(marks, &format!("domain[{index}].registrar"), &registrar.name, &mut registrar.index));
         }
+        for (row, proof) in domain.proof.iter_mut().enumerate() {
+            for (nth, source) in proof.source.iter_mut().enumerate() {
+                let at = one_of(marks, format!("domain[{index}].proof[{row}].source"), nth);
+                note(sources.find(marks, &at, &source.name, &mut source.index));
+            }
+        }
     }
     if let OffOr::On(Probe { listener: Some(listener), .. }) = &mut config.probe {
         note(listeners.find(marks, "probe.listener", &listener.name, &mut listener.index));

@@ -8,7 +8,8 @@
 //! | any other, its From of a domain with accounts | nothing | a proof, 407 |
 //! | any other | nothing | nothing: it is a stranger's |
 //!
-//! `any` names nobody: with `sources = ["any"]` phones still prove who they are.
+//! `any` names nobody: with `sources = ["any"]` phones still prove who they are. Before this table stand the rows of the
+//! domain's `proof`, for methods and sources where it shall be otherwise.
 
 use super::challenge::Asker;
 use crate::tables::Tables;
@@ -24,25 +25,57 @@ pub struct Demand {
     pub asker: Asker,
 }
 
+/// A row of a domain's `proof`, compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// One bit for each method (`method as u32`); 0: every method.
+    methods: u32,
+    /// Indices of source groups; none: wherever it comes from.
+    sources: Vec<u16>,
+    needed: bool,
+}
+
+const _: () = assert!(Method::COUNT <= u32::BITS as usize, "one bit a method");
+
+impl Row {
+    /// From the file.
+    pub(super) fn build(row: &tuning::ProofRow) -> Self {
+        let bit = |name: &String| 1 << Method::of(name.as_bytes()) as u32;
+        Row {
+            methods: row.methods.iter().map(bit).fold(0, |bits, bit| bits | bit),
+            sources: row.source.iter().filter_map(|source| u16::try_from(source.index()).ok()).collect(),
+            needed: row.needed,
+        }
+    }
+
+    fn is_for(&self, method: Method, group: Option<u16>) -> bool {
+        (self.methods == 0 || self.methods & 1 << method as u32 != 0)
+            && (self.sources.is_empty() || group.is_some_and(|group| self.sources.contains(&group)))
+    }
+}
+
 /// What a request outside any dialog has to prove; `None`: nothing.
 pub fn of(tables: &Tables, message: &Message<'_>, source: IpAddr) -> Option<Demand> {
     let (party, asker) = match message.method() {
         Method::Ack | Method::Cancel => return None,
         Method::Register => (message.to(), Asker::Server),
-        _ if is_named(tables, source) => return None,
         _ => (message.from(), Asker::Proxy),
     };
     let uri = Uri::parse(party.ok()?.uri).ok()?;
     let (domain, _) = tables.domains.find(&uri.host)?;
-    tables.realms.get(domain)?;
-    Some(Demand { domain, asker })
+    is_needed(tables, domain, message.method(), source).then_some(Demand { domain, asker })
 }
 
 /// Whether phones of that domain at `source` prove who they are when they call: their proofs are for us.
 pub fn asks(tables: &Tables, domain: u16, source: IpAddr) -> bool {
-    tables.realms.get(domain).is_some() && !is_named(tables, source)
+    is_needed(tables, domain, Method::Invite, source)
 }
 
-fn is_named(tables: &Tables, source: IpAddr) -> bool {
-    tables.sources.names(source) || tables.is_gateway_host(source)
+fn is_needed(tables: &Tables, domain: u16, method: Method, source: IpAddr) -> bool {
+    let Some(realm) = tables.realms.get(domain) else { return false };
+    let group = tables.sources.group(source);
+    match realm.rows.iter().find(|row| row.is_for(method, group)) {
+        Some(row) => row.needed,
+        None => method == Method::Register || !(tables.sources.names(source) || tables.is_gateway_host(source)),
+    }
 }

@@ -11,9 +11,11 @@
 //! | `realms` | domains and rules as the file has them |
 //! | `algorithm` | MD5, SHA-256, SHA-512-256 and their hashes |
 //! | `proof` | the response of a client, checked against an HA1 |
+//! | `proof_uri` | whether it was made for this request |
 //! | `nonce` | nonces that cost no state |
 //! | `windows` | which counts of a nonce were used |
 //! | `credentials` | HA1s remembered, decoys for users that there are not |
+//! | `existence` | which users have an account, for calls to them |
 //! | `guard`, `living` | who is shut out, and who is spared |
 //! | `question` | what is asked of the source of an account, as bytes |
 //! | `owner` | a proof examined by the user's shard for another |
@@ -25,11 +27,13 @@ mod buckets;
 pub mod challenge;
 pub mod credentials;
 pub mod demand;
+mod existence;
 pub mod guard;
 pub mod living;
 pub mod nonce;
 pub mod owner;
 pub mod proof;
+mod proof_uri;
 pub mod question;
 pub mod realms;
 pub mod stage;
@@ -40,6 +44,7 @@ pub mod windows;
 use algorithm::Algorithm;
 use challenge::Asker;
 use credentials::{Credentials, Ha1s, Lifetimes};
+use existence::Existence;
 use guard::Guard;
 use living::Living;
 use nonce::Nonces;
@@ -134,6 +139,19 @@ pub enum Decision {
     ShutOut,
 }
 
+/// Whether a user has an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exists {
+    /// It has.
+    Yes,
+    /// It has none.
+    No,
+    /// Only the source of the account can tell.
+    Ask,
+    /// The source does not answer, or may not be asked now.
+    Untold,
+}
+
 /// What happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
@@ -180,6 +198,7 @@ pub struct Authenticator {
     nonces: Nonces,
     windows: Windows,
     credentials: Credentials,
+    existence: Existence,
     guard: Guard,
     secret: Secret,
     salt: u64,
@@ -196,6 +215,7 @@ impl Authenticator {
             windows: Windows::new(setup.accounts.saturating_mul(WINDOWS_PER_ACCOUNT), secret, started),
             nonces,
             credentials: Credentials::new(setup.accounts, secret),
+            existence: Existence::new(setup.accounts),
             guard: Guard::new(setup.failures, setup.rules, setup.living, secret),
             secret,
             salt: setup.seed,
@@ -303,9 +323,34 @@ impl Authenticator {
         self.credentials.forget(account);
     }
 
+    /// Whether that user has an account, for a request to it from `source`: its source of accounts may have to be asked.
+    pub fn exists(&mut self, realm: &Realm, username: &[u8], source: IpAddr, now: Now) -> Exists {
+        let account = self.account(realm, username);
+        match self.existence.get(account, now.mono) {
+            Some(true) => Exists::Yes,
+            Some(false) => Exists::No,
+            None if self.guard.may_ask(source, now) => Exists::Ask,
+            None => Exists::Untold,
+        }
+    }
+
+    /// What the source said of that; nothing is remembered of a failure.
+    pub fn told(&mut self, realm: &Realm, username: &[u8], said: Option<Said>, now: Now) -> Exists {
+        let exists = match said {
+            Some(Said::Known(_)) => true,
+            Some(Said::Unknown) => false,
+            // Proofs are judged elsewhere; nobody asked for one.
+            Some(Said::Judged(_)) | None => return Exists::Untold,
+        };
+        let account = self.account(realm, username);
+        self.existence.learn(account, exists, realm.lifetimes, now.mono);
+        if exists { Exists::Yes } else { Exists::No }
+    }
+
     /// Sources have changed.
     pub fn forget_all(&mut self) {
         self.credentials.forget_all();
+        self.existence.forget_all();
     }
 
     /// Who is shut out.

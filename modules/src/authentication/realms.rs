@@ -3,10 +3,11 @@
 use super::Realm;
 use super::algorithm::Algorithm;
 use super::credentials::Lifetimes;
+use super::demand::Row;
 use super::guard::Rules;
 use proto::time::Micros;
 use std::time::Duration;
-use tuning::{Config, DigestAlgorithm, Domain, ForeignFrom};
+use tuning::{Config, DigestAlgorithm, Domain, ForeignFrom, ProofUri};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -24,6 +25,12 @@ pub struct Realms {
 pub struct DomainRealm {
     /// What proofs are examined by.
     pub realm: Realm,
+    /// Its source says who has an account without being shown a proof.
+    pub tells_of_users: bool,
+    /// How the URI in a proof is held against the Request-URI.
+    pub proof_uri: ProofUri,
+    /// Who has to prove what, before the rule that holds otherwise.
+    pub rows: Vec<Row>,
     /// A request whose From is not its account gets 403.
     pub refuses_foreign_from: bool,
 }
@@ -35,7 +42,7 @@ impl Realms {
         let lifetimes =
             Lifetimes { known: micros(authentication.remembered), unknown: micros(authentication.unknown_remembered) };
         let realm = |domain: &Domain| {
-            domain.accounts.as_ref()?;
+            let accounts = domain.accounts.as_ref()?;
             let name = domain.realm.clone().unwrap_or_else(|| domain.name.to_string());
             let realm = Realm {
                 domain: domain.name.to_string().into_bytes().into(),
@@ -44,7 +51,13 @@ impl Realms {
                 nonce_lifetime: micros(authentication.nonce),
                 lifetimes,
             };
-            Some(DomainRealm { realm, refuses_foreign_from: domain.foreign_from == ForeignFrom::Refuse })
+            Some(DomainRealm {
+                realm,
+                tells_of_users: accounts.radius.is_empty(),
+                proof_uri: domain.proof_uri,
+                rows: domain.proof.iter().map(Row::build).collect(),
+                refuses_foreign_from: domain.foreign_from == ForeignFrom::Refuse,
+            })
         };
         Realms {
             realms: config.domains.iter().map(realm).collect(),

@@ -8,7 +8,7 @@
 use super::challenge::Asker;
 use super::demand::{self, Demand};
 use super::realms::DomainRealm;
-use super::{Asked, Authenticator, Decision, Figures, owner};
+use super::{Asked, Authenticator, Decision, Figures, owner, proof_uri};
 use crate::authentication::question::Query;
 use crate::note::Note;
 use crate::policy::TandemPolicy;
@@ -119,6 +119,13 @@ impl TandemPolicy {
             // INVARIANT: the CSeq of a request that came this far can be read.
             cseq: request.message.cseq().map_or(0, |cseq| cseq.number),
         };
+        // WHY before anything is known of the user: nothing of the answer may depend on that.
+        if note.proving == Proving::Fresh
+            && let Some(credentials) = asked.credentials
+            && !proof_uri::is_for(&tables, realm.proof_uri, credentials.uri, request)
+        {
+            return Break(Reason::ProofUriForeign.verdict());
+        }
         let case = Case { tables: &tables, realm, demand, asked };
         case.go_on(authentication, note, (answer, self.answered.of(answer)), targets, now)?;
         note.proving = Proving::Proven;
@@ -218,8 +225,7 @@ impl Case<'_> {
         note.proving = Proving::AtSource;
         let credentials = self.asked.credentials.unwrap_or_default();
         let query = Query { domain: &self.realm.realm.domain, method: self.asked.method, credentials };
-        let deadline = Micros(self.tables.realms.deadline.0.saturating_add(GRACE.0));
-        ask(None, deadline, targets.attach(|out| query.write(out)))
+        ask(None, source_wait(self.tables), targets.attach(|out| query.write(out)))
     }
 
     fn ask_owner(
@@ -251,6 +257,11 @@ impl Case<'_> {
         let is_same = rest.is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'@'));
         if is_same { Continue(()) } else { Break(reason.verdict()) }
     }
+}
+
+/// Longest wait for the source of an account.
+pub(crate) fn source_wait(tables: &Tables) -> Micros {
+    Micros(tables.realms.deadline.0.saturating_add(GRACE.0))
 }
 
 fn ask(shard: Option<u16>, deadline: Micros, attached: bool) -> Step<()> {

@@ -21,7 +21,7 @@ pub(crate) struct PhoneNote {
     pub(crate) by_phone: bool,
     /// It is bound at its very address with a registrar behind us, which has asked it for a proof.
     pub(crate) vouched: bool,
-    /// Whose contacts another shard was asked for last.
+    /// Whose contacts another shard was asked for last, or what else was asked.
     pub(crate) asked: Asked,
     /// A REGISTER that was passed on.
     pub(crate) registers: bool,
@@ -37,4 +37,6 @@ pub(crate) enum Asked {
     Caller,
     /// Those of whom the request is for.
     Callee,
+    /// Nobody's contacts: whether whom the request is for has an account.
+    Account,
 }

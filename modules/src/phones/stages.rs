@@ -10,8 +10,8 @@ use crate::reason::{Reason, Step};
 use crate::registrar::Bindings;
 use crate::tables::canonical;
 use crate::{routes, serving, sources};
-use proto::message::{Method, Uri};
-use proto::policy::{Answer, BySource, Inbound, Target, TargetSet, Verdict};
+use proto::message::{Message, Method, Uri};
+use proto::policy::{Answer, BySource, Inbound, ResponseContext, Target, TargetSet, Verdict};
 use proto::time::{Micros, Now};
 use std::net::SocketAddr;
 use std::ops::ControlFlow::{Break, Continue};
@@ -53,6 +53,9 @@ impl TandemPolicy {
                 self.dispatch(set, request, note, targets, now)
             }
             Whither::Path(address) => along_path(address, self.tables.listener_towards(address.ip()), targets),
+            Whither::User { domain, .. } if note.phones.asked == Asked::Account => {
+                Break(self.account_told(domain, request, answer, now))
+            }
             Whither::User { domain, otherwise } => {
                 let answer = answer.filter(|_| note.phones.asked == Asked::Callee);
                 note.phones.asked = Asked::Callee;
@@ -121,6 +124,19 @@ impl TandemPolicy {
             return Continue(());
         }
         Break(sources::refuse(&self.tables, &mut self.unknown, request.message, source.ip(), now).verdict())
+    }
+
+    /// A registrar behind us has granted a REGISTER that was passed on: its phone is known here as well, reached without
+    /// asking the registrar and recognised by where it is.
+    pub(crate) fn keep_granted(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, now: Now) {
+        let tables = &self.tables;
+        let domain = flow::domain_of(tables, response.to().ok())
+            .and_then(|index| Some((index, tables.domains.get(index)?)))
+            .filter(|(_, domain)| domain.registrar.is_some());
+        let (Some(registrar), Some(domain)) = (&mut self.registrar, domain) else { return };
+        if let Err(reason) = registrar.keep_granted(domain, context.request, &context.caller, response, now) {
+            self.reasons.count(reason);
+        }
     }
 
     /// Before further targets of a request from a phone (point 4).

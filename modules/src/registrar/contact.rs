@@ -147,7 +147,7 @@ fn unquoted(text: &[u8]) -> &[u8] {
 }
 
 /// Delta seconds; more than can be meant is the most.
-fn seconds(text: &[u8]) -> Option<u32> {
+pub(super) fn seconds(text: &[u8]) -> Option<u32> {
     let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     let number = || text.iter().try_fold(0u32, |sum, digit| sum.checked_mul(10)?.checked_add(u32::from(digit - b'0')));
     digits.then(|| number().unwrap_or(SECONDS_MAX).min(SECONDS_MAX))

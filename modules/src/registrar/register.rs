@@ -11,22 +11,22 @@ use crate::reason::Reason;
 use crate::tables::Domain;
 use limits::registrar::{AGENT_BYTES_MAX, GRACE_SECONDS};
 use proto::message::{HeaderName, Message, Uri, unescaped_text};
-use proto::policy::{Inbound, TargetSet};
+use proto::policy::{Endpoint, Inbound, TargetSet};
 use proto::time::Now;
 
 /// A REGISTER with what it means, read.
-struct Request<'m> {
-    message: &'m Message<'m>,
-    call_id: &'m [u8],
-    cseq: u32,
-    agent: &'m [u8],
-    gruu: bool,
-    direct: bool,
-    second: u32,
+pub(super) struct Request<'m> {
+    pub(super) message: &'m Message<'m>,
+    pub(super) call_id: &'m [u8],
+    pub(super) cseq: u32,
+    pub(super) agent: &'m [u8],
+    pub(super) gruu: bool,
+    pub(super) direct: bool,
+    pub(super) second: u32,
 }
 
 /// Bindings of the account as they will be, in their order; `true`: touched by this request.
-type Next<'r> = [Option<(Binding<'r>, bool)>; limits::CONTACTS_MAX];
+pub(super) type Next<'r> = [Option<(Binding<'r>, bool)>; limits::CONTACTS_MAX];
 
 impl Registrar {
     /// Answers a REGISTER for a domain of ours; the response's lines are attached, and wait for the journal.
@@ -156,7 +156,8 @@ impl Registrar {
                         Some((binding, true))
                     } else {
                         // One Contact is one binding, though it was several by the rules of before.
-                        (first && wanted.expires > 0).then(|| (new(wanted, make(wanted), request, path, inbound), true))
+                        (first && wanted.expires > 0)
+                            .then(|| (bound(wanted, make(wanted), request, path, &inbound.source), true))
                     }
                 }
             };
@@ -169,7 +170,7 @@ impl Registrar {
         for (wanted, _) in added {
             make_room(&mut next, &mut count, domain.contacts_max)?;
             *next.get_mut(count).ok_or(Reason::ContactsTooMany)? =
-                Some((new(wanted, make(wanted), request, path, inbound), true));
+                Some((bound(wanted, make(wanted), request, path, &inbound.source), true));
             count += 1;
         }
         let all = next.iter().flatten().map(|(binding, _)| binding);
@@ -194,7 +195,7 @@ impl Registrar {
 }
 
 /// The user of To, escapes undone (§10.3 item 5).
-fn user_of<'t>(message: &'t Message<'t>, room: &'t mut [u8]) -> Result<&'t [u8], Reason> {
+pub(super) fn user_of<'t>(message: &'t Message<'t>, room: &'t mut [u8]) -> Result<&'t [u8], Reason> {
     let to = message.to().ok().and_then(|to| Uri::parse(to.uri).ok()).ok_or(Reason::RegisterUnknownUser)?;
     let user = unescaped_text(to.user_without_params(), room).ok_or(Reason::RegisterUnknownUser)?;
     if user.is_empty() || user.len() > limits::USER_BYTES_MAX || user.iter().any(u8::is_ascii_control) {
@@ -204,7 +205,7 @@ fn user_of<'t>(message: &'t Message<'t>, room: &'t mut [u8]) -> Result<&'t [u8],
 }
 
 /// Whether a Contact is for a binding: the same instance and flow (RFC 5626 §6), else an equal URI (§19.1.4).
-fn is_for(wanted: &Wanted<'_>, binding: &Binding<'_>) -> bool {
+pub(super) fn is_for(wanted: &Wanted<'_>, binding: &Binding<'_>) -> bool {
     if wanted.reg_id != 0 && binding.reg_id != 0 {
         return wanted.reg_id == binding.reg_id && wanted.instance == binding.instance;
     }
@@ -222,12 +223,13 @@ fn granted(wanted: &Wanted<'_>, domain: &Domain, jitter: u64, second: u32) -> u3
     second.saturating_add(seconds)
 }
 
-fn new<'r>(
+/// A binding of a Contact until `expires`.
+pub(super) fn bound<'r>(
     wanted: &Wanted<'r>,
     expires: u32,
     request: &Request<'r>,
     path: &'r [u8],
-    inbound: &Inbound<'_>,
+    source: &Endpoint,
 ) -> Binding<'r> {
     let allowed = || contact::methods(request.message.tokens(HeaderName::Allow));
     Binding {
@@ -238,10 +240,10 @@ fn new<'r>(
         instance: wanted.instance,
         reg_id: wanted.reg_id,
         path,
-        source: inbound.source.peer,
+        source: source.peer,
         // INVARIANT: there are at most LISTENERS_MAX listeners.
-        listener: u8::try_from(inbound.source.listener).unwrap_or(0),
-        flow: inbound.source.flow,
+        listener: u8::try_from(source.listener).unwrap_or(0),
+        flow: source.flow,
         expires,
         updated: request.second,
         q: wanted.q,
@@ -252,7 +254,7 @@ fn new<'r>(
 }
 
 /// One more must fit: what was refreshed longest ago goes. Contacts of this request stay.
-fn make_room(next: &mut Next<'_>, count: &mut usize, contacts_max: usize) -> Result<(), Reason> {
+pub(super) fn make_room(next: &mut Next<'_>, count: &mut usize, contacts_max: usize) -> Result<(), Reason> {
     if *count < contacts_max {
         return Ok(());
     }

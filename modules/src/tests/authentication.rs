@@ -19,7 +19,11 @@ const DOMAINS: &str = "[[domain]]\nname = \"example.com\"\naccounts = { file = \
 
 /// A policy of one of so many shards that asks for proofs.
 fn bench(shard: usize, shards: usize) -> Bench {
-    let mut bench = Bench::with(&format!("{HEAD}{TWO}{DOMAINS}"), shard, shards);
+    bench_of(DOMAINS, shard, shards)
+}
+
+fn bench_of(domains: &str, shard: usize, shards: usize) -> Bench {
+    let mut bench = Bench::with(&format!("{HEAD}{TWO}{domains}"), shard, shards);
     let setup = authentication::Setup {
         nonce_secrets: vec![Secret([2; 16])],
         boot_secret: Secret([1; 16]),
@@ -70,16 +74,20 @@ fn begin(bench: &mut Bench, text: &str) -> (Option<Verdict<Reason>>, Vec<u8>, Tr
 
 /// Credentials that answer a challenge.
 fn credentials(challenge: &[u8], method: &str, username: &str, password: &str) -> String {
+    credentials_for("sip:example.com", challenge, method, username, password)
+}
+
+fn credentials_for(uri: &str, challenge: &[u8], method: &str, username: &str, password: &str) -> String {
     let text = str::from_utf8(challenge).unwrap();
     let nonce = text.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
     let name = if text.starts_with("WWW") { "Authorization" } else { "Proxy-Authorization" };
     let ha1 = authentication::proof::ha1(Algorithm::Md5, username.as_bytes(), b"example.com", password.as_bytes());
-    let ha2 = Algorithm::Md5.hash(&[method.as_bytes(), b"sip:example.com"]).hex();
+    let ha2 = Algorithm::Md5.hash(&[method.as_bytes(), uri.as_bytes()]).hex();
     let ha1 = ha1.hex();
     let parts: [&[u8]; 6] = [ha1.as_bytes(), nonce.as_bytes(), b"00000001", b"cn", b"auth", ha2.as_bytes()];
     let response = Algorithm::Md5.hash(&parts).hex();
     format!(
-        "{name}: Digest username=\"{username}\", realm=\"example.com\", nonce=\"{nonce}\", uri=\"sip:example.com\", \
+        "{name}: Digest username=\"{username}\", realm=\"example.com\", nonce=\"{nonce}\", uri=\"{uri}\", \
          response=\"{}\", algorithm=MD5, cnonce=\"cn\", qop=auth, nc=00000001\r\n",
         str::from_utf8(response.as_bytes()).unwrap()
     )
@@ -249,7 +257,8 @@ fn a_proven_caller_is_named_by_us() {
     let mut transaction = bench.transaction(&call(""), PHONE);
     let (verdict, challenge) = ask(&mut bench, &mut transaction, None);
     assert_eq!(reply(Some(verdict)), Some(Reason::SenderUnproven));
-    let mut transaction = bench.transaction(&call(&credentials(&challenge, "INVITE", "alice", "secret")), PHONE);
+    let proof = credentials_for("sip:4930123@elsewhere.example", &challenge, "INVITE", "alice", "secret");
+    let mut transaction = bench.transaction(&call(&proof), PHONE);
     let (verdict, _) = ask(&mut bench, &mut transaction, None);
     assert!(asked(Some(verdict)).is_some(), "{verdict:?}");
     let said = alice(&mut bench);
@@ -281,4 +290,125 @@ fn proofs_are_not_passed_on_within_a_dialog() {
             assert_eq!(transaction.edits, [removed], "{method} {source}");
         }
     }
+}
+
+/// What becomes of a call to a user who is not registered, the source of accounts asked once.
+#[test]
+fn accounts_tell_who_is_away_from_who_is_nobody() {
+    let mut bench = bench(0, 1);
+    let call = |user: &str| message("INVITE", &format!("sip:{user}@example.com"), user, "uac", "");
+    for (user, said, reason) in [
+        ("alice", Some(Said::Known(Ha1s::default())), Reason::UserAway),
+        ("nobody", Some(Said::Unknown), Reason::UserUnknown),
+    ] {
+        let mut transaction = bench.transaction(&call(user), CALLER);
+        let mut go = |bench: &mut Bench, answer| {
+            let mut attached = Vec::new();
+            let verdict = bench.ask(&mut transaction, |policy, request, note, targets, now| {
+                let verdict = policy.new_request(request, note, answer, targets, now);
+                attached = targets.attachment().to_vec();
+                verdict
+            });
+            (verdict, attached)
+        };
+        let (verdict, question) = go(&mut bench, None);
+        assert_eq!(asked(Some(verdict)).map(|asked| asked.shard), Some(None));
+        let query = Query::read(&question).unwrap();
+        assert_eq!((query.domain, query.credentials.username), (&b"example.com"[..], user.as_bytes()));
+        let mut bytes = Vec::new();
+        let number = write_answer(said.as_ref(), &mut bytes);
+        bench.policy.take_answer(&bytes);
+        let (verdict, _) = go(&mut bench, Some(Answer::Module(number)));
+        assert_eq!(reply(Some(verdict)), Some(reason));
+        // Remembered, until its time is over.
+        assert_eq!(reply(Some(bench.request(&call(user), CALLER).0)), Some(reason));
+    }
+    bench.wait(31_000);
+    assert!(asked(Some(bench.request(&call("nobody"), CALLER).0)).is_some());
+    // A source that does not answer tells nothing, and nothing is remembered of it.
+    let mut transaction = bench.transaction(&call("carol"), CALLER);
+    let mut go = |bench: &mut Bench, answer| {
+        bench.ask(&mut transaction, |policy, request, note, targets, now| {
+            policy.new_request(request, note, answer, targets, now)
+        })
+    };
+    go(&mut bench, None);
+    assert_eq!(reply(Some(go(&mut bench, Some(Answer::Late)))), Some(Reason::UserUntold));
+    // Nor may one address ask without end.
+    let all = (0..600).map(|n| bench.request(&call(&format!("u{n}")), CALLER).0);
+    let untold = all.filter(|verdict| reply(Some(*verdict)) == Some(Reason::UserUntold)).count();
+    assert!(untold > 50 && untold < 200, "{untold}");
+}
+
+/// RFC 7616 §3.4.6: a proof for another request is refused, before anything is known of its user.
+#[test]
+fn a_proof_is_for_the_request_that_brings_it() {
+    let cases: [(&str, &[(&str, &str, bool)]); 3] = [
+        (
+            "",
+            &[
+                ("sip:bob@example.com", "sip:bob@example.com", true),
+                ("sip:bob@example.com", "sip:bob@EXAMPLE.com:5060;transport=udp", true),
+                ("sip:bob@example.com", "sip:b%6fb@pbx.example.com", true),
+                ("sip:bob@198.51.100.1", "sip:bob@example.com", true),
+                ("sip:bob@example.com", "sip:carol@example.com", false),
+                ("sip:bob@example.com", "sip:bob@elsewhere.example", false),
+                ("sip:bob@elsewhere.example", "sip:bob@example.com", false),
+                ("sip:bob@example.com", "/index.html", false),
+            ],
+        ),
+        (
+            "proof_uri = \"equal\"\n",
+            &[
+                ("sip:bob@example.com", "sip:b%6fb@EXAMPLE.com", true),
+                ("sip:bob@example.com", "sip:bob@example.com:5060", false),
+                ("sip:bob@198.51.100.1", "sip:bob@example.com", false),
+            ],
+        ),
+        ("proof_uri = \"any\"\n", &[("sip:bob@example.com", "/index.html", true)]),
+    ];
+    for (key, cases) in cases {
+        let domain = "[[domain]]\nname = \"example.com\"\naliases = [\"pbx.example.com\"]\n";
+        let mut bench = bench_of(&format!("{domain}accounts = {{ file = \"a.toml\" }}\n{key}"), 0, 1);
+        for (request_uri, uri, holds) in cases {
+            let proof = format!(
+                "Proxy-Authorization: Digest username=\"alice\", realm=\"example.com\", nonce=\"n\", uri=\"{uri}\", \
+                 response=\"{}\", algorithm=MD5, cnonce=\"c\", qop=auth, nc=00000001\r\n",
+                "0".repeat(32)
+            );
+            let text = message("INVITE", request_uri, "1", "uac", "")
+                .replace("Content-Length", &format!("{proof}Content-Length"));
+            let reason = reply(begin(&mut bench, &text).0);
+            // The nonce is none of ours, which is the next thing that is looked at.
+            let wanted = if *holds { Reason::SenderStale } else { Reason::ProofUriForeign };
+            assert_eq!(reason, Some(wanted), "{key}{request_uri} {uri}");
+        }
+    }
+    assert_eq!(Reason::ProofUriForeign.status(), Some(400));
+}
+
+#[test]
+fn rows_of_the_file_stand_before_the_table_of_demands() {
+    let rows = "[[domain]]\nname = \"example.com\"\naccounts = { file = \"a.toml\" }\n\
+                [[domain.proof]]\nmethods = [\"REGISTER\"]\nsource = \"default\"\nneeded = false\n\
+                [[domain.proof]]\nmethods = [\"MESSAGE\", \"PUBLISH\"]\nneeded = false\n\
+                [[domain.proof]]\nsource = \"default\"\nneeded = true\n";
+    let bench = bench_of(rows, 0, 1);
+    let ours = "sip:alice@example.com";
+    for (method, source, needed) in [
+        ("REGISTER", CALLER, false),
+        ("REGISTER", PHONE, true),
+        ("MESSAGE", PHONE, false),
+        ("PUBLISH", CALLER, false),
+        ("INVITE", CALLER, true),
+        ("INVITE", PHONE, true),
+        ("INVITE", "203.0.113.1:5060", false),
+    ] {
+        let text = request(method, ours, ours, "");
+        let mut arena = Arena::new();
+        let message = Message::parse(text.as_bytes(), &mut arena).unwrap();
+        let found = demand::of(bench.policy.tables(), &message, address(source).ip());
+        assert_eq!(found.is_some(), needed, "{method} {source}");
+    }
+    assert!(demand::asks(bench.policy.tables(), 0, address(CALLER).ip()));
 }

@@ -221,6 +221,73 @@ fn a_registrar_behind_us() {
     let call = of("alice", "INVITE", "sip:bob@example.com", "1");
     let (verdict, _) = bench.request(&call, PHONE);
     assert_eq!(verdict, Verdict::Drop(Reason::StrangerDropped), "not registered yet");
+    let (_, mut transaction) = bench.request(&register("alice", "<sip:alice@10.0.0.5>", "r"), PHONE);
+    let target = transaction.targets[0].0;
+    bench.respond_from(&mut transaction, target, 403, "t", "");
+    assert_eq!(bench.request(&call, PHONE).0, Verdict::Drop(Reason::StrangerDropped), "not granted");
+
+    let granted = |bench: &mut Bench, user: &str, contacts: &str, source: &str, listed: &str| {
+        let (_, mut transaction) = bench.request(&register(user, contacts, &format!("r-{user}-{source}")), source);
+        let target = transaction.targets[0].0;
+        bench.respond_from(&mut transaction, target, 200, "t", listed);
+    };
+    let listed = "Contact: <sip:alice@10.0.0.5>;expires=120, <sip:alice@elsewhere>;expires=9\r\n";
+    granted(&mut bench, "alice", "<sip:alice@10.0.0.5>", PHONE, listed);
+    let (verdict, transaction) = bench.request(&call, PHONE);
+    goes(verdict, &transaction, SERVER, "", BySource::Caller);
+    assert_eq!(bench.request(&call, "8.8.8.8:40001").0, Verdict::Drop(Reason::StrangerDropped), "from another port");
+    // Others reach it without asking the registrar, where it really is.
+    let (verdict, transaction) = bench.request(&of("server", "INVITE", "sip:alice@example.com", "2"), SERVER);
+    goes(verdict, &transaction, PHONE, "sip:alice@10.0.0.5", BySource::Callee);
+    // A second phone; the registrar lists the first one too, or not any more.
+    let both = "Contact: <sip:alice@10.0.0.6>;expires=120, <sip:alice@10.0.0.5>;expires=100\r\n";
+    granted(&mut bench, "alice", "<sip:alice@10.0.0.6>", BOB, both);
+    let bindings = |bench: &Bench| bench.policy.registrations().unwrap().bindings;
+    assert_eq!(bindings(&bench), 2);
+    granted(&mut bench, "alice", "<sip:alice@10.0.0.6>", BOB, "Contact: <sip:alice@10.0.0.6>;expires=120\r\n");
+    assert_eq!(bindings(&bench), 1);
+    // A registrar that writes contacts anew takes none of ours away.
+    granted(&mut bench, "alice", "<sip:alice@10.0.0.5>", PHONE, "Contact: <sip:alice@8.8.8.8:40000>;expires=30\r\n");
+    assert_eq!(bindings(&bench), 2);
+    // Gone, by itself and with `*`, and after what was granted.
+    granted(&mut bench, "alice", "<sip:alice@10.0.0.6>;expires=0", BOB, "Contact: <sip:alice@10.0.0.5>;expires=30\r\n");
+    assert_eq!(bindings(&bench), 1);
+    bench.wait(41_000);
+    let now = bench.now;
+    bench.policy.on_deadline(now);
+    assert_eq!(bindings(&bench), 0, "30 s and the grace");
+    granted(&mut bench, "alice", "<sip:alice@10.0.0.5>", PHONE, listed);
+    granted(&mut bench, "alice", "*\r\nExpires: 0", PHONE, "");
+    assert_eq!(bindings(&bench), 0);
+}
+
+/// A tenant stays on one node, by whatever name its phones call the domain.
+#[test]
+fn sets_that_hash_by_domain_keep_tenants_together() {
+    let domains = ["a", "b", "c", "d", "e", "f"].map(|name| {
+        format!("[[domain]]\nname = \"{name}.example\"\naliases = [\"pbx.{name}.example\"]\nmedia = \"media\"\n")
+    });
+    let media = "[[set]]\nname = \"media\"\nrequest_uri = \"keep\"\nalgorithm = \"hash-domain\"\n\
+                 gateways = [\"sip:203.0.113.1\", \"sip:203.0.113.2\", \"sip:203.0.113.3\"]\n";
+    let mut bench = Bench::new(&format!("{}{media}", domains.concat()));
+    let mut nodes = Vec::new();
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let mut goes = |uri: &str, method: &str| {
+            let call = message(method, uri, &format!("{name}{uri}{method}"), "uac", "")
+                .replace("alice@example.com", &format!("alice@{name}.example"));
+            let (verdict, transaction) = bench.request(&call, ALICE);
+            assert_eq!(verdict, Verdict::Forward);
+            transaction.targets[0].0.next_hop
+        };
+        let node = goes(&format!("sip:4930123@{name}.example"), "INVITE");
+        assert_eq!(goes(&format!("sip:77@PBX.{name}.Example"), "INVITE"), node, "an alias");
+        assert_eq!(goes("sip:78@198.51.100.1", "INVITE"), node, "our address");
+        assert_eq!(goes(&format!("sip:79@{name}.example"), "SUBSCRIBE"), node, "another method");
+        nodes.push(node);
+    }
+    nodes.sort();
+    nodes.dedup();
+    assert!(nodes.len() > 1, "all tenants are on one node");
 }
 
 /// Only to phones behind NAT, each once an interval; and who has answered before and falls silent goes.

@@ -99,6 +99,42 @@ pub(super) fn accounts(checker: &mut Checker<'_>) {
     }
 }
 
+/// Methods that a request for a proof can be for. ACK and CANCEL cannot be sent again (RFC 3261 §22.1).
+const PROVABLE: [&str; 12] = [
+    "REGISTER",
+    "INVITE",
+    "OPTIONS",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "PUBLISH",
+    "MESSAGE",
+    "REFER",
+    "INFO",
+    "UPDATE",
+    "PRACK",
+    "BYE",
+];
+
+pub(super) fn proof_rows(checker: &mut Checker<'_>) {
+    for (index, domain) in checker.config.domains.iter().enumerate() {
+        if domain.accounts.is_none() && !domain.proof.is_empty() {
+            let message = format!("nobody in `{}` has anything to prove: it has no accounts", domain.name);
+            let finding = checker.error("proof-row", &format!("domain[{index}].proof"), message);
+            checker.note(finding.remedy("name its accounts, or remove `proof`"));
+        }
+        for (row, proof) in domain.proof.iter().enumerate() {
+            for (nth, method) in proof.methods.iter().enumerate() {
+                if !PROVABLE.contains(&method.as_str()) {
+                    let message = format!("`{method}` is no method that can be asked for a proof");
+                    let at = format!("domain[{index}].proof[{row}].methods[{nth}]");
+                    let finding = checker.error("proof-row", &at, message);
+                    checker.note(finding.remedy(format!("write some of {}", PROVABLE.join(", "))));
+                }
+            }
+        }
+    }
+}
+
 /// A stateless set keeps nothing by which a phone's response would find back to it.
 pub(super) fn stateless_media(checker: &mut Checker<'_>) {
     for (index, domain) in checker.config.domains.iter().enumerate() {

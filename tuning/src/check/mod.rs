@@ -85,6 +85,7 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     domains::one_source_of_accounts,
     domains::expiry_order,
     domains::accounts,
+    domains::proof_rows,
     class4::duplicate_trunks,
     class4::known_plans,
     class4::without_sources,

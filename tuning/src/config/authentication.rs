@@ -1,6 +1,6 @@
 //! `[authentication]`: how phones prove who they are (RFC 3261 §22, RFC 8760), and who is shut out.
 
-use crate::read::seconds;
+use crate::read::{OneOrMany, SourceName, seconds};
 use std::time::Duration;
 
 choice! {
@@ -22,6 +22,31 @@ choice! {
         Refuse = "refuse",
         /// It is carried; P-Asserted-Identity says who sent it.
         Assert = "assert",
+    }
+}
+
+choice! {
+    /// How the URI in a proof is held against the Request-URI (RFC 7616 §3.4.6).
+    ProofUri {
+        /// The same user, and a host that means the same: the same, or names of one domain or of this proxy.
+        Alike = "alike",
+        /// The same by RFC 3261 §19.1.4.
+        Equal = "equal",
+        /// It is not.
+        Any = "any",
+    }
+}
+
+section! {
+    /// Requests for which it shall be otherwise than usual whether they need a proof. Usually every REGISTER does, and
+    /// of all else outside a dialog what comes from nobody whom the file names.
+    ProofRow {
+        /// Methods that it is for; none: every one.
+        live methods: Vec<String> = Vec::new();
+        /// Source groups that it is for; none: wherever it comes from.
+        live source: OneOrMany<SourceName> = OneOrMany::none();
+        /// A proof is needed.
+        live needed: bool;
     }
 }
 

@@ -1,7 +1,7 @@
 //! `[[domain]]`: domains whose phones register here (RFC 3261 §10).
 
 use super::BetweenPhones;
-use super::authentication::{DigestAlgorithm, ForeignFrom, RadiusDialect};
+use super::authentication::{DigestAlgorithm, ForeignFrom, ProofRow, ProofUri, RadiusDialect};
 use crate::read::{Host, SetName, seconds};
 use crate::schema::defaults;
 use std::path::PathBuf;
@@ -23,6 +23,10 @@ section! {
         live algorithms: Vec<DigestAlgorithm> = vec![DigestAlgorithm::Md5];
         /// What becomes of a request whose From is not the account that sent it.
         live foreign_from: ForeignFrom = ForeignFrom::Refuse;
+        /// Who has to prove what, where it is not as usual: the first row that matches holds.
+        live proof: Vec<ProofRow> = Vec::new();
+        /// How the URI in a proof is held against the Request-URI; who fails gets 400.
+        live proof_uri: ProofUri = ProofUri::Alike;
         /// The set for numbers and users that are not registered here; none: they get 404 or 480.
         live media: Option<SetName> = None;
         /// Which way a call from one of its phones to another takes.

@@ -23,7 +23,7 @@ mod timers;
 mod upkeep;
 
 pub use algorithm::Algorithm;
-pub use authentication::{Authentication, DigestAlgorithm, ForeignFrom, RadiusDialect};
+pub use authentication::{Authentication, DigestAlgorithm, ForeignFrom, ProofRow, ProofUri, RadiusDialect};
 pub use calls::{Policy, Strangers};
 pub use class4::{Answer, Class4, Customer, Refusals, RouteOrder, TrunkSource, Vendor};
 pub use deck::{Currency, Deck, DeckDates, DeckMode, DeckRateOn, DeckRounding, Exchange, ExchangeRate, Rating};
