@@ -73,9 +73,17 @@ def digest_registers_and_calls(scene):
             line[1] = line[1].replace("bob", "alice")
     expect(bob.answer(made).status == 403, "a foreign From")
     bob.challenge = stale
+    # Who is called: known and away, or nobody at all. A proof for another request is none.
+    expect(alice.register() == 200, "alice again")
+    for callee, status in (("carol", 480), ("ghost", 404), ("carol", 480), ("ghost", 404)):
+        expect((got := alice.once("MESSAGE", to=f"sip:{callee}@example.com")) == status, f"{callee}: {got} instead of {status}")
+    made = alice.request("MESSAGE", to="sip:carol@example.com")
+    made.headers = [[name, value.replace('uri="sip:carol', 'uri="sip:ghost')] for name, value in made.headers]
+    expect(alice.answer(made).status == 400, "a proof for another Request-URI")
     figures = tandem.ask("stats")["figures"]
     reasons = {one["labels"].get("reason") for one in figures if one["name"] == "tandem_rejected_total"}
-    wanted = {"register_unproven", "register_stale", "register_proof_failed", "register_of_another", "sender_unproven", "foreign_from"}
+    wanted = {"register_unproven", "register_stale", "register_proof_failed", "register_of_another", "sender_unproven", "foreign_from",
+              "user_away", "user_unknown", "proof_uri_foreign"}
     expect(wanted <= reasons, f"reasons: {reasons}")
 
 

@@ -150,14 +150,22 @@ def lamps_and_messages(scene):
 
 @scenario(programs=("kamailio",), seconds=30)
 def kamailio_as_registrar(scene):
-    """REGISTERs pass to Kamailio with our Path; its calls come back along it, over kill -9 too."""
+    """REGISTERs pass to Kamailio with our Path; what it grants is kept here too, over kill -9; its calls come along the Path."""
     listen = (scene.ip(1), 5060)
     behind = scene.keep(Kamailio(scene.folder, "behind", [(scene.ip(50), 5060)], "registrar.cfg", {"DOMAIN": f'"{DOMAIN}"'}))
     behind.wait_ready((scene.ip(240), 0))
     peer = scene.endpoint((scene.ip(60), 5060))
     tandem = scene.tandem(listen=[listen], tables={**tables(behind.address, registrar="media"), "sources": [f"{scene.ip(60)}/32"]})
     phone = scene.keep(Phone(scene.caller_address(), "alice", DOMAIN, listen))
+    bob = scene.keep(Phone(scene.caller_address(2), "bob", DOMAIN, listen))
+    stranger = scene.keep(Phone(scene.caller_address(3), "alice", DOMAIN, listen))
     phone.register()
+    bob.register()
+    expect(sorted(row["user"] for row in tandem.ask("registrations")) == ["alice", "bob"], "both are known here")
+    # They are recognised by their bindings, without a listed source or a proof; nobody else is.
+    phone.call("bob").complete(bob)
+    stranger.call("bob").invite()
+    bob.expect_nothing(0.3)
     # By Kamailio's location, along our Path.
     by_path = Call(peer, behind.address)
     by_path.uri = by_path.remote_target = f"sip:alice@{DOMAIN}"
@@ -166,10 +174,14 @@ def kamailio_as_registrar(scene):
     server_call(peer, listen, "alice").complete(phone)
     os.kill(tandem.pid, signal.SIGKILL)
     tandem.wait(2)
-    scene.tandem(tree=tandem.tree, name="again")
+    tandem = scene.tandem(tree=tandem.tree, name="again")
     by_path = Call(peer, behind.address)
     by_path.uri = by_path.remote_target = f"sip:alice@{DOMAIN}"
     by_path.complete(phone)
+    # Kamailio falls silent: who is known here is still reached.
+    behind.stop()
+    bob.call("alice").complete(phone)
+    server_call(peer, listen, "bob").complete(bob)
 
 
 @scenario(programs=("baresip",), seconds=40)
