@@ -6,6 +6,7 @@
 use crate::calls::dialog::{self, Dialog};
 use crate::calls::life;
 use crate::class4::hunt::NoWay;
+use crate::class4::identity::Crossing;
 use crate::class4::refusal::Why;
 use crate::class4::sources::Sender;
 use crate::dispatcher::UriTooLong;
@@ -15,7 +16,7 @@ use crate::reason::{Reason, Step};
 use crate::registrar::{ForkId, Ticket};
 use crate::tables::Number;
 use crate::{routes, serving, sources};
-use proto::message::{Host, Message, Method};
+use proto::message::{Host, Message, Method, Uri};
 use proto::policy::{
     Answer, Choice, End, Endpoint, Inbound, Outcome, Policy, Proof, Refusal, ResponseContext, Target, TargetSet,
     Verdict,
@@ -77,7 +78,10 @@ impl TandemPolicy {
             (Method::Invite, Sender::Nobody) => None,
             _ => return Continue(()),
         };
-        serving::take_in(self.serving, &self.calls, request)?;
+        let emergency = |customer| trunks.emergency.number(customer, user).is_some();
+        if !customer.is_some_and(emergency) {
+            serving::take_in(self.serving, &self.calls, request)?;
+        }
         let refuse = |why: Why, targets: &mut TargetSet| Break(trunks.refusals.verdict(why, targets));
         let Some(customer) = customer else { return refuse(Why::UnknownCustomer, targets) };
         life::note_request(request.message, None, note);
@@ -87,6 +91,22 @@ impl TandemPolicy {
             Err(NoWay::Refused(why)) => refuse(why, targets),
             Err(NoWay::NoRoom) => Break(Reason::HuntsFull.verdict()),
             Err(NoWay::UriTooLong) => Break(Reason::RequestUriTooLong.verdict()),
+        }
+    }
+
+    /// What changes in the header of a request within a customer's call on its way to the other side.
+    fn cross_in_dialog(&self, request: &Inbound<'_>, targets: &mut TargetSet) {
+        let Some(trunks) = &self.tables.class4 else { return };
+        let Some((_, call, to_vendor)) = self.calls.key(request.message).and_then(|key| self.calls.find(&key)) else {
+            return;
+        };
+        let Some((customer, vendor)) = trunks.parties(call.charge) else { return };
+        let called = if to_vendor { request.message.to() } else { request.message.from() };
+        let called = called.ok().and_then(|party| Uri::parse(party.uri).ok()?.user);
+        // What does not fit changes nothing: a dialog does not end for a header.
+        let crossing = Crossing { customer, vendor, to_vendor };
+        if !crossing.edit(request.message, called.unwrap_or_default(), targets) {
+            targets.clear();
         }
     }
 
@@ -157,7 +177,7 @@ impl Policy for TandemPolicy {
     fn response(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, note: &mut Note, now: Now) {
         self.dispatcher.response(&self.tables, response.status(), context, note, now);
         if let Some(trunks) = self.tables.class4.as_ref().filter(|_| note.hunt.is_some()) {
-            self.hunting.response(trunks, response, note);
+            self.hunting.response(trunks, response, note, now);
         }
         if note.phones.registers && (200..300).contains(&response.status()) {
             self.keep_granted(response, context, now);
@@ -212,6 +232,7 @@ impl Policy for TandemPolicy {
         if !self.tables.domains.is_empty() {
             self.edit_in_dialog(request, targets);
         }
+        self.cross_in_dialog(request, targets);
         let mut dialog = Dialog { tables: &self.tables, calls: &self.calls, unknown: &mut self.unknown };
         let mut verdict = dialog::decide(&mut dialog, request, proof, note, answer, targets, now);
         if verdict == Verdict::Drop(Reason::DialogUnproven) {
@@ -257,6 +278,10 @@ impl Policy for TandemPolicy {
         if let Some(registrar) = &mut self.registrar {
             registrar.answered(Ticket(ticket));
         }
+    }
+
+    fn is_urgent(&self, message: &Message<'_>, source: &Endpoint) -> bool {
+        self.tables.class4.as_ref().is_some_and(|trunks| trunks.is_emergency(message, source.peer))
     }
 
     fn answers_to_source_port(&self, source: &Endpoint) -> bool {

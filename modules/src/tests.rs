@@ -3,6 +3,7 @@
 
 mod authentication;
 mod class4;
+mod class4_choice;
 mod dialogs;
 mod failover;
 mod hand_over;

@@ -310,6 +310,12 @@ pub trait Policy {
         let _ = (ticket, now);
     }
 
+    /// Whether a new call is carried even by a shard that is behind: an emergency.
+    fn is_urgent(&self, message: &Message<'_>, source: &Endpoint) -> bool {
+        let _ = (message, source);
+        false
+    }
+
     /// Whether responses to this source go back to the port that it sent from, asked for or not (RFC 3581): a
     /// phone may be behind NAT. Asked when the top Via has no `rport`.
     fn answers_to_source_port(&self, source: &Endpoint) -> bool {

@@ -25,6 +25,8 @@ pub struct Environment {
     pub name_servers: Option<bool>,
     /// Files that the configuration names are looked for.
     pub looks_for_files: bool,
+    /// The time, in seconds since 1970.
+    pub now: Option<i64>,
     /// Where the control socket goes when the file does not say.
     pub runtime_dir: PathBuf,
     /// Where state goes when the file does not say.
@@ -69,6 +71,7 @@ impl Environment {
             interfaces: interfaces(),
             name_servers: Some(resolver.lines().any(|line| line.trim_start().starts_with("nameserver"))),
             looks_for_files: true,
+            now: Some(jiff::Timestamp::now().as_second()),
             runtime_dir: directory("RUNTIME_DIRECTORY", "/run/tandem", "XDG_RUNTIME_DIR", ".cache"),
             state_dir: directory("STATE_DIRECTORY", "/var/lib/tandem", "XDG_STATE_HOME", ".local/state"),
         }

@@ -41,6 +41,7 @@ impl ShardApp {
     fn events(&self, snapshot: &mut ShardSnapshot) {
         let counters = &self.proxy.counters;
         let calls = self.proxy.policy.calls();
+        self.hunts(snapshot);
         let events = [
             ("branch_given_up", counters.given_up),
             ("second_answer", counters.second_answers),
@@ -62,6 +63,20 @@ impl ShardApp {
         snapshot.count(Metric::TransactionsOpened, &["client"], counters.branches);
         snapshot.count(Metric::CallsEstablished, &[], calls.opened);
         snapshot.count(Metric::Calls, &[], u64::from(calls.active));
+    }
+
+    fn hunts(&self, snapshot: &mut ShardSnapshot) {
+        let hunting = self.proxy.policy.hunting();
+        let (noted, passed_over) = hunting.held().figures();
+        let events = [
+            ("vendor_at_its_cap", hunting.capped()),
+            ("vendor_503_noted", noted),
+            ("vendor_passed_over_for_503", passed_over),
+            ("emergency_call", hunting.emergencies()),
+        ];
+        for (event, count) in events {
+            some(snapshot, Metric::Events, &[event], count);
+        }
     }
 
     fn registrations(&self, snapshot: &mut ShardSnapshot) {

@@ -3,13 +3,20 @@
 use super::advance::Advance;
 use super::caps::Caps;
 use super::dialled::{Inward, Outward};
+use super::emergency::Emergency;
+use super::header_rules::compile as header_rules;
+use super::identity::{Boundary, CallerOut};
+use super::pins::Pins;
 use super::refusal::Refusals;
 use super::sources::{Entry, SourceTable};
 use super::trunks::{Customer, DeckImage, DeckPlace, HuntRules, Numbers, Offer, Trunks, Vendor};
+use super::windows::Hours;
+use super::worth::Scales;
 use crate::sources::Prefix;
 use crate::tables::{Number, TablesError};
 use deck::image::Asked;
 use deck::money::{Decimal, Digits};
+use proto::time::Micros;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tuning::{Config, NumberPrefix};
@@ -52,7 +59,14 @@ impl Trunks {
                 attempts_max: usize::try_from(config.class4.attempts_max).unwrap_or(limits::BRANCHES_MAX),
                 after_ringing: config.class4.advance_after_ringing,
                 after_media: config.class4.advance_after_media,
+                hold_503: config
+                    .class4
+                    .hold_503
+                    .on()
+                    .map(|hold| Micros(u64::try_from(hold.as_micros()).unwrap_or(u64::MAX))),
+                gateways_answer_for_503: config.class4.gateways_answer_for_503,
             },
+            emergency: Emergency::default(),
             numbers,
         };
         let mut carriers = Carriers::default();
@@ -73,6 +87,7 @@ impl Trunks {
             };
             trunks.add_customer(customer, offer, &mut carriers, previous, &mut sources)?;
         }
+        trunks.emergency = Emergency::new(&config.class4.emergency, |name| trunks.numbers.vendors.get(name));
         trunks.sources = SourceTable::build(&sources).map_err(|_| TablesError::TooManyTrunks)?;
         Ok(Some(trunks))
     }
@@ -99,6 +114,21 @@ impl Trunks {
                 .map(|vendor| Arc::clone(&vendor.load))
                 .unwrap_or_default(),
             blocked: texts(&vendor.blocked),
+            allowed: texts(&vendor.allowed),
+            windows: vendor.windows.iter().map(Hours::new).collect(),
+            boundary: Boundary {
+                trusted: vendor.trusted,
+                received: header_rules(&vendor.received_headers),
+                sent: header_rules(&vendor.sent_headers),
+            },
+            caller: CallerOut {
+                place: vendor.caller_in,
+                outward: Outward {
+                    strip: usize::from(vendor.caller_strip),
+                    add: text(vendor.caller_add.as_ref()),
+                    plus: vendor.caller_plus,
+                },
+            },
             advance: Advance::new(vendor.advance_codes, &vendor.advance_causes),
         };
         *self.vendors.get_mut(number.slot()).ok_or(TablesError::Unchecked)? = Some(compiled);
@@ -145,6 +175,13 @@ impl Trunks {
                 .map(|customer| Arc::clone(&customer.load))
                 .unwrap_or_default(),
             blocked: texts(&customer.blocked),
+            allowed: texts(&customer.allowed),
+            pins: Pins::new(&customer.pins, |name| self.numbers.vendors.get(name)),
+            boundary: Boundary {
+                trusted: customer.trusted,
+                received: header_rules(&customer.received_headers),
+                sent: header_rules(&customer.sent_headers),
+            },
         };
         *self.customers.get_mut(number.slot()).ok_or(TablesError::Unchecked)? = Some(compiled);
         Ok(())
@@ -195,20 +232,27 @@ fn texts(prefixes: &[NumberPrefix]) -> Box<[Box<str>]> {
 }
 
 /// The currency that prices are compared in, and for each deck of the image what one unit of its prices is in
-/// units of 10^-24 of that currency; `None`: the file does not say.
-fn scales(config: &Config, image: &DeckImage) -> Result<(Box<str>, Vec<Option<i128>>), TablesError> {
+/// units of 10^-24 of that currency.
+fn scales(config: &Config, image: &DeckImage) -> Result<(Box<str>, Vec<Scales>), TablesError> {
     let first = config.decks.first().map(|deck| &deck.currency);
     let house = config.rating.currency.as_ref().or(first).ok_or(TablesError::NoDecks)?.as_str();
     let one = Decimal { units: 1, digits: Digits::default() };
     let scales = image.decks().iter().map(|deck| {
         let currency = &deck.settings.currency;
-        let exchange = || {
-            let mut exchanges = config.exchanges.iter();
-            exchanges.find(|exchange| exchange.from.as_str() == currency && exchange.to.as_str() == house)
+        let scale = |rate: Decimal| {
+            let decimals = u32::from(deck.price_digits.count()) + u32::from(rate.digits.count());
+            i128::from(rate.units).checked_mul(10_i128.pow(WORTH_DIGITS.checked_sub(decimals)?))
         };
-        let rate = if currency == house { one } else { Decimal::parse(exchange()?.rate.as_str()).ok()? };
-        let decimals = u32::from(deck.price_digits.count()) + u32::from(rate.digits.count());
-        i128::from(rate.units).checked_mul(10_i128.pow(WORTH_DIGITS.checked_sub(decimals)?))
+        if currency == house {
+            return scale(one).map(Scales::always).unwrap_or_default();
+        }
+        let exchanges = config.exchanges.iter();
+        let mine = exchanges.filter(|exchange| exchange.from.as_str() == currency && exchange.to.as_str() == house);
+        let times = mine.filter_map(|exchange| {
+            let from = exchange.effective.map_or(i64::MIN, |moment| moment.0);
+            Some((from, scale(Decimal::parse(exchange.rate.as_str()).ok()?)?))
+        });
+        Scales::from_times(times.collect())
     });
     Ok((house.as_str().into(), scales.collect()))
 }

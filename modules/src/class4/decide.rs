@@ -7,6 +7,7 @@
 use super::call::Understood;
 use super::refusal::Why;
 use super::trunks::{Customer, DeckPlace, Trunks, Vendor};
+use super::windows;
 use super::worth::Worth;
 use algorithms::Random;
 use deck::image::{Found, Quotes, State};
@@ -36,6 +37,15 @@ pub struct Candidate {
     pub worth: Option<Worth>,
     priority: u16,
     weight: u32,
+    /// Its place in the customer's route list for the number; `u8::MAX`: it is in none.
+    pinned: u8,
+}
+
+impl Candidate {
+    /// It stands in the customer's route list for the number.
+    pub const fn is_pinned(&self) -> bool {
+        self.pinned != u8::MAX
+    }
 }
 
 /// Where a vendor stands with a call.
@@ -55,6 +65,12 @@ pub enum Standing {
     SameCarrier,
     /// The number is blocked for it.
     Blocked,
+    /// The number is not among those that it is sent.
+    NotAllowed,
+    /// It is not sent calls at this time of the day.
+    OutOfHours,
+    /// The customer's route list for the number has others only.
+    NotPinned,
     /// It leaves less than the least margin.
     Margin,
 }
@@ -70,6 +86,9 @@ impl Standing {
             Standing::Unpriceable => "price cannot be counted",
             Standing::SameCarrier => "the customer's own carrier",
             Standing::Blocked => "blocked",
+            Standing::NotAllowed => "not among its allowed numbers",
+            Standing::OutOfHours => "outside its hours",
+            Standing::NotPinned => "not in the customer's route list",
             Standing::Margin => "below the least margin",
         }
     }
@@ -121,16 +140,22 @@ impl Deciding {
         trunks.image.quote(&call.question, &offer.asked, &mut self.quotes);
         let answer = |place: DeckPlace| self.quotes.found.get(usize::from(place.answer)).copied().unwrap_or_default();
         let sell = answer(offer.sell);
-        let guard = Guard::new(trunks, customer, offer.sell.deck, &sell);
+        let at = call.question.at;
+        let guard = Guard::new(trunks, customer, offer.sell.deck, &sell, at);
+        let pin = customer.pins.of(call.called.as_bytes());
         let called = call.called.as_bytes();
         self.candidates.clear();
         if sell.state == State::Priced {
             for (slot, place) in &offer.vendors {
                 let Some(vendor) = trunks.vendor_at(*slot) else { continue };
                 let found = answer(*place);
-                let worth = trunks.worth(place.deck, found.price);
-                let fee = || trunks.worth(place.deck, trunks.image.fee(&found));
-                let standing = stand(customer, vendor, called, &found, worth, &guard, fee);
+                let worth = trunks.worth(place.deck, found.price, at);
+                let fee = || trunks.worth(place.deck, trunks.image.fee(&found), at);
+                let pinned = pin.and_then(|pin| pin.place(vendor.number)).unwrap_or(u8::MAX);
+                let standing = match pin {
+                    Some(pin) if pin.only && pinned == u8::MAX => Standing::NotPinned,
+                    _ => stand((customer, vendor), (called, at), &found, worth, &guard, fee),
+                };
                 self.candidates.push(Candidate {
                     vendor: *slot,
                     standing,
@@ -139,6 +164,7 @@ impl Deciding {
                     worth: worth.filter(|_| found.state == State::Priced).map(Worth),
                     priority: vendor.priority,
                     weight: vendor.weight,
+                    pinned,
                 });
             }
         }
@@ -155,11 +181,12 @@ impl Deciding {
         let rank = |a: &Candidate, b: &Candidate| {
             let by_price = || a.worth.cmp(&b.worth);
             let by_priority = || a.priority.cmp(&b.priority);
-            match order {
+            a.pinned.cmp(&b.pinned).then_with(|| match order {
+                _ if a.pinned != u8::MAX => Ordering::Equal,
                 RouteOrder::Price => by_price().then_with(by_priority),
                 RouteOrder::Priority => by_priority().then_with(by_price),
                 RouteOrder::Weight => Ordering::Equal,
-            }
+            })
         };
         let out = |candidate: &Candidate| candidate.standing != Standing::Routed;
         // WHY the slot: the same question is answered in the same order, chance aside.
@@ -204,11 +231,11 @@ struct Guard {
 }
 
 impl Guard {
-    fn new(trunks: &Trunks, customer: &Customer, deck: u16, sell: &Found) -> Self {
+    fn new(trunks: &Trunks, customer: &Customer, deck: u16, sell: &Found, at: i64) -> Self {
         Guard {
             percent: customer.margin_percent.map(i128::from),
-            price: trunks.worth(deck, sell.price),
-            fee: trunks.worth(deck, trunks.image.fee(sell)),
+            price: trunks.worth(deck, sell.price, at),
+            fee: trunks.worth(deck, trunks.image.fee(sell), at),
         }
     }
 
@@ -222,9 +249,8 @@ impl Guard {
 }
 
 fn stand(
-    customer: &Customer,
-    vendor: &Vendor,
-    called: &[u8],
+    (customer, vendor): (&Customer, &Vendor),
+    (called, at): (&[u8], i64),
     found: &Found,
     worth: Option<i128>,
     guard: &Guard,
@@ -233,8 +259,14 @@ fn stand(
     if vendor.carrier == customer.carrier {
         return Standing::SameCarrier;
     }
-    if is_blocked(&vendor.blocked, called) {
+    if begins_with(&vendor.blocked, called) {
         return Standing::Blocked;
+    }
+    if !vendor.allowed.is_empty() && !begins_with(&vendor.allowed, called) {
+        return Standing::NotAllowed;
+    }
+    if !windows::open(&vendor.windows, at) {
+        return Standing::OutOfHours;
     }
     match (found.state, worth) {
         (State::NoCode, _) => Standing::NoCode,
@@ -249,10 +281,10 @@ fn stand(
 impl Customer {
     /// Whether it may not call this number.
     pub fn is_blocked(&self, called: &[u8]) -> bool {
-        is_blocked(&self.blocked, called)
+        begins_with(&self.blocked, called) || !self.allowed.is_empty() && !begins_with(&self.allowed, called)
     }
 }
 
-fn is_blocked(prefixes: &[Box<str>], called: &[u8]) -> bool {
+fn begins_with(prefixes: &[Box<str>], called: &[u8]) -> bool {
     prefixes.iter().any(|prefix| called.starts_with(prefix.as_bytes()))
 }

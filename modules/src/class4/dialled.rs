@@ -80,6 +80,13 @@ impl Inward {
         self.with_country_code(digits, global && !changed).filter(|digits| digits.len > 0)
     }
 
+    /// The digits after `tech_prefix` as they were dialled: short numbers have no country code. `None`: malformed.
+    pub fn as_dialled(&self, user: &[u8], tech_prefix: &str) -> Option<Digits> {
+        let user = user.strip_prefix(b"+").filter(|_| !tech_prefix.is_empty()).unwrap_or(user);
+        let rest = user.strip_prefix(tech_prefix.as_bytes())?;
+        Digits::read(rest.strip_prefix(b"+").unwrap_or(rest)).filter(|digits| digits.len > 0)
+    }
+
     /// A caller's number, as it stands in a user part. `None`: it has none that could be one.
     pub fn caller(&self, user: &[u8]) -> Option<Digits> {
         let (global, rest) = match user.strip_prefix(b"+") {
@@ -150,15 +157,19 @@ pub fn split(user: &[u8]) -> (&[u8], &[u8]) {
     user.split_at_checked(at).unwrap_or((user, b""))
 }
 
-/// The routing number among the parameters of a user part (RFC 4694 §3); `None`: there is none, or not a global one.
-pub fn routing_number(parameters: &[u8]) -> Option<Code> {
+/// The routing number of a user part's parameters, as it is written there.
+pub(super) fn routing_text(parameters: &[u8]) -> Option<&[u8]> {
     let mut values = parameters.split(|byte| *byte == b';').filter_map(|parameter| {
         let (name, value) = parameter.split_at_checked(3)?;
         name.eq_ignore_ascii_case(b"rn=").then_some(value)
     });
     let value = values.next()?;
-    let digits = Digits::read(value.strip_prefix(b"+").unwrap_or(value))?;
-    digits.code()
+    Some(value.strip_prefix(b"+").unwrap_or(value))
+}
+
+/// The routing number among the parameters of a user part (RFC 4694 §3); `None`: there is none, or not a global one.
+pub fn routing_number(parameters: &[u8]) -> Option<Code> {
+    Digits::read(routing_text(parameters)?)?.code()
 }
 
 #[cfg(test)]

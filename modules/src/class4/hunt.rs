@@ -10,12 +10,15 @@ use super::call::Understood;
 use super::caps::Full;
 use super::decide::Deciding;
 use super::dialled::{Digits, split};
+use super::held::Held;
+use super::identity::{Crossing, caller};
 use super::refusal::Why;
 use super::trunks::{Charge, Customer, Trunks, Vendor};
 use crate::dispatcher::{Dispatcher, UriTooLong};
 use crate::note::Note;
 use crate::tables::{Number, Tables};
-use proto::message::{HeaderName, Message, Uri};
+use deck::Code;
+use proto::message::{HeaderName, Message};
 use proto::policy::{Choice, Inbound, Outcome, TargetSet};
 use proto::pool::Slab;
 use proto::time::Now;
@@ -28,6 +31,10 @@ pub struct Hunting {
     deciding: Deciding,
     /// Vendors that were passed over at a cap.
     capped: u64,
+    /// 503s of vendors, by destination.
+    held: Held,
+    /// Emergency calls.
+    emergencies: u64,
 }
 
 /// Which hunt a transaction has: its place and one more.
@@ -50,8 +57,12 @@ struct Hunt {
     media: bool,
     /// What came last moves the call on to the next vendor.
     advance: bool,
+    /// Nothing stops it.
+    emergency: bool,
     /// The called number.
     called: Digits,
+    /// The code of each vendor's deck that the number has: what its 503 is held against.
+    codes: [Code; limits::HUNT_VENDORS_MAX],
 }
 
 const _: () = assert!(size_of::<Option<Hunt>>() + 8 <= limits::pool::HUNT_BYTES as usize, "as checked against memory");
@@ -75,12 +86,29 @@ impl From<UriTooLong> for NoWay {
 impl Hunting {
     /// Room for so many hunts; nothing is allocated later.
     pub fn new(hunts: u32, seed: u64) -> Self {
-        Hunting { hunts: Slab::new(hunts), deciding: Deciding::new(seed), capped: 0 }
+        // WHY none without hunts: a file without customers pays nothing.
+        let held = Held::new(if hunts > 0 { limits::HELD_503_MAX } else { 0 });
+        Hunting { hunts: Slab::new(hunts), deciding: Deciding::new(seed), capped: 0, held, emergencies: 0 }
     }
 
     /// How often a vendor was passed over at a cap.
     pub const fn capped(&self) -> u64 {
         self.capped
+    }
+
+    /// 503s of vendors, held against their destinations.
+    pub const fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// Emergency calls since the start.
+    pub const fn emergencies(&self) -> u64 {
+        self.emergencies
+    }
+
+    /// Whether the call that a transaction sets up is an emergency.
+    pub fn is_emergency(&self, note: &Note) -> bool {
+        note.hunt.and_then(|index| self.hunts.get(index.get() - 1)).is_some_and(|hunt| hunt.emergency)
     }
 
     /// Calls that are being set up.
@@ -102,7 +130,14 @@ impl Hunting {
         now: Now,
     ) -> Result<(), NoWay> {
         let refused = |why| Err(NoWay::Refused(why));
-        let understood = Understood::of(customer, &request.request_uri, caller(request), now.wall.0);
+        if let Some(called) = trunks.emergency.number(customer, request.request_uri.user_without_params()) {
+            self.emergencies += 1;
+            customer.load.force();
+            let hunt = Hunt::emergency(trunks, customer, called);
+            return self.start(trunks, tables, dispatcher, customer, hunt, request, note, targets, now);
+        }
+        let caller = caller(request.message, customer.boundary.trusted);
+        let understood = Understood::of(customer, &request.request_uri, caller, now.wall.0);
         let understood = match understood {
             Ok(understood) => understood,
             Err(why) => return refused(why),
@@ -112,7 +147,25 @@ impl Hunting {
             Err(Full::Concurrent) => return refused(Why::Concurrent),
             Err(Full::Pace) => return refused(Why::Cps),
         }
-        let hunt = self.plan(trunks, customer, &understood).map_err(NoWay::Refused);
+        let hunt = self.plan(trunks, customer, &understood);
+        self.start(trunks, tables, dispatcher, customer, hunt, request, note, targets, now)
+    }
+
+    /// The first vendor's turn. A place is held at the customer; it is given back if there is none.
+    #[allow(clippy::too_many_arguments, reason = "the parts of a policy, borrowed apart")]
+    fn start(
+        &mut self,
+        trunks: &Trunks,
+        tables: &Tables,
+        dispatcher: &mut Dispatcher,
+        customer: &Customer,
+        hunt: Result<Hunt, Why>,
+        request: &Inbound<'_>,
+        note: &mut Note,
+        targets: &mut TargetSet,
+        now: Now,
+    ) -> Result<(), NoWay> {
+        let hunt = hunt.map_err(NoWay::Refused);
         let begun = hunt.and_then(|hunt| self.hunts.insert(hunt).map_err(|_| NoWay::NoRoom));
         let index = match begun {
             Ok(index) => index,
@@ -126,7 +179,7 @@ impl Hunting {
         if !matches!(found, Ok(true)) {
             self.end(trunks, note);
         }
-        if found? { Ok(()) } else { refused(Why::NoRoute) }
+        if found? { Ok(()) } else { Err(NoWay::Refused(Why::NoRoute)) }
     }
 
     /// The vendors of a call, in their order.
@@ -135,19 +188,10 @@ impl Hunting {
         if let Some(why) = decision.refusal() {
             return Err(why);
         }
-        let mut hunt = Hunt {
-            customer: Some(customer.number),
-            vendor: None,
-            vendors: [u32::MAX; limits::HUNT_VENDORS_MAX],
-            len: 0,
-            next: 0,
-            rang: false,
-            media: false,
-            advance: true,
-            called: call.called,
-        };
-        for (place, candidate) in hunt.vendors.iter_mut().zip(decision.routed()) {
+        let mut hunt = Hunt::new(customer, call.called);
+        for ((place, code), candidate) in hunt.vendors.iter_mut().zip(&mut hunt.codes).zip(decision.routed()) {
             *place = trunks.vendor_at(candidate.vendor).map_or(u32::MAX, |vendor| vendor.number.0);
+            *code = candidate.found.code;
             hunt.len += 1;
         }
         Ok(hunt)
@@ -168,16 +212,22 @@ impl Hunting {
         let Some(hunt) = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1)) else { return Ok(false) };
         while hunt.next < hunt.len {
             let number = hunt.vendors.get(usize::from(hunt.next)).copied().map(Number);
+            let code = hunt.codes.get(usize::from(hunt.next)).copied().unwrap_or_default();
             hunt.next += 1;
             let Some(vendor) = number.and_then(|number| trunks.vendor(number)) else { continue };
             hunt.leave_vendor(trunks);
-            if vendor.load.take(&vendor.caps, now.mono).is_err() {
+            if hunt.emergency {
+                vendor.load.force();
+            } else if self.held.stands(vendor.number, code, now.mono) {
+                continue;
+            } else if vendor.load.take(&vendor.caps, now.mono).is_err() {
                 self.capped += 1;
                 continue;
             }
             hunt.vendor = Some(vendor.number);
             hunt.advance = true;
             note.next_set();
+            cross(trunks, hunt, vendor, request, targets)?;
             let placed = outward(vendor, &hunt.called, request, |request| {
                 dispatcher.place(tables, vendor.set, request, note, targets, now)
             });
@@ -190,7 +240,7 @@ impl Hunting {
     }
 
     /// Point 3: a response of a vendor. A cause that stops the hunt stops the search among its gateways too.
-    pub(crate) fn response(&mut self, trunks: &Trunks, response: &Message<'_>, note: &mut Note) {
+    pub(crate) fn response(&mut self, trunks: &Trunks, response: &Message<'_>, note: &mut Note, now: Now) {
         let Some(hunt) = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1)) else { return };
         let status = response.status();
         if (180..190).contains(&status) {
@@ -202,6 +252,13 @@ impl Hunting {
         }
         let cause = cause(response);
         let vendor = hunt.vendor.and_then(|number| trunks.vendor(number));
+        if let (Some(vendor), Some(hold)) = (vendor, trunks.rules.hold_503.filter(|_| !hunt.emergency)) {
+            let code = hunt.codes.get(usize::from(hunt.next).saturating_sub(1)).copied().unwrap_or_default();
+            match status {
+                503 => self.held.note(vendor.number, code, hold, now.mono),
+                _ => self.held.forget(vendor.number, code),
+            }
+        }
         hunt.advance = vendor.is_some_and(|vendor| vendor.advance.after(status, cause, note.ringing));
         note.settled |= cause.is_some() && !hunt.advance;
     }
@@ -234,7 +291,9 @@ impl Hunting {
         }) else {
             return last(trunks, best, targets);
         };
-        if let Some(vendor) = hunt.vendor.and_then(|number| trunks.vendor(number)) {
+        if let Some(vendor) = hunt.vendor.and_then(|number| trunks.vendor(number))
+            && cross(trunks, &hunt, vendor, request, targets).is_ok()
+        {
             let choice = outward(vendor, &hunt.called, request, |request| {
                 Ok(dispatcher.best_response(tables, request, best, note, targets, now))
             });
@@ -268,6 +327,32 @@ impl Hunting {
 }
 
 impl Hunt {
+    fn new(customer: &Customer, called: Digits) -> Self {
+        Hunt {
+            customer: Some(customer.number),
+            vendor: None,
+            vendors: [u32::MAX; limits::HUNT_VENDORS_MAX],
+            len: 0,
+            next: 0,
+            rang: false,
+            media: false,
+            advance: true,
+            emergency: false,
+            called,
+            codes: [Code::EMPTY; limits::HUNT_VENDORS_MAX],
+        }
+    }
+
+    /// To the vendors of emergency calls, in their order.
+    fn emergency(trunks: &Trunks, customer: &Customer, called: Digits) -> Result<Self, Why> {
+        let mut hunt = Hunt { emergency: true, ..Hunt::new(customer, called) };
+        for (place, vendor) in hunt.vendors.iter_mut().zip(&trunks.emergency.vendors) {
+            *place = vendor.0;
+            hunt.len += 1;
+        }
+        Ok(hunt)
+    }
+
     fn leave_vendor(&mut self, trunks: &Trunks) {
         trunks.release(Charge::new(None, self.vendor.take()));
     }
@@ -283,6 +368,21 @@ fn last(trunks: &Trunks, best: Outcome, targets: &mut TargetSet) -> Choice {
     }
 }
 
+/// What changes in the header of the INVITE on its way to this vendor.
+fn cross(
+    trunks: &Trunks,
+    hunt: &Hunt,
+    vendor: &Vendor,
+    request: &Inbound<'_>,
+    targets: &mut TargetSet,
+) -> Result<(), UriTooLong> {
+    targets.clear();
+    let Some(customer) = hunt.customer.and_then(|number| trunks.customer(number)) else { return Ok(()) };
+    let crossing = Crossing { customer, vendor, to_vendor: true };
+    let written = crossing.edit(request.message, request.request_uri.user.unwrap_or_default(), targets);
+    if written { Ok(()) } else { Err(UriTooLong) }
+}
+
 /// Asks with the request as this vendor wants its number.
 fn outward<R>(
     vendor: &Vendor,
@@ -296,15 +396,4 @@ fn outward<R>(
     let mut written = *request;
     written.request_uri.user = Some(user.as_bytes());
     ask(&written)
-}
-
-/// The user part of the caller's identity: P-Asserted-Identity (RFC 3325), else From. `None`: there is none.
-fn caller<'m>(request: &Inbound<'m>) -> Option<&'m [u8]> {
-    let message = request.message;
-    let mut asserted = message.name_addrs(HeaderName::PAssertedIdentity).filter_map(Result::ok);
-    let identity = match asserted.next() {
-        Some(identity) => identity.uri,
-        None => message.from().ok()?.uri,
-    };
-    Uri::parse(identity).ok().map(|uri| uri.user_without_params())
 }

@@ -15,12 +15,18 @@ pub mod call;
 pub mod caps;
 pub mod decide;
 pub mod dialled;
+pub mod emergency;
+pub mod header_rules;
+pub mod held;
 pub mod hunt;
+pub mod identity;
+pub mod pins;
 pub mod refusal;
 pub mod sources;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod trunks;
+pub mod windows;
 pub mod worth;
 
 pub use call::Understood;

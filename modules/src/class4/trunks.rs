@@ -3,12 +3,17 @@
 use super::advance::Advance;
 use super::caps::{Caps, Load};
 use super::dialled::{Inward, Outward};
+use super::emergency::Emergency;
+use super::identity::{Boundary, CallerOut};
+use super::pins::Pins;
 use super::refusal::Refusals;
 use super::sources::{Sender, SourceTable};
-use super::worth::Worth;
+use super::windows::Hours;
+use super::worth::{Scales, Worth};
 use crate::tables::Number;
 use crate::tables::numbering::Numbering;
 use deck::image::{Asked, Image};
+use proto::time::Micros;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,12 +56,14 @@ pub struct Trunks {
     /// The decks.
     pub image: Arc<DeckImage>,
     /// By deck of the image: what a unit of its prices is worth; see [`Trunks::worth`].
-    pub(super) scales: Vec<Option<i128>>,
+    pub(super) scales: Vec<Scales>,
     /// Currency that prices are compared in.
     pub currency: Box<str>,
     /// What we say when we refuse.
     pub refusals: Refusals,
     pub(super) rules: HuntRules,
+    /// Numbers that are always carried.
+    pub emergency: Emergency,
     pub(super) numbers: Numbers,
 }
 
@@ -73,6 +80,10 @@ pub(super) struct HuntRules {
     pub(super) attempts_max: usize,
     pub(super) after_ringing: bool,
     pub(super) after_media: bool,
+    /// How long a vendor's 503 is held against its destination; `None`: not at all.
+    pub(super) hold_503: Option<Micros>,
+    /// They count against gateways too.
+    pub(super) gateways_answer_for_503: bool,
 }
 
 /// Who sends calls.
@@ -97,6 +108,9 @@ pub struct Customer {
     /// What it does.
     pub load: Arc<Load>,
     pub(super) blocked: Box<[Box<str>]>,
+    pub(super) allowed: Box<[Box<str>]>,
+    pub(super) pins: Pins,
+    pub(super) boundary: Boundary,
 }
 
 /// Who takes calls.
@@ -118,6 +132,10 @@ pub struct Vendor {
     /// What it does.
     pub load: Arc<Load>,
     pub(super) blocked: Box<[Box<str>]>,
+    pub(super) allowed: Box<[Box<str>]>,
+    pub(super) windows: Box<[Hours]>,
+    pub(super) boundary: Boundary,
+    pub(super) caller: CallerOut,
     pub(super) advance: Advance,
 }
 
@@ -198,14 +216,25 @@ impl Trunks {
     }
 
     /// What a price (or fee) of a deck is worth in the currency that prices are compared in, exactly: in units
-    /// of 10^-24. `None`: beyond what can be counted, which is no price.
-    pub(super) fn worth(&self, deck: u16, price: i64) -> Option<i128> {
-        i128::from(price).checked_mul((*self.scales.get(usize::from(deck))?)?)
+    /// of 10^-24, at the rate of exchange in force `at` (seconds since 1970). `None`: there was none, or it is beyond
+    /// what can be counted; that is no price.
+    pub(super) fn worth(&self, deck: u16, price: i64, at: i64) -> Option<i128> {
+        i128::from(price).checked_mul(self.scales.get(usize::from(deck))?.at(at)?)
     }
 
-    /// What a price of a deck is worth, as it is compared. `None`: beyond what can be counted.
-    pub fn worth_of(&self, deck: u16, price: i64) -> Option<Worth> {
-        self.worth(deck, price).map(Worth)
+    /// What a price of a deck is worth `at` a time, as it is compared. `None`: that cannot be said.
+    pub fn worth_of(&self, deck: u16, price: i64, at: i64) -> Option<Worth> {
+        self.worth(deck, price, at).map(Worth)
+    }
+
+    /// The sides of an established call, if both are still there.
+    pub fn parties(&self, charge: Charge) -> Option<(&Customer, &Vendor)> {
+        Some((self.customer(Number(charge.customer))?, self.vendor(Number(charge.vendor))?))
+    }
+
+    /// Whether a vendor's response says something of its gateway's health: a 503 is its destination's, not its own.
+    pub(crate) fn tells_of_gateway(&self, status: u16) -> bool {
+        status != 503 || self.rules.gateways_answer_for_503
     }
 
     /// An established call has ended.

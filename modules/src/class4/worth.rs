@@ -6,6 +6,29 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Worth(pub(super) i128);
 
+/// What a unit of a deck's prices is worth, by the time from which it is.
+#[derive(Clone, Debug, Default)]
+pub struct Scales(Box<[(i64, i128)]>);
+
+impl Scales {
+    /// Always the same.
+    pub(super) fn always(scale: i128) -> Self {
+        Scales([(i64::MIN, scale)].into())
+    }
+
+    /// Each from its time on, in seconds since 1970.
+    pub(super) fn from_times(mut scales: Vec<(i64, i128)>) -> Self {
+        scales.sort_unstable();
+        Scales(scales.into())
+    }
+
+    /// The one in force at a time.
+    pub fn at(&self, at: i64) -> Option<i128> {
+        let past = self.0.partition_point(|(from, _)| *from <= at);
+        self.0.get(past.checked_sub(1)?).map(|(_, scale)| *scale)
+    }
+}
+
 /// Decimals of a unit.
 const DIGITS: usize = 24;
 
@@ -36,6 +59,13 @@ impl fmt::Display for Worth {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_latest_that_is_past_holds() {
+        let scales = Scales::from_times(vec![(200, 3), (100, 2)]);
+        assert_eq!([99, 100, 199, 200, 900].map(|at| scales.at(at)), [None, Some(2), Some(2), Some(3), Some(3)]);
+        assert_eq!((Scales::always(7).at(i64::MIN), Scales::default().at(0)), (Some(7), None));
+    }
 
     #[test]
     fn worth_is_shown_exactly() {

@@ -39,7 +39,10 @@ impl Dispatcher {
         if late {
             self.count(gateway, |figures| figures.late += 1);
         } else {
-            self.heard(tables, gateway, status, now);
+            let trunks = tables.class4.as_ref().filter(|_| note.hunt.is_some());
+            // A vendor's 503 proves that its gateway lives, as a 100 does, and no more.
+            let told = if trunks.is_some_and(|trunks| !trunks.tells_of_gateway(status)) { 100 } else { status };
+            self.heard(tables, gateway, told, now);
         }
         if (180..190).contains(&status) {
             note.ringing = true;

@@ -5,7 +5,7 @@ use crate::class4::tests::image;
 use proptest::prelude::*;
 
 /// Two customers behind one network, three vendors: delta (two gateways) is cheaper than echo, foxtrot dearest.
-const TRUNKS: &str = r#"
+pub(super) const TRUNKS: &str = r#"
 [listen]
 udp = ["198.51.100.1:5060"]
 [rating]
@@ -72,7 +72,7 @@ name = "echo"
 gateways = [{ uri = "sip:203.0.113.3", name = "e1" }]
 "#;
 
-fn bench_of(toml: &str) -> Bench {
+pub(super) fn bench_of(toml: &str) -> Bench {
     let decks = image(&[
         ("sell", "USD", "49,Germany,0.02,0\n44,UK,0.03,0\n33,France,0.001,0\n"),
         ("cheap", "USD", "49,Germany,0.01,0\n33,France,0.01,0\n"),
@@ -85,13 +85,13 @@ fn bench() -> Bench {
     bench_of(TRUNKS)
 }
 
-fn invite_to(user: &str, id: &str) -> String {
+pub(super) fn invite_to(user: &str, id: &str) -> String {
     message("INVITE", &format!("sip:{user}@198.51.100.1"), id, "uac", "")
 }
 
 impl Bench {
     /// Calls that live: of acme, bolt, delta, echo.
-    fn loads(&self) -> [u32; 4] {
+    pub(super) fn loads(&self) -> [u32; 4] {
         let trunks = self.policy.tables().class4.as_ref().unwrap();
         let customer = |name: &str| trunks.customers().find(|one| &*one.name == name).unwrap().load.calls();
         let vendor = |name: &str| trunks.vendors().find(|one| &*one.name == name).unwrap().load.calls();
@@ -99,14 +99,19 @@ impl Bench {
     }
 
     /// A failure of the gateway that was tried last, and what follows.
-    fn fail(&mut self, transaction: &mut Transaction, status: u16, extra: &str) -> Result<String, Option<u16>> {
+    pub(super) fn fail(
+        &mut self,
+        transaction: &mut Transaction,
+        status: u16,
+        extra: &str,
+    ) -> Result<String, Option<u16>> {
         let target = transaction.targets.last().unwrap().0;
         self.respond_from(transaction, target, status, "x", extra);
         self.next(transaction, Outcome::Response(status))
     }
 
     /// What a refused call gets: status, and the header lines that were attached.
-    fn refused(&mut self, user: &str) -> (u16, String) {
+    pub(super) fn refused(&mut self, user: &str) -> (u16, String) {
         let mut transaction = self.transaction(&invite_to(user, "refused"), CALLER);
         self.ask(&mut transaction, |policy, request, note, targets, now| {
             match policy.new_request(request, note, None, targets, now) {

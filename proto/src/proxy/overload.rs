@@ -31,7 +31,10 @@ impl<P: Policy> Proxy<P> {
             return false;
         };
         let key = Key::of(&self.settings.boot_secret, message, &top);
-        if self.transactions.find(key).is_some() || self.policy.admit(message, source, now).is_some() {
+        if self.transactions.find(key).is_some()
+            || self.policy.admit(message, source, now).is_some()
+            || self.policy.is_urgent(message, source)
+        {
             return false;
         }
         self.counters.request_received(Method::Invite);

@@ -42,6 +42,7 @@ def vendors_in_order_of_price(scene):
     sets = [config.gateway_set("cheap", [cheap.address]), config.gateway_set("dear", [dear.address])]
     customer = {"name": "acme", "sources": [scene.caller_address(1)[0], scene.caller_address(2)[0]]}
     tables = trunks(scene, ("cheap", "dear"), [customer])
+    tables["class4"] = {"hold_503": "off"}
     proxy = scene.tandem(tree=scene.tree(sets=sets, tables=tables))
     scene.caller(proxy.address, calls=20, rate=40, words=NUMBER).finish(10)
     expect((cheap.wait_calls(20), dear.wait_calls(20)) == (20, 20), f"{cheap.calls()} and {dear.calls()} attempts of 20 calls")

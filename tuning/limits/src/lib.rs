@@ -143,6 +143,22 @@ pub const PLAN_VENDORS_MAX: usize = 64;
 /// Most vendors that one call is ready to go to: no more than it may have branches.
 pub const HUNT_VENDORS_MAX: usize = BRANCHES_MAX;
 
+/// Most header rules of a trunk in one direction. Each is looked at for each request.
+pub const HEADER_RULES_MAX: usize = 16;
+
+/// Longest name of a field in a header rule.
+pub const HEADER_RULE_NAME_MAX: usize = 64;
+
+/// Longest text of a header rule.
+pub const HEADER_RULE_TEXT_MAX: usize = 256;
+
+/// Most vendors of one pinned route list.
+pub const PIN_VENDORS_MAX: usize = HUNT_VENDORS_MAX;
+
+/// Destinations of vendors whose 503 is remembered, in each shard. Beyond, the newest stand: an early one that is
+/// forgotten costs one attempt.
+pub const HELD_503_MAX: usize = 4_096;
+
 /// Most sets.
 pub const SETS_MAX: usize = 1_024;
 

@@ -11,7 +11,7 @@ pub const TRANSACTION_BYTES: u64 = 256;
 pub const OPEN_REQUEST_BYTES: u64 = 256;
 
 /// What a customer's call keeps beside that while vendors are hunted for it.
-pub const HUNT_BYTES: u64 = 192;
+pub const HUNT_BYTES: u64 = 384;
 
 /// A client transaction: a branch.
 pub const BRANCH_BYTES: u64 = 192;

@@ -25,7 +25,11 @@ pub(super) fn convertible_currencies(checker: &mut Checker<'_>) {
         return;
     };
     for (index, deck) in config.decks.iter().enumerate() {
-        let converted = config.exchanges.iter().any(|exchange| exchange.from == deck.currency && exchange.to == *house);
+        let now = checker.environment.now.unwrap_or(i64::MAX);
+        let converted = config.exchanges.iter().any(|exchange| {
+            let in_force = exchange.effective.is_none_or(|from| from.0 <= now);
+            in_force && exchange.from == deck.currency && exchange.to == *house
+        });
         if deck.currency == *house || converted {
             continue;
         }
@@ -37,7 +41,7 @@ pub(super) fn convertible_currencies(checker: &mut Checker<'_>) {
                 format!("nothing says what {own} are worth in {house}"),
             )
             .label(format!("prices are compared in {house}"))
-            .remedy(format!("add [[exchange]] with from = \"{own}\", to = \"{house}\" and a rate"));
+            .remedy(format!("add [[exchange]] with from = \"{own}\", to = \"{house}\" and a rate in force"));
         checker.note(finding);
     }
 }

@@ -17,6 +17,8 @@ mod sets;
 mod sources;
 mod stateless;
 mod timers;
+mod trunk_choice;
+mod trunk_headers;
 
 use crate::config::Config;
 use crate::diagnostic::Finding;
@@ -94,6 +96,11 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     class4::vendors_sets,
     class4::size_of_plans,
     class4::an_image,
+    trunk_headers::header_rules,
+    trunk_choice::pins,
+    trunk_choice::windows,
+    trunk_choice::emergency,
+    trunk_choice::rates_of_one_time,
     decks::duplicate_decks,
     decks::convertible_currencies,
     decks::deck_files,

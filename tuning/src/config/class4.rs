@@ -1,9 +1,12 @@
 //! `[[customer]]`, `[[vendor]]` and `[class4]`: who sends calls at which price, and over whom they go.
 
-use super::NumberPrefix;
-use crate::read::{DeckName, Network, Node, OffOr, Reader, SetName, StatusCodes, Value};
+use super::{CallerIn, Emergency, HeaderRule, NumberPrefix, Pin, Window};
+use crate::read::{
+    DeckName, Network, Node, OffOr, Reader, SetName, StatusCodes, Value, milliseconds, minutes, seconds,
+};
 use crate::schema::{Kind, defaults};
 use std::fmt;
+use std::time::Duration;
 
 choice! {
     /// What puts one vendor before another. Among equals the next of price and priority counts, then chance by weight.
@@ -54,6 +57,17 @@ section! {
         live international_prefix: NumberPrefix = NumberPrefix::of("00");
         /// Beginnings of numbers, with country code, that it may not call.
         live blocked: Vec<NumberPrefix> = Vec::new();
+        /// Beginnings of numbers that alone it may call; none: all that are not blocked.
+        live allowed: Vec<NumberPrefix> = Vec::new();
+        /// Vendors for numbers that begin so, in this order, before `order` counts; the longest prefix holds.
+        live pins as "pin": Vec<Pin> = Vec::new();
+        /// It is within our trust domain (RFC 3325): what it asserts of its callers is believed and passed on, and it
+        /// is told what others withhold by `Privacy: id`. Else its P-Asserted-Identity ends here.
+        live trusted: bool = false;
+        /// Changes to the header of requests that come from it, in their order, before those of the vendor.
+        live received_headers: Vec<HeaderRule> = Vec::new();
+        /// Changes to the header of requests that go to it, after those of the vendor.
+        live sent_headers: Vec<HeaderRule> = Vec::new();
     }
 }
 
@@ -88,6 +102,25 @@ section! {
         live plus: bool = false;
         /// Beginnings of numbers, with country code, that it is not sent.
         live blocked: Vec<NumberPrefix> = Vec::new();
+        /// Beginnings of numbers that alone it is sent; none: all that are not blocked.
+        live allowed: Vec<NumberPrefix> = Vec::new();
+        /// When it is sent calls; none: always.
+        live windows as "window": Vec<Window> = Vec::new();
+        /// It is within our trust domain (RFC 3325): it is told identities that callers withhold by `Privacy: id`, and
+        /// what it asserts itself is passed on.
+        live trusted: bool = false;
+        /// Where it is told the caller's number, as `caller_strip`, `caller_add` and `caller_plus` write it.
+        live caller_in: CallerIn = CallerIn::Keep;
+        /// Digits that are taken off the caller's number with its country code.
+        live caller_strip: u16 = 0, within 0 => 15;
+        /// Digits that are put before what is left.
+        live caller_add: Option<NumberPrefix> = None;
+        /// Write the caller's number with `+`.
+        live caller_plus: bool = true;
+        /// Changes to the header of requests that come from it, in their order, before those of the customer.
+        live received_headers: Vec<HeaderRule> = Vec::new();
+        /// Changes to the header of requests that go to it, after those of the customer.
+        live sent_headers: Vec<HeaderRule> = Vec::new();
         /// Final responses after which the next vendor is tried; 408 only before any 18x.
         live advance_codes: StatusCodes = StatusCodes::of_ranges(&[401..=403, 407..=408, 415..=415, 488..=488, 500..=599]);
         /// Q.850 causes in a Reason header (RFC 3326) after which the next vendor is tried, whatever the code; after
@@ -105,6 +138,13 @@ section! {
         live advance_after_ringing: bool = false;
         /// Go on to the next vendor although an 18x with a session description has reached the customer.
         live advance_after_media: bool = false;
+        /// A vendor's 503 for a destination holds for so long: that vendor is passed over for that prefix of its deck.
+        /// "off": 503s are not remembered.
+        live hold_503: OffOr<Duration> = OffOr::On(seconds(10)), within milliseconds(100) => minutes(60);
+        /// 503s of vendors count against their gateways too, as any peer's.
+        live gateways_answer_for_503: bool = false;
+        /// Numbers that are always carried.
+        live emergency: Emergency = defaults();
         /// What the customer gets when we refuse a call ourselves.
         live refusals: Refusals = defaults();
     }

@@ -1,5 +1,6 @@
 //! `[[deck]]` and `[rating]`: rate decks, and the image that they are compiled into.
 
+use super::Moment;
 use crate::read::{Node, Reader, Value};
 use crate::schema::Kind;
 use std::path::PathBuf;
@@ -102,6 +103,8 @@ section! {
         live to: Currency;
         /// Units of `to` for one of `from`: an exact decimal, in quotes.
         live rate: ExchangeRate;
+        /// From when on; the latest that is past holds at the INVITE of a call.
+        live effective: Option<Moment> = None, derived "ever";
     }
 }
 

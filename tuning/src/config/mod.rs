@@ -20,6 +20,8 @@ mod set;
 mod shards;
 mod source;
 mod timers;
+mod trunk_choice;
+mod trunk_headers;
 mod upkeep;
 
 pub use algorithm::Algorithm;
@@ -39,6 +41,8 @@ pub use set::{Gateway, LastUnavailable, RequestUri, Set};
 pub use shards::{CoreList, Driver, DriverKind, Shards, Steering, XdpMode};
 pub use source::SourceGroup;
 pub use timers::Timers;
+pub use trunk_choice::{DaySet, Emergency, Moment, Pin, TimeOfDay, Window, Zone};
+pub use trunk_headers::{CallerIn, HeaderField, HeaderPiece, HeaderRule, HeaderText, HeaderVariable};
 pub use upkeep::{Breaker, Probe};
 
 use crate::read::{Host, Network, OffOr};

@@ -80,6 +80,8 @@ struct Told<'t> {
     customer: Option<&'t Customer>,
     call: Option<Understood>,
     decision: Option<Decision<'t>>,
+    /// Vendors of an emergency call, in the order of their turns.
+    emergency: Option<Vec<&'t str>>,
     refusal: Option<Why>,
 }
 
@@ -97,15 +99,18 @@ fn told(arguments: &Arguments, trunks: &Trunks) -> Exit {
     let understood =
         customer.map(|customer| Understood::of(customer, &uri, arguments.from.as_deref().map(str::as_bytes), at_us));
     let mut deciding = Deciding::new(SEED);
-    let decided = customer.zip(understood.and_then(Result::ok));
+    let urgent = customer.filter(|customer| trunks.emergency.number(customer, uri.user_without_params()).is_some());
+    let emergency = urgent.map(|_| trunks.emergency.vendors(trunks).collect::<Vec<_>>());
+    let decided = customer.zip(understood.and_then(Result::ok)).filter(|_| emergency.is_none());
     let decision = decided.and_then(|(customer, call)| deciding.decide(trunks, customer, &call));
     let refusal = match (customer, understood, &decision) {
         (None, ..) => Some(Why::UnknownCustomer),
+        _ if emergency.is_some() => None,
         (_, Some(Err(why)), _) => Some(why),
         (.., Some(decision)) => decision.refusal(),
         _ => Some(Why::NoRoute),
     };
-    let told = Told { customer, call: understood.and_then(Result::ok), decision, refusal };
+    let told = Told { customer, call: understood.and_then(Result::ok), decision, emergency, refusal };
     match arguments.format {
         Format::Json => print(&format!("{:#}\n", as_json(arguments, trunks, &told, at))),
         Format::Text => print(&as_text(arguments, trunks, &told, at)),
@@ -149,11 +154,12 @@ struct Line<'t> {
     worth: Option<String>,
     margin: Option<String>,
     standing: &'static str,
+    pinned: bool,
 }
 
-fn lines<'t>(trunks: &'t Trunks, decision: &Decision<'_>) -> Vec<Line<'t>> {
+fn lines<'t>(trunks: &'t Trunks, decision: &Decision<'_>, at: i64) -> Vec<Line<'t>> {
     let (sell_deck, sell) = decision.sell;
-    let sell = trunks.worth_of(sell_deck, sell.price);
+    let sell = trunks.worth_of(sell_deck, sell.price, at);
     let line = |(place, candidate): (usize, &Candidate)| {
         let vendor = trunks.vendor_at(candidate.vendor)?;
         let index = usize::from(candidate.deck);
@@ -171,6 +177,7 @@ fn lines<'t>(trunks: &'t Trunks, decision: &Decision<'_>) -> Vec<Line<'t>> {
             worth: candidate.worth.map(|worth| worth.to_string()),
             margin: left.map(percent),
             standing: candidate.standing.label(),
+            pinned: candidate.is_pinned(),
         })
     };
     decision.candidates.iter().enumerate().filter_map(line).collect()
@@ -192,6 +199,9 @@ fn as_text(arguments: &Arguments, trunks: &Trunks, told: &Told<'_>, at: i64) -> 
         let runs = told.decision.as_ref().and_then(|decision| decision.jurisdiction);
         let runs = runs.map_or("", deck::nanp::Jurisdiction::label);
         text += &format!("called {}{routing}, {caller}, {}: {runs}\n", question.dialled, time(at));
+    }
+    if let Some(vendors) = &told.emergency {
+        text += &format!("an emergency number: no cap, price or bar stops it; goes to {}\n", vendors.join(", then "));
     }
     if let Some(decision) = &told.decision {
         let (deck, found) = decision.sell;
@@ -216,10 +226,11 @@ fn as_text(arguments: &Arguments, trunks: &Trunks, told: &Told<'_>, at: i64) -> 
             ("MARGIN", Align::Right),
             ("STANDING", Align::Left),
         ];
-        let rows: Vec<Vec<Text>> = lines(trunks, decision)
+        let rows: Vec<Vec<Text>> = lines(trunks, decision, at)
             .into_iter()
             .map(|line| {
                 let mood = if line.turn.is_some() { Mood::Good } else { Mood::Notice };
+                let pinned = if line.pinned { ", in the customer's route list" } else { "" };
                 vec![
                     line.turn.map_or(String::new(), |turn| turn.to_string()).into(),
                     (&line.vendor.name).into(),
@@ -229,7 +240,7 @@ fn as_text(arguments: &Arguments, trunks: &Trunks, told: &Told<'_>, at: i64) -> 
                     line.price.unwrap_or_default().into(),
                     line.worth.map_or(String::new(), |worth| format!("{worth} {}", trunks.currency)).into(),
                     line.margin.unwrap_or_default().into(),
-                    Text(line.standing.to_owned(), mood),
+                    Text(format!("{}{pinned}", line.standing), mood),
                 ]
             })
             .collect();
@@ -258,13 +269,14 @@ fn as_json(arguments: &Arguments, trunks: &Trunks, told: &Told<'_>, at: i64) -> 
     let vendors: Vec<Value> = told
         .decision
         .iter()
-        .flat_map(|decision| lines(trunks, decision))
+        .flat_map(|decision| lines(trunks, decision, at))
         .map(|line| {
             json!({
                 "turn": line.turn, "vendor": line.vendor.name, "deck": line.deck,
                 "prefix": Some(line.code).filter(|code| !code.is_empty()),
                 "destination": Some(line.destination).filter(|destination| !destination.is_empty()),
                 "price": line.price, "compared": line.worth, "margin": line.margin, "standing": line.standing,
+                "pinned": line.pinned,
             })
         })
         .collect();
@@ -284,6 +296,7 @@ fn as_json(arguments: &Arguments, trunks: &Trunks, told: &Told<'_>, at: i64) -> 
         "image": trunks.image.hash().to_string(),
         "sell": sell,
         "vendors": vendors,
+        "emergency": told.emergency,
         "refusal": refusal,
     })
 }

@@ -1,0 +1,124 @@
+"""What trunks may and want: identities and headers across their boundary, route lists, hours, 503s, emergencies."""
+
+import json
+
+from harness import config, sip
+from harness.call import Call
+from harness.processes import run
+from harness.registry import expect, scenario
+from harness.tandem import binary
+
+from .class4 import build, trunks
+
+NUMBER = "4930123"
+
+
+def table_of(tables, kind, name):
+    return next(one for one in tables[kind] if one["name"] == name)
+
+
+@scenario()
+def headers_between_trunks(scene):
+    """What a customer says of itself passes as trust allows, and header rules hold with each vendor and both ways."""
+    build(scene, sell="0.02", cheap="0.01", dear="0.015")
+    cheap, dear = scene.endpoint(scene.gateway_address(1)), scene.endpoint(scene.gateway_address(2))
+    sets = [config.gateway_set("cheap", [cheap.address]), config.gateway_set("dear", [dear.address])]
+    caller = scene.endpoint(scene.caller_address(1))
+    customer = {
+        "name": "acme", "sources": [caller.address[0]], "trusted": True, "country": "49",
+        "received_headers": [{"remove": "X-Internal"}, {"copy": "X-Ticket", "to": "X-Reference"}],
+        "sent_headers": [{"set": "X-Via-Vendor", "value": "{vendor}"}],
+    }
+    tables = trunks(scene, ("cheap", "dear"), [customer])
+    table_of(tables, "vendor", "cheap").update(
+        caller_in="p-asserted-identity", sent_headers=[{"set": "X-Trunk", "value": "{customer}>{vendor} {called} {call_id}"}],
+    )
+    table_of(tables, "vendor", "dear").update(received_headers=[{"remove": "X-Secret"}])
+    proxy = scene.tandem(tree=scene.tree(sets=sets, tables=tables))
+
+    asserted = [["P-Asserted-Identity", "<sip:030777@acme.example>"]]
+    more = [["X-Internal", "a"], ["X-Ticket", "b"]]
+    call = Call(caller, proxy.address, user=NUMBER)
+    call.invite(headers=[*asserted, *more])
+    first = cheap.expect("INVITE")
+    told = [first.message.get(name) for name in ("p-asserted-identity", "x-internal", "x-reference", "x-trunk")]
+    wanted = ["<sip:+4930777@acme.example;user=phone>", None, "b", f"acme>cheap {NUMBER} {call.call_id}"]
+    expect(told == wanted, f"the cheap vendor was told {told}")
+    cheap.reply(first, 503)
+    cheap.expect("ACK")
+    second = dear.expect("INVITE")
+    told = [second.message.get(name) for name in ("p-asserted-identity", "x-internal", "x-reference", "x-trunk")]
+    expect(told == ["<sip:030777@acme.example>", None, "b", None], f"the dear vendor was told {told}")
+    dear.reply(second, 200)
+    call.expect(200)
+    call.ack(headers=more)
+    expect(dear.expect("ACK").message.get("x-internal") is None, "X-Internal passed within the dialog")
+    back = second.message
+    bye = [["X-Secret", "z"]]
+    dear.send(hang_up(back, dear.address, bye), proxy.address)
+    gone = caller.expect("BYE")
+    told = [gone.message.get(name) for name in ("x-secret", "x-via-vendor")]
+    expect(told == [None, "dear"], f"the customer was told {told}")
+    caller.reply(gone, 200)
+    dear.expect("BYE", 200)
+
+    # Held against cheap and Germany: the next call goes to dear at once, and what is withheld is not told.
+    call = Call(caller, proxy.address, user=NUMBER)
+    call.invite(headers=[*asserted, ["Privacy", "id"]])
+    withheld = dear.expect("INVITE")
+    expect(withheld.message.get("p-asserted-identity") is None, "a withheld identity was told")
+    dear.reply(withheld, 486)
+    dear.expect("ACK")
+    call.ack_failure(call.expect(486))
+    noted = proxy.figure("tandem_events_total", event="vendor_passed_over_for_503")
+    expect(noted == 1, f"vendors were passed over {noted} times for a 503")
+    states = {row["name"]: row["state"] for row in proxy.ask("gateways")["gateways"]}
+    expect(set(states.values()) == {"up"}, f"gateways are {states}")
+
+
+def hang_up(invite, address, headers):
+    """The BYE of who answered: along the Record-Routes of the INVITE as it came."""
+    own_tag = "t" + sip.hostport(address).replace(":", "").replace(".", "").strip("[]")
+    return sip.request(
+        "BYE", sip.uri_of(invite.get("contact")), address, to=sip.uri_of(invite.get("from")), call_id=invite.call_id,
+        from_tag=own_tag, to_tag=invite.from_tag, route=invite.all("record-route"), contact=False, headers=headers,
+    )
+
+
+@scenario()
+def emergencies_and_route_lists(scene):
+    """An emergency passes whatever the customer may; a route list comes before the price; explain says both."""
+    build(scene, sell="0.02", cheap="0.01", dear="0.015")
+    cheap, dear = scene.endpoint(scene.gateway_address(1)), scene.endpoint(scene.gateway_address(2))
+    sets = [config.gateway_set("cheap", [cheap.address]), config.gateway_set("dear", [dear.address])]
+    caller = scene.endpoint(scene.caller_address(1))
+    customer = {
+        "name": "acme", "sources": [caller.address[0]], "allowed": ["4930"], "cps": 1, "burst": 1,
+        "pin": [{"prefixes": ["49301"], "vendors": ["dear"]}],
+    }
+    tables = trunks(scene, ("cheap", "dear"), [customer])
+    tables["class4"] = {"emergency": {"numbers": ["112"], "vendors": ["cheap"]}}
+    proxy = scene.tandem(tree=scene.tree(sets=sets, tables=tables))
+    for user, vendor in ((NUMBER, dear), ("112", cheap), ("112", cheap)):
+        call = Call(caller, proxy.address, user=user)
+        call.invite()
+        came = vendor.expect("INVITE", what=f"for {user}")
+        expect(f"sip:{user}@" in came.message.request_uri, f"the vendor was asked for {came.message.request_uri}")
+        vendor.reply(came, 486)
+        vendor.expect("ACK")
+        call.ack_failure(call.expect(486))
+    barred = Call(caller, proxy.address, user="4989123")
+    barred.invite()
+    barred.ack_failure(barred.expect(403))
+    expect(proxy.figure("tandem_events_total", event="emergency_call") == 2, "emergencies are counted")
+
+    def explain(number):
+        words = ["--config", proxy.file, "--source", caller.address[0], "--to", number, "--format", "json"]
+        code, out, err = run([binary(), "explain", *words])
+        expect(code == 0, f"explain ended with {code}: {out}{err}")
+        return json.loads(out)
+
+    turns = [(one["turn"], one["vendor"], one["pinned"]) for one in explain(NUMBER)["vendors"]]
+    expect(turns == [(1, "dear", True), (2, "cheap", False)], f"explain tells {turns}")
+    urgent = explain("112")
+    expect((urgent["emergency"], urgent["refusal"]) == (["cheap"], None), f"explain tells {urgent}")
