@@ -158,7 +158,7 @@ impl TandemPolicy {
             registrar.expire(now);
         }
         let (calls, dispatcher) = (&mut self.calls, &mut self.dispatcher);
-        life::expire(calls, dispatcher, &self.tables, EXPIRED_PER_TURN_MAX, now.mono);
+        life::expire(calls, dispatcher, &self.tables, EXPIRED_PER_TURN_MAX, now);
     }
 
     /// The next probe to send; to be called until there is none.

@@ -66,6 +66,14 @@ reasons! {
     NoVendor = "no_vendor" => Some(503);
     /// No vendor leaves the least margin.
     NoMargin = "no_margin" => Some(503);
+    /// A high-risk number that is not open for its customer.
+    NumberHighRisk = "number_high_risk" => Some(403);
+    /// The customer's balance is used up.
+    CustomerCredit = "customer_credit" => Some(402);
+    /// The customer has spent what it may in this hour or day.
+    CustomerSpend = "customer_spend" => Some(403);
+    /// The customer's calls looked like fraud a while ago.
+    CustomerAlarm = "customer_alarm" => Some(403);
     /// The customer is at its cap of calls at the same time.
     CustomerConcurrent = "customer_concurrent" => Some(503);
     /// The customer is at its cap of calls a second.

@@ -183,8 +183,8 @@ impl Policy for TandemPolicy {
             self.keep_granted(response, context, now);
         }
         let opened = life::answered(&mut self.calls, &mut self.dispatcher, response, context, note, now.mono);
-        if let Some(call) = opened.filter(|_| note.hunt.is_some()) {
-            self.calls.charge(call, self.hunting.answered(note));
+        if let Some((call, trunks)) = opened.filter(|_| note.hunt.is_some()).zip(self.tables.class4.as_ref()) {
+            self.calls.charge(call, self.hunting.answered(trunks, note, now));
         }
     }
 
@@ -242,10 +242,10 @@ impl Policy for TandemPolicy {
         verdict
     }
 
-    fn transaction_end(&mut self, end: &End<'_>, note: &mut Note, _now: Now) {
+    fn transaction_end(&mut self, end: &End<'_>, note: &mut Note, now: Now) {
         self.dispatcher.end(note);
         self.forks.end(std::mem::take(&mut note.fork));
-        life::ended(&mut self.calls, &mut self.dispatcher, &self.tables, end.status, note);
+        life::ended(&mut self.calls, &mut self.dispatcher, &self.tables, end.status, note, now);
         match &self.tables.class4 {
             _ if note.hunt.is_none() => {}
             Some(trunks) => self.hunting.end(trunks, note),

@@ -7,7 +7,7 @@ use crate::note::{Kind, Note};
 use crate::tables::{Number, Tables};
 use proto::message::{HeaderName, Message, Method, Span};
 use proto::policy::{ResponseContext, Target};
-use proto::time::Mono;
+use proto::time::{Mono, Now};
 
 /// What the request will mean to its call; called when it is let through.
 pub fn note_request(message: &Message<'_>, call: Option<(CallId, bool)>, note: &mut Note) {
@@ -117,7 +117,7 @@ fn gateway(context: &ResponseContext<'_>) -> Option<Number> {
 /// The transaction of a request is over; `status` was sent to its sender. The final answer to a BYE closes
 /// the call, a 408 of our own included; a challenge does not, for the BYE comes again.
 /// Early dialogs of an INVITE end with it, unless they have become calls.
-pub fn ended(calls: &mut Calls, dispatcher: &mut Dispatcher, tables: &Tables, status: u16, note: &mut Note) {
+pub fn ended(calls: &mut Calls, dispatcher: &mut Dispatcher, tables: &Tables, status: u16, note: &mut Note, now: Now) {
     for place in &mut note.early {
         let id = place.take().filter(|id| calls.get(*id).is_some_and(|call| call.early));
         id.map(|id| calls.close(id));
@@ -126,24 +126,24 @@ pub fn ended(calls: &mut Calls, dispatcher: &mut Dispatcher, tables: &Tables, st
         return;
     }
     if let Some(call) = note.call.take().and_then(|id| calls.close(id)) {
-        closed(dispatcher, tables, &call);
+        closed(dispatcher, tables, &call, now);
     }
 }
 
 /// Closes calls that have lived as long as the tables allow, at most `bound` of them. True: there may be more.
-pub fn expire(calls: &mut Calls, dispatcher: &mut Dispatcher, tables: &Tables, bound: usize, now: Mono) -> bool {
+pub fn expire(calls: &mut Calls, dispatcher: &mut Dispatcher, tables: &Tables, bound: usize, now: Now) -> bool {
     for _ in 0..bound {
-        match calls.expire(tables.call_max, now) {
-            Some(call) => closed(dispatcher, tables, &call),
+        match calls.expire(tables.call_max, now.mono) {
+            Some(call) => closed(dispatcher, tables, &call, now),
             None => return false,
         }
     }
     true
 }
 
-fn closed(dispatcher: &mut Dispatcher, tables: &Tables, call: &Call) {
+fn closed(dispatcher: &mut Dispatcher, tables: &Tables, call: &Call, now: Now) {
     if let Some(trunks) = tables.class4.as_ref().filter(|_| call.charge != Charge::NOBODY) {
-        trunks.release(call.charge);
+        trunks.ended(call.charge, call.opened, now);
     }
     if let Some(gateway) = call.gateway.filter(|_| !call.early) {
         dispatcher.call_closed(gateway);

@@ -1,5 +1,6 @@
 //! Compiles customers and vendors into [`Trunks`].
 
+use super::account::AccountRules;
 use super::advance::Advance;
 use super::caps::Caps;
 use super::dialled::{Inward, Outward};
@@ -7,6 +8,7 @@ use super::emergency::Emergency;
 use super::header_rules::compile as header_rules;
 use super::identity::{Boundary, CallerOut};
 use super::pins::Pins;
+use super::quality::QualityRules;
 use super::refusal::Refusals;
 use super::sources::{Entry, SourceTable};
 use super::trunks::{Customer, DeckImage, DeckPlace, HuntRules, Numbers, Offer, Trunks, Vendor};
@@ -67,6 +69,8 @@ impl Trunks {
                 gateways_answer_for_503: config.class4.gateways_answer_for_503,
             },
             emergency: Emergency::default(),
+            high_risk: texts(&config.class4.high_risk).into(),
+            quality: QualityRules::new(&config.class4.quality),
             numbers,
         };
         let mut carriers = Carriers::default();
@@ -112,6 +116,10 @@ impl Trunks {
             load: previous
                 .and_then(|trunks| trunks.vendor(number))
                 .map(|vendor| Arc::clone(&vendor.load))
+                .unwrap_or_default(),
+            quality: previous
+                .and_then(|trunks| trunks.vendor(number))
+                .map(|vendor| Arc::clone(&vendor.quality))
                 .unwrap_or_default(),
             blocked: texts(&vendor.blocked),
             allowed: texts(&vendor.allowed),
@@ -176,6 +184,13 @@ impl Trunks {
                 .unwrap_or_default(),
             blocked: texts(&customer.blocked),
             allowed: texts(&customer.allowed),
+            high_risk: Arc::clone(&self.high_risk),
+            high_risk_allowed: texts(&customer.high_risk_allowed),
+            spending: AccountRules::new(customer),
+            account: previous
+                .and_then(|trunks| trunks.customer(number))
+                .map(|customer| Arc::clone(&customer.account))
+                .unwrap_or_default(),
             pins: Pins::new(&customer.pins, |name| self.numbers.vendors.get(name)),
             boundary: Boundary {
                 trusted: customer.trusted,

@@ -31,6 +31,9 @@ impl Understood {
         if customer.is_blocked(called.as_bytes()) {
             return Err(Why::Blocked);
         }
+        if customer.is_high_risk(called.as_bytes()) {
+            return Err(Why::HighRisk);
+        }
         let question = Question {
             dialled,
             routing: routing_number(parameters).unwrap_or(dialled),

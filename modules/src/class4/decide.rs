@@ -5,6 +5,7 @@
 //! where a vendor's must not be above the customer's.
 
 use super::call::Understood;
+use super::quality::Rank;
 use super::refusal::Why;
 use super::trunks::{Customer, DeckPlace, Trunks, Vendor};
 use super::windows;
@@ -39,6 +40,8 @@ pub struct Candidate {
     weight: u32,
     /// Its place in the customer's route list for the number; `u8::MAX`: it is in none.
     pinned: u8,
+    /// By quality, where the customer's order looks at it.
+    rank: Rank,
 }
 
 impl Candidate {
@@ -165,6 +168,12 @@ impl Deciding {
                     priority: vendor.priority,
                     weight: vendor.weight,
                     pinned,
+                    rank: match customer.order {
+                        RouteOrder::Quality if standing == Standing::Routed => {
+                            vendor.quality.figures(&trunks.quality, at).rank(&trunks.quality)
+                        }
+                        _ => Rank::default(),
+                    },
                 });
             }
         }
@@ -186,6 +195,7 @@ impl Deciding {
                 RouteOrder::Price => by_price().then_with(by_priority),
                 RouteOrder::Priority => by_priority().then_with(by_price),
                 RouteOrder::Weight => Ordering::Equal,
+                RouteOrder::Quality => a.rank.cmp(&b.rank).then_with(by_price).then_with(by_priority),
             })
         };
         let out = |candidate: &Candidate| candidate.standing != Standing::Routed;
@@ -282,6 +292,13 @@ impl Customer {
     /// Whether it may not call this number.
     pub fn is_blocked(&self, called: &[u8]) -> bool {
         begins_with(&self.blocked, called) || !self.allowed.is_empty() && !begins_with(&self.allowed, called)
+    }
+}
+
+impl Customer {
+    /// Whether a number is a high-risk one that is closed for it.
+    pub fn is_high_risk(&self, called: &[u8]) -> bool {
+        begins_with(&self.high_risk, called) && !begins_with(&self.high_risk_allowed, called)
     }
 }
 

@@ -5,6 +5,7 @@
 //! ([`Charge`]); what is still held is given back at point 6. INVARIANT: each place is held by exactly one of a hunt
 //! and a call, so it is given back exactly once.
 
+use super::account::Tariff;
 use super::advance::cause;
 use super::call::Understood;
 use super::caps::Full;
@@ -12,6 +13,7 @@ use super::decide::Deciding;
 use super::dialled::{Digits, split};
 use super::held::Held;
 use super::identity::{Crossing, caller};
+use super::quality::{Count, seconds};
 use super::refusal::Why;
 use super::trunks::{Charge, Customer, Trunks, Vendor};
 use crate::dispatcher::{Dispatcher, UriTooLong};
@@ -21,7 +23,7 @@ use deck::Code;
 use proto::message::{HeaderName, Message};
 use proto::policy::{Choice, Inbound, Outcome, TargetSet};
 use proto::pool::Slab;
-use proto::time::Now;
+use proto::time::{Mono, Now};
 use std::num::NonZeroU32;
 
 /// A shard's calls that are being set up.
@@ -57,6 +59,13 @@ struct Hunt {
     media: bool,
     /// What came last moves the call on to the next vendor.
     advance: bool,
+    /// The vendor whose turn it is has been heard of: an 18x or a 2xx.
+    heard: bool,
+    /// When its turn began.
+    turned: Mono,
+    /// What it costs the customer from its answer on, where that is looked at.
+    tariff: Tariff,
+    fee: i64,
     /// Nothing stops it.
     emergency: bool,
     /// The called number.
@@ -142,6 +151,11 @@ impl Hunting {
             Ok(understood) => understood,
             Err(why) => return refused(why),
         };
+        if customer.spending.watches()
+            && let Err(why) = customer.account.admit(&customer.spending, understood.question.dialled.value(), now)
+        {
+            return refused(why);
+        }
         match customer.load.take(&customer.caps, now.mono) {
             Ok(()) => {}
             Err(Full::Concurrent) => return refused(Why::Concurrent),
@@ -189,6 +203,9 @@ impl Hunting {
             return Err(why);
         }
         let mut hunt = Hunt::new(customer, call.called);
+        if customer.spending.watches() {
+            (hunt.tariff, hunt.fee) = trunks.tariff(&decision, call.question.at);
+        }
         for ((place, code), candidate) in hunt.vendors.iter_mut().zip(&mut hunt.codes).zip(decision.routed()) {
             *place = trunks.vendor_at(candidate.vendor).map_or(u32::MAX, |vendor| vendor.number.0);
             *code = candidate.found.code;
@@ -232,6 +249,8 @@ impl Hunting {
                 dispatcher.place(tables, vendor.set, request, note, targets, now)
             });
             if placed? {
+                (hunt.turned, hunt.heard) = (now.mono, false);
+                vendor.quality.count(&trunks.quality, seconds(now.wall), Count::Attempt, 1);
                 return Ok(true);
             }
         }
@@ -247,11 +266,23 @@ impl Hunting {
             hunt.rang |= status == 180;
             hunt.media |= !response.body().is_empty() && response.field(HeaderName::ContentType).is_some();
         }
+        let vendor = hunt.vendor.and_then(|number| trunks.vendor(number));
+        let count = |count, amount| {
+            let quality = vendor.map(|vendor| &vendor.quality);
+            quality.into_iter().for_each(|quality| quality.count(&trunks.quality, seconds(now.wall), count, amount));
+        };
+        if (180..300).contains(&status) && !std::mem::replace(&mut hunt.heard, true) {
+            count(Count::Heard, 1);
+            count(Count::HeardAfter, now.mono.since(hunt.turned).0 / 1_000);
+        }
+        if (200..300).contains(&status) {
+            count(Count::Answer, 1);
+            count(Count::Effective, 1);
+        }
         if status < 300 {
             return;
         }
         let cause = cause(response);
-        let vendor = hunt.vendor.and_then(|number| trunks.vendor(number));
         if let (Some(vendor), Some(hold)) = (vendor, trunks.rules.hold_503.filter(|_| !hunt.emergency)) {
             let code = hunt.codes.get(usize::from(hunt.next).saturating_sub(1)).copied().unwrap_or_default();
             match status {
@@ -260,6 +291,9 @@ impl Hunting {
             }
         }
         hunt.advance = vendor.is_some_and(|vendor| vendor.advance.after(status, cause, note.ringing));
+        if !hunt.advance && status >= 400 {
+            count(Count::Effective, 1);
+        }
         note.settled |= cause.is_some() && !hunt.advance;
     }
 
@@ -309,9 +343,12 @@ impl Hunting {
     }
 
     /// A 2xx has opened a call: it holds the places from now on.
-    pub(crate) fn answered(&mut self, note: &Note) -> Charge {
-        let hunt = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1));
-        hunt.map_or(Charge::NOBODY, |hunt| Charge::new(hunt.customer.take(), hunt.vendor.take()))
+    pub(crate) fn answered(&mut self, trunks: &Trunks, note: &Note, now: Now) -> Charge {
+        let Some(hunt) = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1)) else { return Charge::NOBODY };
+        let number = hunt.customer.take();
+        let customer = number.and_then(|number| trunks.customer(number)).filter(|one| one.spending.watches());
+        let tariff = customer.map(|one| one.account.begin(hunt.tariff, hunt.fee, now.mono)).unwrap_or_default();
+        Charge::new(number, hunt.vendor.take()).at(tariff)
     }
 
     /// Point 6: what is still held is given back.
@@ -337,6 +374,10 @@ impl Hunt {
             rang: false,
             media: false,
             advance: true,
+            heard: false,
+            tariff: Tariff::NONE,
+            fee: 0,
+            turned: Mono(0),
             emergency: false,
             called,
             codes: [Code::EMPTY; limits::HUNT_VENDORS_MAX],

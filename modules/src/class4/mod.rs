@@ -9,6 +9,7 @@
 //! state: the calls that are being set up. Read [`decide`] for the choice of vendors, [`hunt`] for what follows.
 //! A file without `[[customer]]` has no [`Trunks`], and a call pays one test for that.
 
+pub mod account;
 pub mod advance;
 mod build;
 pub mod call;
@@ -21,6 +22,7 @@ pub mod held;
 pub mod hunt;
 pub mod identity;
 pub mod pins;
+pub mod quality;
 pub mod refusal;
 pub mod sources;
 #[cfg(test)]

@@ -19,6 +19,14 @@ pub enum Why {
     NoRoute,
     /// None leaves the least margin.
     Margin,
+    /// The number is a high-risk one, not open for the customer.
+    HighRisk,
+    /// The customer's balance.
+    Credit,
+    /// What the customer may spend in an hour or a day.
+    Spend,
+    /// It looked like fraud.
+    Alarm,
     /// The customer's calls at the same time.
     Concurrent,
     /// The customer's calls a second.
@@ -46,6 +54,10 @@ impl Refusals {
             Why::NoPrice => &table.no_price,
             Why::NoRoute => &table.no_route,
             Why::Margin => &table.margin,
+            Why::HighRisk => &table.high_risk,
+            Why::Credit => &table.credit,
+            Why::Spend => &table.spend,
+            Why::Alarm => &table.alarm,
             Why::Concurrent => &table.concurrent,
             Why::Cps => &table.cps,
             Why::Vendor => &table.vendor,
@@ -82,6 +94,10 @@ impl Why {
             Why::NoPrice => Reason::NoPrice,
             Why::NoRoute => Reason::NoVendor,
             Why::Margin => Reason::NoMargin,
+            Why::HighRisk => Reason::NumberHighRisk,
+            Why::Credit => Reason::CustomerCredit,
+            Why::Spend => Reason::CustomerSpend,
+            Why::Alarm => Reason::CustomerAlarm,
             Why::Concurrent => Reason::CustomerConcurrent,
             Why::Cps => Reason::CustomerCps,
             Why::Vendor => Reason::VendorOnly,

@@ -1,11 +1,13 @@
 //! Customers and vendors as decisions read them. Compiled in `build`, off the packet path.
 
+use super::account::{Account, AccountRules, Tariff};
 use super::advance::Advance;
 use super::caps::{Caps, Load};
 use super::dialled::{Inward, Outward};
 use super::emergency::Emergency;
 use super::identity::{Boundary, CallerOut};
 use super::pins::Pins;
+use super::quality::{Count, Quality, QualityRules, seconds};
 use super::refusal::Refusals;
 use super::sources::{Sender, SourceTable};
 use super::windows::Hours;
@@ -13,7 +15,7 @@ use super::worth::{Scales, Worth};
 use crate::tables::Number;
 use crate::tables::numbering::Numbering;
 use deck::image::{Asked, Image};
-use proto::time::Micros;
+use proto::time::{Micros, Mono, Now};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -64,6 +66,10 @@ pub struct Trunks {
     pub(super) rules: HuntRules,
     /// Numbers that are always carried.
     pub emergency: Emergency,
+    /// Numbers that are closed unless a customer's say otherwise.
+    pub(super) high_risk: Arc<[Box<str>]>,
+    /// How well vendors carry calls.
+    pub quality: QualityRules,
     pub(super) numbers: Numbers,
 }
 
@@ -109,6 +115,13 @@ pub struct Customer {
     pub load: Arc<Load>,
     pub(super) blocked: Box<[Box<str>]>,
     pub(super) allowed: Box<[Box<str>]>,
+    /// High-risk numbers of the file, the same for all customers.
+    pub(super) high_risk: Arc<[Box<str>]>,
+    pub(super) high_risk_allowed: Box<[Box<str>]>,
+    /// What it may spend.
+    pub spending: AccountRules,
+    /// What it spends.
+    pub account: Arc<Account>,
     pub(super) pins: Pins,
     pub(super) boundary: Boundary,
 }
@@ -134,6 +147,8 @@ pub struct Vendor {
     pub(super) blocked: Box<[Box<str>]>,
     pub(super) allowed: Box<[Box<str>]>,
     pub(super) windows: Box<[Hours]>,
+    /// How well it carries calls.
+    pub quality: Arc<Quality>,
     pub(super) boundary: Boundary,
     pub(super) caller: CallerOut,
     pub(super) advance: Advance,
@@ -161,6 +176,8 @@ pub(super) struct DeckPlace {
 pub struct Charge {
     customer: u32,
     vendor: u32,
+    /// What it costs the customer, where that is looked at.
+    tariff: Tariff,
 }
 
 impl Default for Charge {
@@ -171,11 +188,15 @@ impl Default for Charge {
 
 impl Charge {
     /// A call that is no customer's.
-    pub const NOBODY: Charge = Charge { customer: u32::MAX, vendor: u32::MAX };
+    pub const NOBODY: Charge = Charge { customer: u32::MAX, vendor: u32::MAX, tariff: Tariff::NONE };
 
     pub(super) fn new(customer: Option<Number>, vendor: Option<Number>) -> Self {
         let number = |number: Option<Number>| number.map_or(u32::MAX, |number| number.0);
-        Charge { customer: number(customer), vendor: number(vendor) }
+        Charge { customer: number(customer), vendor: number(vendor), tariff: Tariff::NONE }
+    }
+
+    pub(super) fn at(self, tariff: Tariff) -> Self {
+        Charge { tariff, ..self }
     }
 }
 
@@ -237,7 +258,22 @@ impl Trunks {
         status != 503 || self.rules.gateways_answer_for_503
     }
 
-    /// An established call has ended.
+    /// An established call has ended `now`, answered at `opened`: its places are given back.
+    pub fn ended(&self, charge: Charge, opened: Mono, now: Now) {
+        if let Some(vendor) = self.vendor(Number(charge.vendor)) {
+            let (at, lasted) = (seconds(now.wall), now.mono.since(opened));
+            vendor.quality.count(&self.quality, at, Count::End, 1);
+            if u128::from(lasted.0) < self.quality.short_call.as_micros() {
+                vendor.quality.count(&self.quality, at, Count::Short, 1);
+            }
+        }
+        if let Some(customer) = self.customer(Number(charge.customer)) {
+            customer.account.end(&customer.spending, &self.quality, &charge.tariff, opened, now);
+        }
+        self.release(charge);
+    }
+
+    /// Places are given back.
     pub fn release(&self, charge: Charge) {
         if let Some(customer) = self.customer(Number(charge.customer)) {
             customer.load.release();

@@ -38,6 +38,13 @@ impl Worth {
         self.0.checked_sub(cost.0).map(Worth)
     }
 
+    /// In thousandths of a millionth, half up; what does not fit is the most or the least that does.
+    pub fn nanos(self) -> i64 {
+        const UNIT: i128 = 10_i128.pow(DIGITS as u32 - 9);
+        let nanos = self.0.div_euclid(UNIT) + i128::from(self.0.rem_euclid(UNIT) >= UNIT / 2);
+        i64::try_from(nanos).unwrap_or(if self.0 < 0 { i64::MIN } else { i64::MAX })
+    }
+
     /// How many hundredths of a percent of `price` this is, rounded down; `None`: of nothing.
     pub fn basis_points_of(self, price: Worth) -> Option<i128> {
         self.0.checked_mul(10_000)?.checked_div_euclid(price.0)

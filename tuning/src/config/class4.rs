@@ -1,6 +1,6 @@
 //! `[[customer]]`, `[[vendor]]` and `[class4]`: who sends calls at which price, and over whom they go.
 
-use super::{CallerIn, Emergency, HeaderRule, NumberPrefix, Pin, Window};
+use super::{Alarms, Amount, CallerIn, Emergency, HeaderRule, NumberPrefix, Pin, Quality, Window};
 use crate::read::{
     DeckName, Network, Node, OffOr, Reader, SetName, StatusCodes, Value, milliseconds, minutes, seconds,
 };
@@ -17,6 +17,8 @@ choice! {
         Priority = "priority",
         /// Chance, by `weight` alone.
         Weight = "weight",
+        /// The best of `[class4.quality]` first, then price and priority.
+        Quality = "quality",
     }
 }
 
@@ -59,6 +61,16 @@ section! {
         live blocked: Vec<NumberPrefix> = Vec::new();
         /// Beginnings of numbers that alone it may call; none: all that are not blocked.
         live allowed: Vec<NumberPrefix> = Vec::new();
+        /// Beginnings of high-risk numbers (`[class4] high_risk`) that it may call all the same.
+        live high_risk_allowed: Vec<NumberPrefix> = Vec::new();
+        /// Its calls are paid from a balance, which `tandem credit` shows and changes: at zero new ones are refused.
+        live credit: bool = false;
+        /// Most that it spends in an hour of the clock (UTC), in the currency that prices are compared in.
+        live spend_hour: Option<Amount> = None;
+        /// Most that it spends in a day (UTC).
+        live spend_day: Option<Amount> = None;
+        /// What looks like fraud.
+        live alarms: Alarms = defaults();
         /// Vendors for numbers that begin so, in this order, before `order` counts; the longest prefix holds.
         live pins as "pin": Vec<Pin> = Vec::new();
         /// It is within our trust domain (RFC 3325): what it asserts of its callers is believed and passed on, and it
@@ -143,6 +155,10 @@ section! {
         live hold_503: OffOr<Duration> = OffOr::On(seconds(10)), within milliseconds(100) => minutes(60);
         /// 503s of vendors count against their gateways too, as any peer's.
         live gateways_answer_for_503: bool = false;
+        /// Beginnings of numbers, with country code, that no customer may call unless its `high_risk_allowed` says so.
+        live high_risk: Vec<NumberPrefix> = Vec::new();
+        /// How well vendors carry calls.
+        live quality: Quality = defaults();
         /// Numbers that are always carried.
         live emergency: Emergency = defaults();
         /// What the customer gets when we refuse a call ourselves.
@@ -165,6 +181,14 @@ section! {
         live no_route: Answer = Answer::of(503, 3);
         /// There are vendors, but none leaves the least margin.
         live margin: Answer = Answer::of(503, 3);
+        /// The number is a high-risk one, and not open for the customer.
+        live high_risk: Answer = Answer::of(403, 21);
+        /// The customer's balance is used up.
+        live credit: Answer = Answer::of(402, 21);
+        /// The customer has spent what it may in this hour or day.
+        live spend: Answer = Answer::of(403, 21);
+        /// The customer's calls looked like fraud, and are refused for a while.
+        live alarm: Answer = Answer::of(403, 21);
         /// The customer has as many calls as it may have.
         live concurrent: Answer = Answer::of(503, 34);
         /// The customer sends more calls a second than it may.
