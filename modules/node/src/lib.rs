@@ -28,6 +28,7 @@ pub mod deck_files;
 pub mod disk;
 pub mod dns;
 pub mod errand;
+pub mod explanation;
 mod held_replies;
 pub mod journal;
 mod lanes;

@@ -56,6 +56,59 @@ pub struct Gateways {
     pub absent: BTreeMap<String, AdminEntry>,
 }
 
+/// A customer's account: a line of `tandem credit`. Amounts are exact decimal numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditRow {
+    /// The customer.
+    pub customer: String,
+    /// Of all amounts.
+    pub currency: String,
+    /// New calls need a balance above 0.
+    pub credit: bool,
+    /// What is left.
+    pub balance: String,
+    /// What was spent, running calls included.
+    pub spent: String,
+    /// What running calls cost a minute.
+    pub a_minute: String,
+    /// Spent in this hour of the clock (UTC).
+    pub hour: String,
+    /// Most that may be.
+    pub hour_most: Option<String>,
+    /// Spent in this day (UTC).
+    pub day: String,
+    /// Most that may be.
+    pub day_most: Option<String>,
+    /// Alarms since the start.
+    pub alarms: u64,
+    /// Until when new calls are refused for one, in seconds since 1970; 0: they are not.
+    pub blocked_until: u64,
+}
+
+impl CreditRow {
+    /// Why new calls are refused; `None`: they are not.
+    pub fn refused(&self) -> Option<&'static str> {
+        let amount = |text: &str| deck::money::Decimal::parse(text).ok();
+        let used_up =
+            |spent: &str, most: &Option<String>| most.as_ref().is_some_and(|most| amount(spent) >= amount(most));
+        let empty = self.credit && amount(&self.balance).is_none_or(|balance| balance.units <= 0);
+        match () {
+            () if self.blocked_until > 0 => Some("refused: alarm"),
+            () if empty => Some("refused: no balance"),
+            () if used_up(&self.hour, &self.hour_most) => Some("refused: spend of the hour"),
+            () if used_up(&self.day, &self.day_most) => Some("refused: spend of the day"),
+            () => None,
+        }
+    }
+}
+
+/// `tandem credit`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credit {
+    /// One a customer.
+    pub accounts: Vec<CreditRow>,
+}
+
 /// A refused address: a line of `tandem sources --unknown`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnknownSource {

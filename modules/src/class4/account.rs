@@ -378,7 +378,7 @@ mod tests {
     }
 
     fn quality() -> QualityRules {
-        let text = "[listen]\nudp = [\"198.51.100.1:5060\"]\n[[set]]\nname = \"s\"\ngateways = [\"sip:203.0.113.1\"]\n";
+        let text = "[listen]\nudp = [\"127.0.0.1:5060\"]\n[[set]]\nname = \"s\"\ngateways = [\"sip:127.0.0.2\"]\n";
         let loaded = tuning::parse(text, "t.toml", &tuning::Environment::unknown()).unwrap();
         QualityRules::new(&loaded.config.class4.quality)
     }

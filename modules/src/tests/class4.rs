@@ -121,7 +121,7 @@ impl Bench {
         })
     }
 
-    fn hang_up(&mut self, id: &str) {
+    pub(super) fn hang_up(&mut self, id: &str) {
         let bye = message("BYE", "sip:bob@203.0.113.1", id, "uac", "uas");
         let proof = Proof::Token { from_initiator: true, to_far_side: false };
         let (_, transaction) = self.in_dialog(&bye, CALLER, proof, None);

@@ -225,3 +225,110 @@ fn gateways_of_vendors_stay_up_whatever_503s_come_unless_the_file_says_so() {
         assert_eq!(bench.state("d1"), state, "{keys}");
     }
 }
+
+#[test]
+fn a_call_is_charged_from_its_answer_to_its_end() {
+    let mut bench = with("acme", "credit = true", "");
+    assert_eq!(bench.refused("4930123"), (402, "Reason: Q.850;cause=21\r\n".to_owned()));
+    let account = {
+        let trunks = bench.policy.tables().class4.as_ref().unwrap();
+        let acme = trunks.customers().find(|customer| &*customer.name == "acme").unwrap();
+        std::sync::Arc::clone(&acme.account)
+    };
+    // 0.02 a minute: paid for 90 seconds.
+    account.pay(30_000_000);
+    let (_, transaction) = bench.established("1", "sip:bob@203.0.113.1");
+    bench.end(transaction, 200);
+    bench.wait(30_000);
+    assert_eq!(account.statement(bench.now).balance(), 20_000_000);
+    let (verdict, transaction) = bench.request(&invite("2"), CALLER);
+    assert_eq!(verdict, Verdict::Forward);
+    bench.end(transaction, 486);
+    bench.wait(61_000);
+    assert_eq!(bench.refused("4930123").0, 402, "used up by the call that runs");
+    assert_eq!(bench.request(&invite_to("7001030123", "3"), CALLER).0, Verdict::Forward, "another customer");
+    bench.hang_up("1");
+    let statement = account.statement(bench.now);
+    assert_eq!((statement.spent, statement.a_minute), (30_333_333, 0), "91 seconds");
+    bench.hang_up("1");
+    assert_eq!(account.statement(bench.now).spent, 30_333_333, "once");
+    // A reload keeps it by name.
+    bench.install_toml(&TRUNKS.replace("name = \"acme\"\nsources", "name = \"acme\"\ncredit = true\nsources"));
+    assert_eq!(bench.refused("4930123").0, 402);
+    assert_eq!(bench.count(Reason::CustomerCredit), 3);
+}
+
+#[test]
+fn high_risk_numbers_are_closed_until_opened() {
+    let high = "[class4]\nhigh_risk = [\"49301\", \"44\"]\nhold_503 = \"off\"";
+    let toml = TRUNKS.replace("[class4]", high);
+    let mut bench = bench_of(&toml);
+    assert_eq!(bench.refused("4930123").0, 403);
+    assert_eq!((bench.count(Reason::NumberHighRisk), bench.call_to("4989")), (1, true));
+    bench.install_toml(
+        &toml.replace("name = \"acme\"\nsources", "name = \"acme\"\nhigh_risk_allowed = [\"4930\"]\nsources"),
+    );
+    assert!(bench.call_to("4930123"));
+}
+
+impl Bench {
+    fn call_to(&mut self, user: &str) -> bool {
+        let (verdict, transaction) = self.request(&invite_to(user, user), CALLER);
+        self.end(transaction, 486);
+        verdict == Verdict::Forward
+    }
+}
+
+#[test]
+fn quality_turns_the_order() {
+    let toml = TRUNKS
+        .replace(
+            "[class4]",
+            "[class4]\nhold_503 = \"off\"\n[class4.quality]\nattempts_min = 4\nby = [\"ner\"]\n[class4]",
+        )
+        .replacen("[class4]\nattempts_max = 5", "", 1)
+        .replace("name = \"acme\"\nsources", "name = \"acme\"\norder = \"quality\"\nsources")
+        .replace("algorithm = \"priority\"", "algorithm = \"priority\"\nattempts_max = 1");
+    let mut bench = bench_of(&toml);
+    for id in 0..4 {
+        let (gateway, mut transaction) = bench.call(&id.to_string());
+        assert_eq!(gateway, "d1", "nothing is known: the price counts");
+        assert_eq!(bench.fail(&mut transaction, 500, ""), Ok("e1".to_owned()));
+        bench.fail(&mut transaction, 486, "").unwrap_err();
+        bench.end(transaction, 486);
+    }
+    assert_eq!(bench.call("5").0, "e1", "busy is no failure of its vendor");
+    let trunks = bench.policy.tables().class4.as_ref().unwrap();
+    let at = i64::try_from(bench.now.wall.0 / 1_000_000).unwrap();
+    let figures = |name: &str| {
+        let vendor = trunks.vendors().find(|vendor| &*vendor.name == name).unwrap();
+        let figures = vendor.quality.figures(&trunks.quality, at);
+        (figures.asr(), figures.ner())
+    };
+    assert_eq!((figures("delta"), figures("echo")), ((Some(0), Some(0)), (Some(0), Some(800))));
+    bench.wait(15 * 60_000);
+    assert_eq!(bench.call("6").0, "d1", "forgotten");
+}
+
+#[test]
+fn answers_delays_and_short_calls_are_counted() {
+    let mut bench = bench_of(TRUNKS);
+    let (_, mut transaction) = bench.call("1");
+    let target = transaction.targets[0].0;
+    bench.wait(2_000);
+    bench.respond_from(&mut transaction, target, 180, "uas", "");
+    bench.wait(5_000);
+    bench.respond_from(&mut transaction, target, 200, "uas", "Contact: <sip:bob@203.0.113.1>\r\n");
+    bench.end(transaction, 200);
+    bench.wait(5_999);
+    bench.hang_up("1");
+    let (_, transaction) = bench.established("2", "sip:bob@203.0.113.1");
+    bench.end(transaction, 200);
+    bench.wait(6_000);
+    bench.hang_up("2");
+    let trunks = bench.policy.tables().class4.as_ref().unwrap();
+    let delta = trunks.vendors().find(|vendor| &*vendor.name == "delta").unwrap();
+    let figures = delta.quality.figures(&trunks.quality, i64::try_from(bench.now.wall.0 / 1_000_000).unwrap());
+    assert_eq!((figures.asr(), figures.ner(), figures.short()), (Some(1_000), Some(1_000), Some(500)));
+    assert_eq!(figures.pdd_ms(), Some(1_000), "2 s and none");
+}

@@ -4,7 +4,8 @@ import json
 
 from harness import config, sip
 from harness.call import Call
-from harness.processes import run
+from harness.endpoint import answers_calls
+from harness.processes import run, wait_until
 from harness.registry import expect, scenario
 from harness.tandem import binary
 
@@ -122,3 +123,58 @@ def emergencies_and_route_lists(scene):
     expect(turns == [(1, "dear", True), (2, "cheap", False)], f"explain tells {turns}")
     urgent = explain("112")
     expect((urgent["emergency"], urgent["refusal"]) == (["cheap"], None), f"explain tells {urgent}")
+
+
+@scenario()
+def balances_of_customers(scene):
+    """A prepaid customer pays in, calls until nothing is left, and finds its balance again after a restart; numbers
+    dialled through shut it out until it is let in again."""
+    build(scene, sell="6", only="0.01")
+    gateway = scene.answering(scene.gateway_address(1), answers_calls())
+    customers = [
+        {"name": "prepaid", "sources": [scene.caller_address(1)[0]], "credit": True},
+        {"name": "scanner", "sources": [scene.caller_address(2)[0]], "alarms": {"sequential": 4, "action": "block"}},
+    ]
+    tables = trunks(scene, ("only",), customers)
+    tree = scene.tree(sets=[config.gateway_set("only", [gateway.address])], tables=tables)
+    proxy = scene.tandem(tree=tree)
+    prepaid, scanner = (scene.endpoint(scene.caller_address(number)) for number in (1, 2))
+
+    def call(caller, status, user=NUMBER):
+        made = Call(caller, proxy.address, user=user)
+        made.invite()
+        answer = made.expect(status, skip=(180,))
+        if status < 300:
+            made.ack()
+        else:
+            made.ack_failure(answer)
+        return made
+
+    def balance(name):
+        return next(one for one in proxy.ask("credit")["accounts"] if one["customer"] == name)
+
+    call(prepaid, 402)
+    expect(proxy.ask("credit", "add", "prepaid", "0.15")["accounts"][0]["balance"] == "0.15", "0.15 were paid in")
+    lasting = call(prepaid, 200)
+    # A tenth a second: used up while it runs, whoever ends it.
+    wait_until(lambda: balance("prepaid")["balance"].startswith("-"), 5, "the balance is used up")
+    call(prepaid, 402)
+    lasting.bye()
+    lasting.expect(200, "BYE")
+    spent = balance("prepaid")
+    expect(spent["a_minute"] == "0" and float(spent["spent"]) >= 0.2, f"the account stands at {spent}")
+    proxy.ask("credit", "set", "prepaid", "7.5")
+
+    for number in range(3):
+        call(scanner, 200, user=f"493012{number}").bye()
+    call(scanner, 403, user="4930123")
+    call(scanner, 403, user="4989555")
+    expect(balance("scanner")["alarms"] == 1, "an alarm is counted")
+    proxy.ask("credit", "unblock", "scanner")
+    call(scanner, 200, user="4989555").bye()
+
+    proxy.terminate()
+    proxy = scene.tandem(tree=tree, name="again")
+    again = balance("prepaid")
+    expect((again["balance"], again["spent"]) == ("7.5", spent["spent"]), f"after the restart it stands at {again}")
+    call(prepaid, 200).bye()

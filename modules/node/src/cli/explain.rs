@@ -1,28 +1,25 @@
-//! `tandem explain`: the whole decision about one call, by the code that decides on the path.
+//! `tandem explain`: the whole decision about one call, by the code that decides on the path ([`crate::explanation`]).
 //!
-//! From the file and its image alone: what caps and gateways allow at this moment is the running process's to say.
+//! With `--config` from the file and its image alone; else by the running process, from what is in service, with what
+//! caps and gateways allow at this moment.
 
-use super::client::print;
+use super::client;
 use super::table::{Align, Mood, Text, colour, render};
-use super::{Exit, Format, colour_on_stderr};
+use super::{Connection, Exit, Format, colour_on_stderr};
 use crate::deck_files::service;
+use crate::explanation::{self, Asked, Explanation, Live, Row};
 use clap::Args;
-use deck::image::State;
 use modules::Tables;
-use modules::class4::refusal::Why;
-use modules::class4::sources::Sender;
-use modules::class4::{Candidate, Customer, Deciding, Decision, Standing, Trunks, Understood, Vendor};
 use modules::tables::Inputs;
-use proto::message::Uri;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// The configuration.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    /// The configuration; without it the running tandem is asked.
+    #[arg(long, value_name = "FILE", conflicts_with = "socket")]
+    config: Option<PathBuf>,
     /// Where the call comes from: an address, with its port if that matters [default port: 5060].
     #[arg(long, value_name = "ADDRESS", value_parser = source)]
     source: SocketAddr,
@@ -35,9 +32,8 @@ pub(super) struct Arguments {
     /// The time of the call [default: now].
     #[arg(long, value_name = "TIME", value_parser = super::deck::moment)]
     at: Option<i64>,
-    /// Form of the output.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 fn source(text: &str) -> Result<SocketAddr, String> {
@@ -45,16 +41,23 @@ fn source(text: &str) -> Result<SocketAddr, String> {
     text.parse().or_else(|_| text.parse().map(address)).map_err(|_| format!("`{text}` is no address"))
 }
 
-/// Chance among equals is drawn anew for each call; here it is always drawn alike.
-const SEED: u64 = 1;
-
 pub(super) fn explain(arguments: &Arguments) -> Exit {
-    match tables(arguments) {
-        Ok(tables) => match &tables.class4 {
-            Some(trunks) => told(arguments, trunks),
-            None => fail("the file has no [[customer]]: its calls go by [[route]]"),
+    let Arguments { source, from, to, at, .. } = arguments;
+    let Some(file) = &arguments.config else {
+        let params = json!({ "source": source, "from": from, "to": to, "at": at });
+        return client::show(&arguments.connection, "explain", &params, as_text);
+    };
+    let tables = match tables(file) {
+        Ok(tables) => tables,
+        Err(exit) => return exit,
+    };
+    let at = at.unwrap_or_else(|| jiff::Timestamp::now().as_second());
+    match explanation::explain(&tables, &Asked { source: *source, from: from.as_deref(), to, at }, None) {
+        Ok(explanation) => match arguments.connection.format {
+            Format::Json => client::print(&format!("{:#}\n", json!(explanation))),
+            Format::Text => client::print(&as_text(&explanation)),
         },
-        Err(exit) => exit,
+        Err(why) => fail(why),
     }
 }
 
@@ -63,8 +66,8 @@ fn fail(why: impl std::fmt::Display) -> Exit {
     Exit::Failed
 }
 
-fn tables(arguments: &Arguments) -> Result<Tables, Exit> {
-    let loaded = tuning::load(&arguments.config).map_err(|diagnostics| {
+fn tables(file: &Path) -> Result<Tables, Exit> {
+    let loaded = tuning::load(file).map_err(|diagnostics| {
         eprint!("{}", diagnostics.render(colour_on_stderr()));
         Exit::BadConfiguration
     })?;
@@ -75,232 +78,117 @@ fn tables(arguments: &Arguments) -> Result<Tables, Exit> {
     Tables::build(&inputs, None).map_err(fail)
 }
 
-/// What became of the call.
-struct Told<'t> {
-    customer: Option<&'t Customer>,
-    call: Option<Understood>,
-    decision: Option<Decision<'t>>,
-    /// Vendors of an emergency call, in the order of their turns.
-    emergency: Option<Vec<&'t str>>,
-    refusal: Option<Why>,
-}
+const COLUMNS: [(&str, Align); 9] = [
+    ("TURN", Align::Right),
+    ("VENDOR", Align::Left),
+    ("DECK", Align::Left),
+    ("PREFIX", Align::Left),
+    ("DESTINATION", Align::Left),
+    ("A MINUTE", Align::Right),
+    ("COMPARED", Align::Right),
+    ("MARGIN", Align::Right),
+    ("STANDING", Align::Left),
+];
 
-fn told(arguments: &Arguments, trunks: &Trunks) -> Exit {
-    let uri = format!("sip:{}@host.invalid", arguments.to);
-    let Ok(uri) = Uri::parse(uri.as_bytes()) else {
-        return fail(format!("`{}` is nothing that a Request-URI could have", arguments.to));
+fn as_text(told: &Explanation) -> String {
+    let mut text = match &told.customer {
+        Some(customer) => format!("customer {customer}, from {}\n", told.source),
+        None => format!("from {}: no customer\n", told.source),
     };
-    let at = arguments.at.unwrap_or_else(|| jiff::Timestamp::now().as_second());
-    let at_us = u64::try_from(at).unwrap_or(0).saturating_mul(1_000_000);
-    let customer = match trunks.sender(arguments.source, uri.user_without_params()) {
-        Sender::Customer(slot) => trunks.customer_at(slot),
-        Sender::Nobody | Sender::Elsewhere => None,
-    };
-    let understood =
-        customer.map(|customer| Understood::of(customer, &uri, arguments.from.as_deref().map(str::as_bytes), at_us));
-    let mut deciding = Deciding::new(SEED);
-    let urgent = customer.filter(|customer| trunks.emergency.number(customer, uri.user_without_params()).is_some());
-    let emergency = urgent.map(|_| trunks.emergency.vendors(trunks).collect::<Vec<_>>());
-    let decided = customer.zip(understood.and_then(Result::ok)).filter(|_| emergency.is_none());
-    let decision = decided.and_then(|(customer, call)| deciding.decide(trunks, customer, &call));
-    let refusal = match (customer, understood, &decision) {
-        (None, ..) => Some(Why::UnknownCustomer),
-        _ if emergency.is_some() => None,
-        (_, Some(Err(why)), _) => Some(why),
-        (.., Some(decision)) => decision.refusal(),
-        _ => Some(Why::NoRoute),
-    };
-    let told = Told { customer, call: understood.and_then(Result::ok), decision, emergency, refusal };
-    match arguments.format {
-        Format::Json => print(&format!("{:#}\n", as_json(arguments, trunks, &told, at))),
-        Format::Text => print(&as_text(arguments, trunks, &told, at)),
+    if let Some(live) = &told.live {
+        text += &format!("it has {}\n", calls(live));
     }
-}
-
-/// Why, in words for people.
-const fn in_words(why: Why) -> &'static str {
-    match why {
-        Why::UnknownCustomer => "no customer has this source and tech prefix",
-        Why::MalformedNumber => "the number has no digits that a deck could have",
-        Why::Blocked => "the number is blocked for the customer",
-        Why::NoPrice => "the customer's own deck has no price for it",
-        Why::NoRoute => "no vendor of the plan takes it",
-        Why::Margin => "no vendor leaves the least margin",
-        Why::HighRisk => "the number is a high-risk one, not open for the customer",
-        Why::Credit => "the customer's balance is used up",
-        Why::Spend => "the customer has spent what it may in this hour or day",
-        Why::Alarm => "the customer's calls looked like fraud a while ago",
-        Why::Concurrent => "the customer has as many calls as it may",
-        Why::Cps => "the customer sends more calls a second than it may",
-        Why::Vendor => "the vendors' answer is no customer's business",
-    }
-}
-
-fn time(at: i64) -> String {
-    jiff::Timestamp::from_second(at).map_or_else(|_| at.to_string(), |time| time.to_string())
-}
-
-/// Hundredths of a percent as percent.
-fn percent(points: i128) -> String {
-    let sign = if points < 0 { "-" } else { "" };
-    let points = points.unsigned_abs();
-    format!("{sign}{}.{:02} %", points / 100, points % 100)
-}
-
-/// A vendor's line: what both forms of the output are made of.
-struct Line<'t> {
-    turn: Option<usize>,
-    vendor: &'t Vendor,
-    deck: &'t str,
-    code: String,
-    destination: &'t str,
-    price: Option<String>,
-    worth: Option<String>,
-    margin: Option<String>,
-    standing: &'static str,
-    pinned: bool,
-}
-
-fn lines<'t>(trunks: &'t Trunks, decision: &Decision<'_>, at: i64) -> Vec<Line<'t>> {
-    let (sell_deck, sell) = decision.sell;
-    let sell = trunks.worth_of(sell_deck, sell.price, at);
-    let line = |(place, candidate): (usize, &Candidate)| {
-        let vendor = trunks.vendor_at(candidate.vendor)?;
-        let index = usize::from(candidate.deck);
-        let deck = trunks.image.decks().get(index)?;
-        let detail = trunks.image.detail(index, &candidate.found);
-        let priced = candidate.found.state == State::Priced;
-        let left = sell.zip(candidate.worth).and_then(|(sell, cost)| sell.less(cost)?.basis_points_of(sell));
-        Some(Line {
-            turn: (candidate.standing == Standing::Routed).then_some(place + 1),
-            vendor,
-            deck: &deck.settings.name,
-            code: detail.map_or(String::new(), |_| candidate.found.code.to_string()),
-            destination: detail.map_or("", |detail| detail.destination),
-            price: detail.filter(|_| priced).map(|detail| format!("{} {}", detail.price, deck.settings.currency)),
-            worth: candidate.worth.map(|worth| worth.to_string()),
-            margin: left.map(percent),
-            standing: candidate.standing.label(),
-            pinned: candidate.is_pinned(),
-        })
-    };
-    decision.candidates.iter().enumerate().filter_map(line).collect()
-}
-
-fn as_text(arguments: &Arguments, trunks: &Trunks, told: &Told<'_>, at: i64) -> String {
-    let mut text = match told.customer {
-        Some(customer) => format!("customer {}, from {}\n", customer.name, arguments.source),
-        None => format!("from {}: no customer\n", arguments.source),
-    };
-    if let Some(call) = &told.call {
-        let question = &call.question;
-        let routing = if question.routing == question.dialled {
-            String::new()
-        } else {
-            format!(", routing number {}", question.routing)
-        };
-        let caller = question.caller.map_or("no caller".to_owned(), |caller| format!("caller {caller}"));
-        let runs = told.decision.as_ref().and_then(|decision| decision.jurisdiction);
-        let runs = runs.map_or("", deck::nanp::Jurisdiction::label);
-        text += &format!("called {}{routing}, {caller}, {}: {runs}\n", question.dialled, time(at));
+    if let (Some(called), Some(routing)) = (&told.called, &told.routing) {
+        let routing = if routing == called { String::new() } else { format!(", routing number {routing}") };
+        let caller = told.caller.as_ref().map_or("no caller".to_owned(), |caller| format!("caller {caller}"));
+        let runs = told.jurisdiction.as_deref().unwrap_or_default();
+        text += &format!("called {called}{routing}, {caller}, {}: {runs}\n", told.at);
     }
     if let Some(vendors) = &told.emergency {
         text += &format!("an emergency number: no cap, price or bar stops it; goes to {}\n", vendors.join(", then "));
     }
-    if let Some(decision) = &told.decision {
-        let (deck, found) = decision.sell;
-        let deck = usize::from(deck);
-        let name = trunks.image.decks().get(deck).map_or("", |deck| deck.settings.name.as_str());
-        let currency = trunks.image.decks().get(deck).map_or("", |deck| deck.settings.currency.as_str());
-        text += &match trunks.image.detail(deck, &found).filter(|_| found.state == State::Priced) {
-            Some(detail) => format!(
-                "charged by {name}: {} ({}) at {} {currency} a minute\n",
-                found.code, detail.destination, detail.price
-            ),
-            None => format!("{name} has no price for it\n"),
+    if let Some(sell) = &told.sell {
+        text += &match (&sell.prefix, &sell.destination, &sell.price) {
+            (Some(prefix), Some(destination), Some(price)) => {
+                format!("charged by {}: {prefix} ({destination}) at {price} {} a minute\n", sell.deck, sell.currency)
+            }
+            _ => format!("{} has no price for it\n", sell.deck),
         };
-        let columns = [
-            ("TURN", Align::Right),
-            ("VENDOR", Align::Left),
-            ("DECK", Align::Left),
-            ("PREFIX", Align::Left),
-            ("DESTINATION", Align::Left),
-            ("A MINUTE", Align::Right),
-            ("COMPARED", Align::Right),
-            ("MARGIN", Align::Right),
-            ("STANDING", Align::Left),
-        ];
-        let rows: Vec<Vec<Text>> = lines(trunks, decision, at)
-            .into_iter()
-            .map(|line| {
-                let mood = if line.turn.is_some() { Mood::Good } else { Mood::Notice };
-                let pinned = if line.pinned { ", in the customer's route list" } else { "" };
-                vec![
-                    line.turn.map_or(String::new(), |turn| turn.to_string()).into(),
-                    (&line.vendor.name).into(),
-                    line.deck.into(),
-                    line.code.into(),
-                    line.destination.into(),
-                    line.price.unwrap_or_default().into(),
-                    line.worth.map_or(String::new(), |worth| format!("{worth} {}", trunks.currency)).into(),
-                    line.margin.unwrap_or_default().into(),
-                    Text(format!("{}{pinned}", line.standing), mood),
-                ]
-            })
-            .collect();
+        let live = told.vendors.iter().any(|row| row.live.is_some());
+        let columns: Vec<_> = COLUMNS.into_iter().chain(live.then_some(("NOW", Align::Left))).collect();
+        let rows: Vec<Vec<Text>> = told.vendors.iter().map(|row| cells(row, &told.compared_in)).collect();
         text += &render(&columns, &rows, colour());
     }
-    if let Some(why) = told.refusal {
-        let answer = trunks.refusals.answer(why);
-        text += &format!("refused: {} with Q.850 {}: {}\n", answer.status, answer.cause, in_words(why));
+    if let Some(refusal) = &told.refusal {
+        text += &format!("refused: {} with Q.850 {}: {}\n", refusal.status, refusal.cause, refusal.why);
     }
     text
 }
 
-fn as_json(arguments: &Arguments, trunks: &Trunks, told: &Told<'_>, at: i64) -> Value {
-    let sell = told.decision.as_ref().map(|decision| {
-        let (deck, found) = (usize::from(decision.sell.0), decision.sell.1);
-        let detail = trunks.image.detail(deck, &found).filter(|_| found.state == State::Priced);
-        let deck = trunks.image.decks().get(deck);
-        json!({
-            "deck": deck.map(|deck| &deck.settings.name),
-            "currency": deck.map(|deck| &deck.settings.currency),
-            "prefix": detail.map(|_| found.code.to_string()),
-            "destination": detail.map(|detail| detail.destination),
-            "price": detail.map(|detail| detail.price.to_string()),
-        })
-    });
-    let vendors: Vec<Value> = told
-        .decision
-        .iter()
-        .flat_map(|decision| lines(trunks, decision, at))
-        .map(|line| {
-            json!({
-                "turn": line.turn, "vendor": line.vendor.name, "deck": line.deck,
-                "prefix": Some(line.code).filter(|code| !code.is_empty()),
-                "destination": Some(line.destination).filter(|destination| !destination.is_empty()),
-                "price": line.price, "compared": line.worth, "margin": line.margin, "standing": line.standing,
-                "pinned": line.pinned,
-            })
-        })
-        .collect();
-    let refusal = told.refusal.map(|why| {
-        let answer = trunks.refusals.answer(why);
-        json!({ "status": answer.status, "cause": answer.cause, "why": in_words(why) })
-    });
-    json!({
-        "source": arguments.source.to_string(),
-        "at": time(at),
-        "customer": told.customer.map(|customer| &customer.name),
-        "called": told.call.map(|call| call.question.dialled.to_string()),
-        "routing": told.call.map(|call| call.question.routing.to_string()),
-        "caller": told.call.and_then(|call| call.question.caller).map(|caller| caller.to_string()),
-        "jurisdiction": told.decision.as_ref().and_then(|decision| decision.jurisdiction).map(deck::nanp::Jurisdiction::label),
-        "compared_in": trunks.currency,
-        "image": trunks.image.hash().to_string(),
-        "sell": sell,
-        "vendors": vendors,
-        "emergency": told.emergency,
-        "refusal": refusal,
-    })
+fn cells(row: &Row, currency: &str) -> Vec<Text> {
+    let mood = if row.turn.is_some() { Mood::Good } else { Mood::Notice };
+    let pinned = if row.pinned { ", in the customer's route list" } else { "" };
+    let optional = |text: &Option<String>| Text::from(text.clone().unwrap_or_default());
+    let mut cells = vec![
+        row.turn.map_or(String::new(), |turn| turn.to_string()).into(),
+        (&row.vendor).into(),
+        (&row.deck).into(),
+        optional(&row.prefix),
+        optional(&row.destination),
+        optional(&row.price),
+        row.compared.as_ref().map_or(String::new(), |worth| format!("{worth} {currency}")).into(),
+        optional(&row.margin),
+        Text(format!("{}{pinned}", row.standing), mood),
+    ];
+    cells.extend(row.live.as_ref().map(|live| {
+        let full = live.concurrent.is_some_and(|most| live.calls >= most);
+        let down = live.gateways.is_some_and(|(up, _)| up == 0);
+        Text(now(live), if full || down { Mood::Bad } else { Mood::Plain })
+    }));
+    cells
+}
+
+fn calls(live: &Live) -> String {
+    let most = live.concurrent.map_or(String::new(), |most| format!(" of {most}"));
+    format!("{}{most} calls", live.calls)
+}
+
+/// What a vendor does now, in words.
+fn now(live: &Live) -> String {
+    let gateways = live.gateways.map(|(up, all)| format!("{up} of {all} gateways up"));
+    let share = |name: &str, share: Option<u64>| share.map(|share| format!("{name} {}.{} %", share / 10, share % 10));
+    let pdd = live.pdd_ms.map(|pdd| format!("PDD {}.{:03} s", pdd / 1_000, pdd % 1_000));
+    let parts =
+        [gateways, Some(calls(live)), share("ASR", live.asr), share("NER", live.ner), pdd, share("short", live.short)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_trunks_do_now() {
+        let live = Live {
+            calls: 3,
+            concurrent: Some(10),
+            gateways: Some((1, 2)),
+            attempts: 100,
+            asr: Some(455),
+            ner: Some(1_000),
+            pdd_ms: Some(2_050),
+            short: None,
+        };
+        assert_eq!(now(&live), "1 of 2 gateways up, 3 of 10 calls, ASR 45.5 %, NER 100.0 %, PDD 2.050 s");
+        assert_eq!(now(&Live::default()), "0 calls");
+        let told = Explanation {
+            source: "192.0.2.1:5060".into(),
+            customer: Some("acme".into()),
+            emergency: Some(vec!["delta".into(), "echo".into()]),
+            live: Some(Live { calls: 2, ..Live::default() }),
+            ..Explanation::default()
+        };
+        let text = as_text(&told);
+        assert!(text.contains("it has 2 calls\n") && text.contains("goes to delta, then echo"), "{text}");
+    }
 }

@@ -7,6 +7,7 @@ mod accounts;
 mod bans;
 mod check;
 mod client;
+mod credit;
 mod deck;
 mod doctor;
 mod exit;
@@ -67,6 +68,8 @@ enum Command {
     Accounts(accounts::Arguments),
     /// Show who is shut out for failed proofs, and let them in again.
     Bans(bans::Arguments),
+    /// Show what customers have paid in and spent; pay in.
+    Credit(credit::Arguments),
     /// Read the configuration file again: all or nothing, nothing if it is bad.
     Reload(ReloadArguments),
     /// Let callers move away: OPTIONS get 503 at once, new calls after `drain_new_calls_seconds`.
@@ -157,6 +160,7 @@ impl Cli {
             Command::Stats(arguments) => stats::stats(&arguments),
             Command::Accounts(arguments) => accounts::accounts(&arguments),
             Command::Bans(arguments) => bans::bans(&arguments),
+            Command::Credit(arguments) => credit::credit(&arguments),
             Command::Reload(arguments) => {
                 let params = serde_json::json!({ "force": arguments.force, "previous": arguments.previous });
                 client::show(&arguments.connection, "reload", &params, show::reload)

@@ -42,6 +42,7 @@ impl Control {
         let tables = Tables::build(&inputs, Some(&self.tables))
             .map_err(|error| RpcError::new(code::BAD_CONFIGURATION, format!("it cannot be carried: {error}")))?;
         self.tables = Arc::new(tables);
+        self.credit.restore(&self.tables);
         let tables = Arc::clone(&self.tables);
         self.shards.post_all(|| Letter::Install(Arc::clone(&tables)));
         Ok(())

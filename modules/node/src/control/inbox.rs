@@ -1,5 +1,6 @@
 //! How others speak to the control lane: an [`Ask`] in a queue, and the bell of its thread.
 
+use super::credit::CreditChange;
 use super::gather::Gathered;
 use super::rpc::RpcError;
 use crate::accounts;
@@ -7,7 +8,7 @@ use crate::admin::AdminState;
 use crate::disk::Saved;
 use crate::dns;
 use crate::errand::Wish;
-use crate::reply::{Bans, Drain, GatewayChanged, Reload};
+use crate::reply::{Bans, CreditRow, Drain, GatewayChanged, Reload};
 use engine::{LaneWaker, ShardId};
 use modules::class4::DeckImage;
 use modules::registrar::{Look, Unregister};
@@ -77,6 +78,17 @@ pub enum Ask {
     },
     /// A configuration could not be read; only to be counted.
     ReloadFailed,
+    /// An operator changes a customer's balance.
+    Credit {
+        /// Whose.
+        customer: String,
+        /// How.
+        change: CreditChange,
+        /// Who asked.
+        who: String,
+        /// How the account stands, and news of it being on disk.
+        reply: Reply<Result<(CreditRow, Option<Receiver<Saved>>), RpcError>>,
+    },
     /// Begin or end a drain.
     Serve {
         /// Begin.

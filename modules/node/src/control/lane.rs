@@ -1,6 +1,7 @@
 //! The control lane's loop: letters from shards, asks from everybody else, and time.
 
 use super::accounts::AccountDesk;
+use super::credit::CreditKeeper;
 use super::drain::{Drain, Ending};
 use super::engine_figures;
 use super::gather::{Gathered, Gatherer, Room, Waiter};
@@ -11,7 +12,7 @@ use super::registrations::Registrations;
 use super::shards::Shards;
 use super::view::Picture;
 use super::watch::GatewayWatch;
-use crate::disk::{AdminStates, DiskLane};
+use crate::disk::{AdminStates, CreditBook, DiskLane};
 use crate::dns::{DnsLane, Report};
 use crate::journal::JournalFigures;
 use crate::letter::{AnswerKind, Letter};
@@ -39,6 +40,8 @@ pub struct Parts {
     pub tables: Arc<Tables>,
     /// Operators' decisions.
     pub admin: AdminStates,
+    /// What customers have paid in and spent.
+    pub credit: CreditBook,
     /// Addresses of this host.
     pub local_addresses: Vec<IpAddr>,
     /// The engine's counters, by shard.
@@ -98,6 +101,7 @@ pub struct Control {
     pub(super) started: u64,
     pub(super) reloads: [u64; 2],
     pub(super) registrations: Registrations,
+    pub(super) credit: CreditKeeper,
 }
 
 /// The longest sleep of the lane: how late it may notice that a shard has ended.
@@ -112,6 +116,7 @@ impl Control {
         let now = Instant::now();
         let shards = Shards::new(parts.lane);
         let control = Control {
+            credit: CreditKeeper::new(parts.credit, &parts.tables),
             registrations: Registrations::new(shards.count()),
             gatherer: Gatherer::new(shards.count()),
             shards,
@@ -197,6 +202,10 @@ impl Control {
         if self.watch.is_due(now) {
             self.gatherer.want(Waiter::Lane, false);
         }
+        if now >= self.credit.deadline() {
+            // Nobody waits for it.
+            drop(self.keep_credit());
+        }
         if self.ending.is_some() && now >= self.next_end_look {
             self.next_end_look = now + END_LOOK;
             self.gatherer.want(Waiter::Lane, false);
@@ -259,6 +268,9 @@ impl Control {
                 let _ = reply.send(outcome);
             }
             Ask::ReloadFailed => self.count_reload(false),
+            Ask::Credit { customer, change, who, reply } => {
+                let _ = reply.send(self.change_credit(&customer, change, &who));
+            }
             Ask::Serve { drain, who, reply } => drop(reply.send(self.serve(drain, &who, now))),
             Ask::Look { shard, look, reply } => self.registrations.look(&mut self.shards, shard, look, reply),
             Ask::Unregister { shard, asked, reply } => {

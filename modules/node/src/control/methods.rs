@@ -3,6 +3,7 @@
 //! Runs on the thread of the connection. A method reads its parameters, asks the control lane through
 //! [`Inbox`] and waits for the answer, a bounded time.
 
+use super::credit_methods as credit;
 use super::gather::Gathered;
 use super::inbox::{Ask, Inbox};
 use super::permission::{Access, Peer, Permissions};
@@ -12,12 +13,13 @@ use super::rpc::{self, Call, Outcome, RpcError, code};
 use super::view;
 use crate::admin::AdminState;
 use crate::errand::Wish;
+use crate::explanation::{self, Asked};
 use crate::log::{Level, Log, Record};
 use crate::reply::to_value;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,7 @@ const METHODS: &[(&str, Access, Method)] = &[
     ("system.listMethods", Access::Read, list_methods),
     ("stats", Access::Read, stats),
     ("gateways", Access::Read, gateways),
+    ("explain", Access::Read, explain),
     ("sources.unknown", Access::Read, unknown_sources),
     ("registrations", Access::Read, |methods, _, params| registrations::list(&methods.inbox, params)),
     ("registrations.count", Access::Read, |methods, _, params| registrations::count(&methods.inbox, params)),
@@ -51,6 +54,10 @@ const METHODS: &[(&str, Access, Method)] = &[
         decide(methods, peer, params, Some(AdminState::Draining))
     }),
     ("gateways.enable", Access::Write, |methods, peer, params| decide(methods, peer, params, None)),
+    ("credit", Access::Read, credit::show),
+    ("credit.add", Access::Write, credit::add),
+    ("credit.set", Access::Write, credit::set),
+    ("credit.unblock", Access::Write, credit::unblock),
     ("bans", Access::Read, |methods, peer, given| {
         let Nothing {} = params(given)?;
         errand(methods, peer, Wish::Bans)
@@ -101,7 +108,7 @@ impl Methods {
         method(self, peer, call.params)
     }
 
-    fn gather(&self, unknown: bool) -> Result<Arc<Gathered>, RpcError> {
+    pub(super) fn gather(&self, unknown: bool) -> Result<Arc<Gathered>, RpcError> {
         self.inbox.ask(|reply| Ask::Gather { unknown, reply }, DEADLINE).ok_or_else(late)
     }
 }
@@ -136,6 +143,27 @@ fn stats(methods: &Methods, _: &Peer, given: Value) -> Outcome {
 fn gateways(methods: &Methods, _: &Peer, given: Value) -> Outcome {
     let Nothing {} = params(given)?;
     Ok(to_value(&view::gateways(&*methods.gather(false)?)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneCall {
+    source: SocketAddr,
+    #[serde(default)]
+    from: Option<String>,
+    to: String,
+    #[serde(default)]
+    at: Option<i64>,
+}
+
+fn explain(methods: &Methods, _: &Peer, given: Value) -> Outcome {
+    let OneCall { source, from, to, at } = params(given)?;
+    let at = at.unwrap_or_else(|| jiff::Timestamp::now().as_second());
+    let gathered = methods.gather(false)?;
+    let Some(tables) = &gathered.picture.tables else { return Err(late()) };
+    let asked = Asked { source, from: from.as_deref(), to: &to, at };
+    let explained = explanation::explain(tables, &asked, Some(&*gathered));
+    explained.map(|explained| to_value(&explained)).map_err(|why| RpcError::new(code::INVALID_PARAMS, why))
 }
 
 fn unknown_sources(methods: &Methods, _: &Peer, given: Value) -> Outcome {

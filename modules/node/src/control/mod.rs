@@ -19,6 +19,8 @@
 pub mod accounts;
 mod admin;
 mod change;
+mod credit;
+mod credit_methods;
 mod drain;
 mod engine_figures;
 mod gather;
@@ -38,6 +40,7 @@ mod view;
 mod watch;
 
 pub use admin::marks;
+pub(crate) use credit::row as credit_row;
 pub use gather::Gathered;
 pub use inbox::{Ask, Inbox, Signal};
 pub use lane::{Control, End, Parts};

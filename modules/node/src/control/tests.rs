@@ -6,7 +6,7 @@ use super::methods::Methods;
 use super::permission::{Access, Peer, Permissions};
 use super::reload::Sources;
 use super::*;
-use crate::disk::{AdminFile, Directory, DiskLane, LastGood};
+use crate::disk::{AdminFile, CreditFile, Directory, DiskLane, LastGood};
 use crate::dns::DnsLane;
 use crate::letter::{LANES, Letter, Question, Serving};
 use crate::log::{Format, Level, Log, Style};
@@ -115,6 +115,7 @@ impl Node {
         let config = tuning::parse(&text(weights, ""), "tandem.toml", &Environment::unknown()).unwrap().config;
         let directory = Directory::open(&folder.path().join("state")).unwrap();
         let admin = AdminFile::of(&directory).read().unwrap();
+        let credit = CreditFile::of(&directory).read().unwrap();
         let inputs = Inputs {
             config: &config,
             addresses: &Default::default(),
@@ -141,6 +142,7 @@ impl Node {
             config,
             tables,
             admin,
+            credit,
             local_addresses: Vec::new(),
             xdp: None,
             stats,

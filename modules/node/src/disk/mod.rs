@@ -6,11 +6,13 @@
 
 mod admin;
 mod atomic;
+mod credit;
 mod directory;
 pub mod keys;
 mod last_good;
 
 pub use admin::{ADMIN_ENTRIES_MAX, AdminEntry, AdminFile, AdminStates};
+pub use credit::{CreditBook, CreditEntry, CreditFile};
 pub use directory::Directory;
 pub use last_good::LastGood;
 
@@ -53,6 +55,8 @@ impl std::error::Error for StateError {}
 pub enum Job {
     /// The admin states of all gateways, whole.
     Admin(AdminStates),
+    /// The balances of all customers, whole.
+    Credit(CreditBook),
     /// A configuration that was taken into service: the text as it was read.
     Good(String),
 }
@@ -92,6 +96,7 @@ fn work(directory: &Directory, inbox: &Receiver<(Job, Sender<Saved>)>) {
     while let Ok((job, done)) = inbox.recv() {
         let outcome = match job {
             Job::Admin(states) => AdminFile::of(directory).write(&states),
+            Job::Credit(book) => CreditFile::of(directory).write(&book),
             Job::Good(text) => LastGood::of(directory).push(&text),
         };
         // A caller that no longer waits is no error.

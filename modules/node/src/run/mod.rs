@@ -25,7 +25,7 @@ use crate::control::socket::{ControlSocket, SocketFile};
 use crate::control::{Ask, Control, End, Inbox, Parts, metrics_page};
 use crate::deck_files::service;
 use crate::disk::keys;
-use crate::disk::{AdminFile, Directory, DiskLane, Job, LastGood};
+use crate::disk::{AdminFile, CreditFile, Directory, DiskLane, Job, LastGood};
 use crate::dns::{self, DnsLane};
 use crate::journal::JournalLane;
 use crate::letter::Letter;
@@ -55,6 +55,9 @@ const FIGURES_DEADLINE: Duration = Duration::from_secs(4);
 
 /// Longest wait for the last lines of the log at the end.
 const LOG_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Longest wait for the last balances to be on the disk at the end.
+const CREDIT_DEADLINE: Duration = Duration::from_secs(4);
 
 /// The port of name servers.
 const DNS_PORT: u16 = 53;
@@ -99,6 +102,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let environment = Environment::of_this_host();
     let directory = Directory::open(&config.state.dir).map_err(|error| not_ours(config, &error))?;
     let admin = AdminFile::of(&directory).read().map_err(|error| error.to_string())?;
+    let credit = CreditFile::of(&directory).read().map_err(|error| error.to_string())?;
     let last_good = LastGood::of(&directory);
     let decks = service::image_of(config).map_err(|error| error.to_string())?;
     let tables = Inputs {
@@ -139,6 +143,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
         config: config_in_force,
         tables,
         admin,
+        credit,
         local_addresses,
         stats,
         xdp: running.xdp_counters().cloned(),
@@ -180,6 +185,10 @@ impl Process {
         let end = self.control.run(|| self.running.any_ended());
         self.running.stop();
         let ended = self.running.join();
+        // WHY after the shards: nobody spends any more.
+        if let Some(saved) = self.control.keep_credit() {
+            let _ = saved.recv_timeout(CREDIT_DEADLINE);
+        }
         // WHY after the shards: what they sent last is on the disk before the process ends.
         drop(self.journal);
         self.log.flush(LOG_DEADLINE);
