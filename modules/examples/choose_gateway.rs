@@ -40,12 +40,13 @@ impl Set {
         let mut slots = 0..;
         let mut candidates = WEIGHTS.map(|weight| {
             let slot = slots.next().unwrap_or(0);
-            Candidate { slot, weight, priority: 0, key: weight.into(), load: 0 }
+            Candidate { slot, weight, priority: 0, place: 0, key: weight.into(), load: 0 }
         });
         (self.algorithm.choose)(&mut Choice {
             candidates: black_box(&mut candidates),
             advance: false,
             hash,
+            places: 4,
             bounded: 0,
             memory: Memory {
                 credits: &mut self.credits,

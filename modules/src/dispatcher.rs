@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod event;
 pub mod failover;
 pub mod figures;
+mod hash;
 pub mod health;
 mod outcome;
 pub mod probe;
@@ -17,13 +18,13 @@ pub mod rules;
 use crate::note::Note;
 use crate::tables::{Gateway, Mark, Number, Set, Tables};
 use algorithms::smooth::Credit;
-use algorithms::{Candidate, Choice, Memory, Random, Subject};
+use algorithms::{Candidate, Choice, Memory, Random, kamailio};
 use event::Events;
 use figures::Figures;
 use health::{Health, State, Why};
 use probe::Schedule;
-use proto::hash::{KeyedHash, Purpose, Secret};
-use proto::message::{Host, Method, NameAddr, Uri};
+use proto::hash::Secret;
+use proto::message::Method;
 use proto::policy::{BySource, Inbound, Target, TargetSet};
 use proto::time::{Micros, Mono, Now, Wall};
 
@@ -55,6 +56,8 @@ pub struct Dispatcher {
     random: Random,
     /// What may be chosen now: filled for each choice.
     candidates: Vec<Candidate>,
+    /// Gateways of the set that have a weight, among which candidates have their places.
+    places: u16,
     events: Events,
     schedule: Schedule,
     /// When the first breaker could move by time.
@@ -100,6 +103,7 @@ impl Dispatcher {
             sets: vec![SetState::default(); limits::SETS_MAX],
             random: Random::new(setup.seed),
             candidates: Vec::with_capacity(limits::SET_GATEWAYS_MAX),
+            places: 0,
             events: Events::default(),
             schedule: Schedule::new(setup.shard, setup.shards, setup.seed),
             next_tick: None,
@@ -204,8 +208,11 @@ impl Dispatcher {
 
     fn gather_where(&mut self, tables: &Tables, set: &Set, note: &Note, may: fn(&Health) -> bool) {
         self.candidates.clear();
+        self.places = 0;
         for gateway in tables.gateways_of(set) {
             let slot = gateway.number.slot();
+            let place = self.places;
+            self.places += u16::from(gateway.weight > 0);
             let Some(state) = self.gateways.get(slot) else { continue };
             let load = state.figures.load();
             let healthy = health_of(&self.addresses, gateway).is_some_and(may);
@@ -216,7 +223,7 @@ impl Dispatcher {
             {
                 let (weight, priority, key) = (gateway.weight, gateway.priority, gateway.key);
                 // INVARIANT: a set has at most SET_GATEWAYS_MAX gateways, so this never allocates.
-                self.candidates.push(Candidate { slot, weight, priority, key, load });
+                self.candidates.push(Candidate { slot, weight, priority, place, key, load });
             }
         }
     }
@@ -230,12 +237,18 @@ impl Dispatcher {
     }
 
     fn pick<'t>(&mut self, tables: &'t Tables, set: &Set, request: &Inbound<'_>, advance: bool) -> Option<&'t Gateway> {
-        let hash = set.algorithm.hashes.map_or(0, |subject| self.hash(tables, subject, request));
+        let hash = match set.algorithm.hashes {
+            Some(subject) if set.compat => hash::kamailios(subject, set, request),
+            Some(subject) => hash::own(&self.setup.choice_secret, subject, tables, set, request),
+            None => 0,
+        };
+        let choose = if set.compat { kamailio::choose } else { set.algorithm.choose };
         let state = self.sets.get_mut(set.number.slot())?;
         let mut choice = Choice {
             candidates: &mut self.candidates,
             advance,
             hash,
+            places: self.places,
             bounded: set.bounded,
             memory: Memory {
                 credits: &mut self.credits,
@@ -244,7 +257,7 @@ impl Dispatcher {
                 random: &mut self.random,
             },
         };
-        let position = (set.algorithm.choose)(&mut choice);
+        let position = choose(&mut choice);
         let chosen = self.candidates.get(position).or_else(|| self.candidates.first())?;
         tables.gateways.get(chosen.slot)?.as_ref()
     }
@@ -290,23 +303,6 @@ impl Dispatcher {
         // A trial that never ends gives way to the next after a while.
         self.watch(gateway);
         Ok(())
-    }
-
-    fn hash(&self, tables: &Tables, subject: Subject, request: &Inbound<'_>) -> u64 {
-        let message = request.message;
-        let hash = KeyedHash::new(&self.setup.choice_secret, Purpose::Choice);
-        let hash = match subject {
-            Subject::CallId => hash.part(message.call_id()),
-            Subject::Caller => party(hash, message.from().ok()),
-            Subject::Callee => party(hash, message.to().ok()),
-            Subject::Domain => hash.part_lower(tenant(tables, request)),
-            Subject::RequestUri => {
-                let uri = &request.request_uri;
-                let port = u64::from(uri.effective_port());
-                hash.part(uri.user.unwrap_or_default()).part_lower(uri.host_bytes).number(port)
-            }
-        };
-        (hash.finish() >> 64) as u64
     }
 
     /// The state of a gateway with since and why; an operator's word stands above what probes and calls say.
@@ -361,24 +357,4 @@ impl Dispatcher {
 
 fn health_of<'s>(addresses: &'s [AddressState], gateway: &Gateway) -> Option<&'s Health> {
     Some(&addresses.get(usize::from(gateway.address_slot?))?.health)
-}
-
-/// User and host of a From or To, which is how parties are told apart.
-/// The host that says whose a request is: the name of our domain, whichever of its aliases stands there; where a phone
-/// wrote our own address, that of its From.
-fn tenant<'t>(tables: &'t Tables, request: &Inbound<'t>) -> &'t [u8] {
-    let named = |host: &Host<'_>| tables.domains.find(host).map(|(_, domain)| &*domain.name);
-    let of_sender = || {
-        let uri = Uri::parse(request.message.from().ok()?.uri).ok().filter(|_| request.to_us)?;
-        named(&uri.host)
-    };
-    named(&request.request_uri.host).or_else(of_sender).unwrap_or(request.request_uri.host_bytes)
-}
-
-fn party(hash: KeyedHash, party: Option<NameAddr<'_>>) -> KeyedHash {
-    match party.map(|party| (party.uri, Uri::parse(party.uri))) {
-        Some((_, Ok(uri))) => hash.part(uri.user_without_params()).part_lower(uri.host_bytes),
-        Some((bytes, Err(_))) => hash.part(bytes),
-        None => hash,
-    }
 }

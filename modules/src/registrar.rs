@@ -37,7 +37,7 @@ mod tests;
 pub use clock::Clock;
 pub use forks::{ForkId, Forks};
 pub use gruu::Named;
-pub use journal::{Batch, Durability, Entry};
+pub use journal::{Batch, Durability, Entry, append_entry};
 pub use location::{Presence, Wanted};
 pub use look::{Look, Row, Unregister};
 pub use reachability::Ticket;

@@ -22,7 +22,7 @@ use algorithms::Algorithm;
 use numbering::Numbering;
 use proto::time::Micros;
 use std::net::{IpAddr, SocketAddr};
-use tuning::{NumberPrefix, StatusCodes};
+use tuning::{HashPart, NumberPrefix, StatusCodes};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -96,6 +96,10 @@ pub struct Set {
     pub algorithm: &'static Algorithm,
     /// Most that a gateway may carry of its share, in thousandths; 0: no bound.
     pub bounded: u32,
+    /// Hash choices are Kamailio's.
+    pub compat: bool,
+    /// What `hash-variables` hashes.
+    pub hash_variables: Box<[HashPart]>,
     /// Slots of its gateways in the file's order.
     pub gateways: Vec<u16>,
     /// Whether the Request-URI becomes the gateway's.

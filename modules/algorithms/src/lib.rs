@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod kamailio;
 pub mod rendezvous;
 pub mod smooth;
 
@@ -21,6 +22,8 @@ pub struct Candidate {
     pub weight: u32,
     /// Its priority; lower comes first.
     pub priority: u16,
+    /// Its place among the gateways of its set that have a weight, those that may not be chosen included.
+    pub place: u16,
     /// Keyed hash of its name and address, for rendezvous hashing.
     pub key: u64,
     /// Calls that it carries for this shard, those being set up included.
@@ -49,6 +52,8 @@ pub struct Choice<'c, 's> {
     pub advance: bool,
     /// Keyed hash of what the algorithm hashes; 0 for those that do not.
     pub hash: u64,
+    /// Gateways of the set that have a weight, those that may not be chosen included; at least 1.
+    pub places: u16,
     /// Most that a gateway may carry of its share, in thousandths; 0: no bound.
     pub bounded: u32,
     /// The set's memory.
@@ -68,6 +73,8 @@ pub enum Subject {
     Domain,
     /// The whole Request-URI.
     RequestUri,
+    /// What the set's `hash_variables` name.
+    Variables,
 }
 
 /// One algorithm.
@@ -115,6 +122,7 @@ pub const ALGORITHMS: &[Algorithm] = &[
     Algorithm::hashing("hash-callee", "By the user and host of To.", Subject::Callee),
     Algorithm::hashing("hash-domain", "By the host of the Request-URI.", Subject::Domain),
     Algorithm::hashing("hash-request-uri", "By the user, host and port of the Request-URI.", Subject::RequestUri),
+    Algorithm::hashing("hash-variables", "By what `hash_variables` of the set names.", Subject::Variables),
     Algorithm {
         parallel: true,
         ..Algorithm::named("parallel", "All gateways at once; the first to answer has the call.", first)

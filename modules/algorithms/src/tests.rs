@@ -21,7 +21,14 @@ impl Set {
         let gateways = weights
             .iter()
             .enumerate()
-            .map(|(slot, &weight)| Candidate { slot, weight, priority: 0, key: mix(slot as u64 + 77), load: 0 })
+            .map(|(slot, &weight)| Candidate {
+                slot,
+                weight,
+                priority: 0,
+                place: u16::try_from(slot).unwrap(),
+                key: mix(slot as u64 + 77),
+                load: 0,
+            })
             .collect();
         Set {
             algorithm: by_name(name).unwrap(),
@@ -47,6 +54,7 @@ impl Set {
             candidates: &mut candidates,
             advance,
             hash,
+            places: u16::try_from(self.gateways.len()).unwrap(),
             bounded: self.bounded,
             memory: Memory {
                 credits: &mut self.credits,
@@ -267,4 +275,23 @@ fn names_are_unique_and_found() {
         assert!(by_name(algorithm.name).is_some());
     }
     assert!(by_name("hash").is_none());
+}
+
+/// By Kamailio's rule: the place of the hash, then the next ones, round the end.
+#[test]
+fn kamailios_choice_goes_on_to_the_next_of_the_list() {
+    let kamailio = Algorithm { choose: kamailio::choose, ..*by_name("hash-call-id").unwrap() };
+    let mut set = Set::new("hash-call-id", &[1; 5]);
+    set.algorithm = Box::leak(Box::new(kamailio));
+    set.up[3] = false;
+    for hash in 0..20 {
+        let first = usize::try_from(hash % 5).unwrap();
+        let order: Vec<usize> = (first..5).chain(0..first).filter(|slot| *slot != 3).collect();
+        let mut tried = Vec::new();
+        while tried.len() < 4 {
+            let next = set.pick(hash, !tried.is_empty(), &tried);
+            tried.push(next);
+        }
+        assert_eq!(tried, order, "hash {hash}");
+    }
 }

@@ -201,6 +201,22 @@ impl<'b> Entry<'b> {
     }
 }
 
+/// Appends an entry of an account with these bindings, for a journal that is not written by a registrar. False: it is
+/// longer than any may be, and nothing was appended.
+pub fn append_entry(domain: &[u8], user: &[u8], bindings: &[Binding<'_>], out: &mut Vec<u8>) -> bool {
+    let mut record = Vec::new();
+    super::record::begin(0, user, &mut record);
+    bindings.iter().for_each(|binding| binding.write(&mut record));
+    let fits = super::record::finish(bindings.len(), &mut record);
+    match Account::read(&record).filter(|_| fits) {
+        Some(account) => {
+            write_entry(domain, &account, out);
+            true
+        }
+        None => false,
+    }
+}
+
 pub(super) fn write_entry(domain: &[u8], account: &Account<'_>, out: &mut Vec<u8>) {
     let from = out.len();
     // INVARIANT: names of domains are host names, users are bounded, records are shorter than 64 KB.

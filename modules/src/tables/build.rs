@@ -191,6 +191,8 @@ impl Tables {
             name: set.name.as_str().into(),
             algorithm,
             bounded: set.bounded.on().map_or(0, |factor| thousandths(*factor)),
+            compat: set.compat == tuning::Compat::Kamailio,
+            hash_variables: set.hash_variables.parts().into(),
             gateways: slots,
             rewrite: set.request_uri == RequestUri::Gateway,
             stateless: set.stateless,

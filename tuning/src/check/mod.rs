@@ -44,6 +44,8 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     sets::zero_weights,
     sets::ignored_priorities,
     sets::bounded_without_hash,
+    sets::compat_without_effect,
+    sets::variables_without_hash,
     sets::parallel_branches,
     sets::counts,
     sets::overflow_cycles,

@@ -1,7 +1,7 @@
 //! Rules about sets: what their algorithm looks at, and what becomes of their calls.
 
 use super::{Checker, repeated};
-use crate::config::{Gateway, Set};
+use crate::config::{Compat, Gateway, Set};
 use crate::read::OffOr;
 
 pub(super) fn some_set(checker: &mut Checker<'_>) {
@@ -102,6 +102,42 @@ pub(super) fn ignored_priorities(checker: &mut Checker<'_>) {
             .related(checker.given_place(&format!("set[{index}].algorithm")), "the algorithm")
             .remedy("write algorithm = \"priority\", or remove the priorities");
         checker.note(finding);
+    }
+}
+
+/// Choices of Kamailio are those of a hash by place: nothing else has them.
+pub(super) fn compat_without_effect(checker: &mut Checker<'_>) {
+    for (index, set) in sets(checker) {
+        if set.compat == Compat::Off {
+            continue;
+        }
+        let (why, remedy) = match (set.algorithm.hashes, &set.bounded) {
+            (None, _) => (
+                "only hashes make Kamailio's choices",
+                "write a hash such as algorithm = \"hash-call-id\", or remove `compat`",
+            ),
+            (Some(algorithms::Subject::Domain), _) => (
+                "Kamailio has no hash by domain alone",
+                "write algorithm = \"hash-variables\" with hash_variables = \"$rd\", or remove `compat`",
+            ),
+            (Some(_), OffOr::On(_)) => ("Kamailio's choices are not bounded", "remove `bounded` or `compat`"),
+            (Some(_), OffOr::Off) => continue,
+        };
+        let message = format!("`compat` of the set `{}` has no effect beside its other keys", set.name);
+        let finding = checker.error("ignored-compat", &format!("set[{index}].compat"), message).label(why);
+        checker.note(finding.remedy(remedy));
+    }
+}
+
+pub(super) fn variables_without_hash(checker: &mut Checker<'_>) {
+    for (index, set) in sets(checker) {
+        let path = format!("set[{index}].hash_variables");
+        if !checker.given(&path) || set.algorithm.hashes == Some(algorithms::Subject::Variables) {
+            continue;
+        }
+        let message = format!("`hash_variables` has no effect with the algorithm `{}`", set.algorithm);
+        let finding = checker.error("ignored-variables", &path, message).label("nobody reads them");
+        checker.note(finding.remedy("write algorithm = \"hash-variables\", or remove `hash_variables`"));
     }
 }
 

@@ -10,6 +10,7 @@ mod class4;
 mod credit;
 mod deck;
 mod domain;
+mod hash_variables;
 mod limits;
 mod listen;
 mod overload;
@@ -33,6 +34,7 @@ pub use class4::{Answer, Class4, Customer, Refusals, RouteOrder, TrunkSource, Ve
 pub use credit::{AlarmAction, Alarms, Amount};
 pub use deck::{Currency, Deck, DeckDates, DeckMode, DeckRateOn, DeckRounding, Exchange, ExchangeRate, Rating};
 pub use domain::{Accounts, Domain, Expires};
+pub use hash_variables::{HashPart, HashVariable, HashVariables};
 pub use limits::Limits;
 pub use listen::{Listen, Listener};
 pub use overload::Overload;
@@ -41,7 +43,7 @@ pub use process::{Control, Dns, Keys, Log, LogDestination, LogFormat, LogLevel, 
 pub use quality::{Quality, QualityMeasure};
 pub use registrar::{Durability, Registrar};
 pub use route::{NumberPrefix, Route};
-pub use set::{Gateway, LastUnavailable, RequestUri, Set};
+pub use set::{Compat, Gateway, LastUnavailable, RequestUri, Set};
 pub use shards::{CoreList, Driver, DriverKind, Shards, Steering, XdpMode};
 pub use source::SourceGroup;
 pub use timers::Timers;

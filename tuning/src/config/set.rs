@@ -1,6 +1,6 @@
 //! `[[set]]` and its gateways.
 
-use super::{Algorithm, Breaker, Probe};
+use super::{Algorithm, Breaker, HashVariables, Probe};
 use crate::read::{GatewayUri, ListenerName, Network, OffOr, SetName, StatusCodes, milliseconds, seconds};
 use crate::schema::defaults;
 use std::time::Duration;
@@ -25,6 +25,17 @@ choice! {
     }
 }
 
+choice! {
+    /// Whose choices a hash makes.
+    Compat {
+        /// Our own: when a gateway goes, its calls are spread over all others, and no other call moves.
+        Off = "off",
+        /// Those of Kamailio's dispatcher, bit for bit: calls stay where they were, and the calls of a gateway that goes are
+        /// its neighbour's. Every gateway counts alike, in the file's order.
+        Kamailio = "kamailio",
+    }
+}
+
 section! {
     /// Gateways that calls are spread over.
     Set {
@@ -41,6 +52,10 @@ section! {
         /// For hashes: no gateway gets more than so many times its share of the active calls; what is
         /// above goes to the next by hash.
         live bounded: OffOr<f64> = OffOr::Off, within 1.0 => 10.0;
+        /// What `hash-variables` hashes: texts and variables of the request, in the words of Kamailio's `hash_pvar`.
+        live hash_variables: HashVariables = HashVariables::default();
+        /// For hashes: whose choices they make.
+        live compat: Compat = Compat::Off;
         /// Forward without transactions: less work, no failover, no CANCEL or Timer C of our own. Hashes only.
         live stateless: bool = false;
         /// The set to try when every gateway of this one is down or full.

@@ -4,6 +4,7 @@
 //! becomes HA1s of every algorithm and is forgotten; without one the HA1s are taken as they are.
 
 use super::stored::{Stored, set_hex};
+use kamailio::read::sql;
 use modules::authentication::algorithm::Algorithm;
 
 /// One account, to be put into the database.
@@ -40,133 +41,43 @@ const HA1S: [(Algorithm, bool, &[&str]); 6] = [
     (Algorithm::Sha512_256, true, &["sha512_256b", "ha1b_sha512t256"]),
 ];
 
-/// Columns of Kamailio's `subscriber` in their order, for dumps that do not name them.
-const SUBSCRIBER: [&str; 6] = ["id", "username", "domain", "password", "ha1", "ha1b"];
-
 /// Reads a file of whatever kind it is.
 ///
 /// # Errors
 /// The first row that is no account, by its number.
 pub fn read(text: &str, defaults: Defaults<'_>) -> Result<Vec<Imported>, String> {
-    let (columns, rows) = if let Some(dump) = insert_dump(text) {
-        dump
-    } else if let Some(dump) = copy_dump(text) {
-        dump
+    let tables = if sql::looks_like(text) {
+        sql::read(text, |name| name == SUBSCRIBER).map_err(|trouble| trouble.to_string())?
     } else {
-        comma_separated(text)?
+        Vec::new()
+    };
+    let (columns, rows) = match tables.into_iter().next() {
+        Some(table) => (table.columns().into_iter().map(str::to_owned).collect(), table.rows),
+        None => comma_separated(text)?,
     };
     let places = Places::of(&columns)?;
     let numbered = rows.iter().zip(1..);
     numbered.map(|(row, number)| places.account(row, defaults).map_err(|why| format!("row {number}: {why}"))).collect()
 }
 
-type Table = (Vec<String>, Vec<Vec<String>>);
+const SUBSCRIBER: &str = "subscriber";
 
-fn comma_separated(text: &str) -> Result<Table, String> {
+type Rows = (Vec<String>, Vec<Vec<Option<String>>>);
+
+fn comma_separated(text: &str) -> Result<Rows, String> {
     let first = text.lines().next().unwrap_or_default();
     let delimiter = if first.contains(';') && !first.contains(',') { b';' } else { b',' };
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text.as_bytes());
     let columns = reader.headers().map_err(|error| error.to_string())?.iter().map(str::to_owned).collect();
-    let row = |record: csv::Result<csv::StringRecord>| record.map(|record| record.iter().map(str::to_owned).collect());
+    let row = |record: csv::Result<csv::StringRecord>| {
+        record.map(|record| record.iter().map(|value| Some(value.to_owned())).collect())
+    };
     let rows = reader.records().map(row).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
     Ok((columns, rows))
 }
 
-/// `INSERT INTO subscriber [(columns)] VALUES (...), (...);` of mysqldump, or of pg_dump --inserts.
-fn insert_dump(text: &str) -> Option<Table> {
-    let (mut columns, mut rows): Table = (SUBSCRIBER.map(str::to_owned).to_vec(), Vec::new());
-    let mut found = false;
-    let mut rest = text;
-    while let Some(start) = find_ignoring_case(rest, "insert into ") {
-        rest = rest.get(start + "insert into ".len()..)?;
-        let (table, after) = rest.split_once(['(', 'V', 'v'])?;
-        let opened = rest.as_bytes().get(table.len()) == Some(&b'(');
-        let table = table.trim().trim_matches(['`', '"']);
-        if table.rsplit('.').next().map(|name| name.trim_matches(['`', '"'])) != Some("subscriber") {
-            continue;
-        }
-        found = true;
-        rest = after;
-        if opened {
-            let (named, after) = rest.split_once(')')?;
-            columns = named.split(',').map(|name| name.trim().trim_matches(['`', '"']).to_owned()).collect();
-            rest = after;
-        }
-        rest = rest.get(rest.find('(')?..)?;
-        while let Some(inside) = rest.strip_prefix('(') {
-            let (row, after) = tuple(inside)?;
-            rows.push(row);
-            rest = after.trim_start().trim_start_matches(',').trim_start();
-        }
-    }
-    found.then_some((columns, rows))
-}
-
-/// The values up to the closing parenthesis, and what follows it.
-fn tuple(text: &str) -> Option<(Vec<String>, &str)> {
-    let (mut values, mut rest) = (Vec::new(), text);
-    loop {
-        rest = rest.trim_start();
-        if let Some(quoted) = rest.strip_prefix('\'') {
-            let (value, after) = quoted_text(quoted)?;
-            values.push(value);
-            rest = after;
-        } else {
-            let end = rest.find([',', ')'])?;
-            let (bare, after) = rest.split_at_checked(end)?;
-            values.push(if bare.trim().eq_ignore_ascii_case("null") { String::new() } else { bare.trim().to_owned() });
-            rest = after;
-        }
-        rest = rest.trim_start();
-        match rest.strip_prefix(',') {
-            Some(after) => rest = after,
-            None => return Some((values, rest.strip_prefix(')')?)),
-        }
-    }
-}
-
-/// Up to the closing mark: `''` and backslashes stand for what they escape.
-fn quoted_text(text: &str) -> Option<(String, &str)> {
-    let (mut value, mut symbols) = (String::new(), text.char_indices().peekable());
-    while let Some((at, symbol)) = symbols.next() {
-        match symbol {
-            '\\' => value.push(match symbols.next()?.1 {
-                'n' => '\n',
-                't' => '\t',
-                'r' => '\r',
-                '0' => '\0',
-                other => other,
-            }),
-            '\'' if symbols.peek().is_some_and(|(_, next)| *next == '\'') => {
-                symbols.next();
-                value.push('\'');
-            }
-            '\'' => return Some((value, text.get(at + 1..)?)),
-            other => value.push(other),
-        }
-    }
-    None
-}
-
-/// `COPY subscriber (columns) FROM stdin;` of pg_dump: rows with tabs, up to `\.`.
-fn copy_dump(text: &str) -> Option<Table> {
-    let start = find_ignoring_case(text, "copy public.subscriber (")
-        .or_else(|| find_ignoring_case(text, "copy subscriber ("))?;
-    let (_, rest) = text.get(start..)?.split_once('(')?;
-    let (named, rest) = rest.split_once(')')?;
-    let columns = named.split(',').map(|name| name.trim().trim_matches('"').to_owned()).collect();
-    let (_, rest) = rest.split_once('\n')?;
-    let value = |value: &str| if value == "\\N" { String::new() } else { value.replace("\\\\", "\\") };
-    let rows = rest.lines().take_while(|line| line.trim_end() != "\\.").filter(|line| !line.is_empty());
-    Some((columns, rows.map(|line| line.split('\t').map(value).collect()).collect()))
-}
-
-fn find_ignoring_case(text: &str, wanted: &str) -> Option<usize> {
-    text.as_bytes().windows(wanted.len()).position(|part| part.eq_ignore_ascii_case(wanted.as_bytes()))
-}
-
 /// Where the columns stand.
-struct Places {
+pub(crate) struct Places {
     username: usize,
     domain: Option<usize>,
     password: Option<usize>,
@@ -174,7 +85,9 @@ struct Places {
 }
 
 impl Places {
-    fn of(columns: &[String]) -> Result<Self, String> {
+    /// # Errors
+    /// No column names users, or none proves anything of them.
+    pub(crate) fn of(columns: &[String]) -> Result<Self, String> {
         let named = |names: &[&str]| {
             columns.iter().position(|column| names.iter().any(|name| column.trim().eq_ignore_ascii_case(name)))
         };
@@ -191,10 +104,11 @@ impl Places {
         Ok(places)
     }
 
-    fn account(&self, row: &[String], defaults: Defaults<'_>) -> Result<Imported, String> {
-        let text = |place: Option<usize>| {
-            place.and_then(|place| row.get(place)).map(String::as_str).filter(|text| !text.is_empty())
-        };
+    /// # Errors
+    /// The row is no account.
+    pub(crate) fn account(&self, row: &[Option<String>], defaults: Defaults<'_>) -> Result<Imported, String> {
+        let text =
+            |place: Option<usize>| place.and_then(|place| row.get(place)?.as_deref()).filter(|text| !text.is_empty());
         let username = text(Some(self.username)).ok_or("has no user name")?;
         let domain = text(self.domain).or(defaults.domain).ok_or("has no domain; name one with --domain")?;
         let realm = defaults.realm.unwrap_or(domain);

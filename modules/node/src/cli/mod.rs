@@ -14,6 +14,7 @@ mod exit;
 mod explain;
 mod gateways;
 mod generate;
+mod import;
 mod registrations;
 mod show;
 mod sources;
@@ -56,6 +57,9 @@ enum Command {
     Deck(deck::Command),
     /// Explain what becomes of a customer's call: whose it is, every vendor with its price, and why it stands where it does.
     Explain(explain::Arguments),
+    /// Make a configuration of another program's.
+    #[command(subcommand)]
+    Import(import::Command),
     /// Show the gateways, or take one out of use and back.
     Gateways(gateways::Arguments),
     /// Show who is registered, count them, or take one away.
@@ -154,6 +158,7 @@ impl Cli {
             Command::Doctor(arguments) => doctor::doctor(&arguments),
             Command::Deck(command) => deck::deck(&command),
             Command::Explain(arguments) => explain::explain(&arguments),
+            Command::Import(command) => import::import(&command),
             Command::Gateways(arguments) => gateways::gateways(&arguments),
             Command::Registrations(arguments) => registrations::registrations(&arguments),
             Command::Sources(arguments) => sources::sources(&arguments),

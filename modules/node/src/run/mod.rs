@@ -39,6 +39,7 @@ use engine::{LaneId, Running};
 use modules::Tables;
 use modules::tables::Inputs;
 use proto::token::Keys;
+pub(crate) use registrations::FOLDER as REGISTRATIONS;
 use registrations::Registrations;
 use std::io::Write;
 use std::net::SocketAddr;

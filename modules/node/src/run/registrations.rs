@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use tuning::{Config, Durability};
 
 /// The folder in the state directory.
-const FOLDER: &str = "registrations";
+pub(crate) const FOLDER: &str = "registrations";
 
 /// What the shards and the lane begin with.
 pub(super) struct Registrations {

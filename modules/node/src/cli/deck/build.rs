@@ -47,6 +47,18 @@ pub(in crate::cli) struct Arguments {
 /// Findings of a file that are shown for people; `tandem deck check` shows all.
 const FINDINGS_SHOWN: usize = 20;
 
+/// The image of the decks of a configuration, said to nobody; what it replaces is not asked.
+pub(in crate::cli) fn build_image(config: &tuning::Config) -> Result<(), String> {
+    let output = config.rating.image.clone().ok_or("[rating] names no image")?;
+    let mut sources = Vec::new();
+    for deck in &config.decks {
+        let deck = DeckFile::configured(deck).map_err(|error| error.to_string())?;
+        sources.push(deck.load(None, &mut |_| ()).map_err(|error| error.to_string())?.source);
+    }
+    let plan = Plan { decks: Vec::new(), states: StateTable::default(), output };
+    write(&sources, &plan).map(drop)
+}
+
 /// What is to be built.
 struct Plan {
     decks: Vec<DeckFile>,

@@ -7,6 +7,7 @@ mod options;
 mod report;
 mod show;
 
+pub(super) use build::build_image;
 pub(super) use options::moment;
 
 use super::Exit;
