@@ -1,6 +1,8 @@
 """Writes Tandem's TOML for a scenario: the one place of the harness that knows the schema's key names."""
 
+import dataclasses
 import json
+import pathlib
 
 from . import sip
 
@@ -39,6 +41,14 @@ def gateway_set(name, gateways, **more):
     """One `[[set]]`; a gateway may be an address or an entry made by `gateway`."""
     entries = [one if isinstance(one, dict) else gateway(one) for one in gateways]
     return {"name": name, "gateways": entries, **more}
+
+
+@dataclasses.dataclass
+class Written:
+    """A configuration that is text already, and the control socket that it names."""
+
+    text: str
+    socket: pathlib.Path
 
 
 # Small pools, so that several scenarios may run at once; those that measure take the defaults.

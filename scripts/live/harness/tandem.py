@@ -27,13 +27,15 @@ class Tandem(Process):
         self.folder, self.tree, self.listen = folder, tree, listen
         self.address = listen[0]
         self.file = folder / f"{name}.toml"
-        self.socket = pathlib.Path(tree["control"]["socket"])
+        self.socket = pathlib.Path(tree.socket if isinstance(tree, config.Written) else tree["control"]["socket"])
         self.write(tree)
         self.program = binary()
         super().__init__(folder, name, [*prefix, self.program, "run", "--config", self.file])
 
     def write(self, tree):
         """Writes the file that a reload will read."""
+        if isinstance(tree, config.Written):
+            tree = tree.text
         self.file.write_text(tree if isinstance(tree, str) else config.text_of(tree))
 
     def wait_ready(self, seconds=5.0):
