@@ -116,7 +116,8 @@ class Refusing:
             seen = self.tried.setdefault(message.call_id, [])
             if message.branch not in [branch for branch, *_ in seen]:
                 seen.append((message.branch, peer.address, message.request_uri))
-            peer.endpoint.reply(packet, 503)
+            # WHY 500: it moves a call on, and is held against nobody.
+            peer.endpoint.reply(packet, 500)
 
     def addresses(self, call_id):
         """Where its INVITEs came, in their order."""

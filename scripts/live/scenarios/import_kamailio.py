@@ -14,7 +14,7 @@ from harness.registry import expect, scenario
 from harness.tandem import binary
 
 # Nothing that happens to one call may change where the next one goes.
-STEADY = 'breaker = "off"\nprobe = "off"\n'
+STEADY = 'probe = "off"\n'
 SMALL = "[limits]\ntransactions_per_shard = 32768\nbranches_per_shard = 32768\ncalls_per_shard = 16384\nstore_mebibytes_per_shard = 32\ntimers_per_shard = 98304\n"
 
 
@@ -41,7 +41,8 @@ def questions(scene, proxy, users, count, ask, seed):
     """Calls with Call-IDs, callers and callees of every length, each asked for by `ask`."""
     draw = random.Random(seed)
     letters = "abcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~"
-    word = lambda most: "".join(draw.choice(letters[:38]) for _ in range(draw.randrange(1, most)))
+    # WHY: hosts that begin with a hyphen are none to Kamailio.
+    word = lambda most: "x" + "".join(draw.choice(letters[:38]) for _ in range(draw.randrange(most))) + "x"
     made = {}
     for number in range(count):
         user = draw.choice(users)
@@ -127,7 +128,7 @@ def kamailio_prefixes(scene):
         expect(part in report, f"{part} is missing: {report}")
     refusing = Refusing(scene, range(1, 6))
     proxy = started(scene, folder)
-    numbers = ["4930123456", "493", "49", "4950", "442071", "4420", "448", "12125551212", "1313", "33123", "7095", "4", "49301"]
+    numbers = ["4930123456", "493", "49", "4950", "442071", "4420", "448", "12125551212", "1313", "33123", "7095", "49301"]
     wrong = []
     for caller, ask in ((2, "lcr"), (3, "dr")):
         asked = questions(scene, address, numbers, 100, ask, caller)
@@ -187,11 +188,11 @@ def kamailio_bindings(scene):
 
 SCHEMA = """
 CREATE TABLE dispatcher (id int PRIMARY KEY, setid int NOT NULL, destination varchar(192) NOT NULL, flags int, priority int, attrs varchar(128), description varchar(64));
-INSERT INTO dispatcher VALUES (1, 1, 'sip:192.0.2.1:5060', 0, 5, 'weight=70;duid=it''s', 'a; b, c'), (2, 1, 'sip:192.0.2.2', 8, 5, 'weight=30', '');
+INSERT INTO dispatcher VALUES (1, 1, 'sip:100.64.7.1:5060', 0, 5, 'weight=70;duid=it''s', 'a; b, c'), (2, 1, 'sip:100.64.7.2', 8, 5, 'weight=30', '');
 CREATE TABLE address (id int PRIMARY KEY, grp int NOT NULL, ip_addr varchar(50), mask int, port int, tag varchar(64));
 INSERT INTO address VALUES (1, 1, '198.51.100.0', 24, 0, 'acme'), (2, 2, '203.0.113.7', 32, 5080, NULL);
 CREATE TABLE dr_gateways (gwid int PRIMARY KEY, type int, address varchar(128), strip int, pri_prefix varchar(64), attrs varchar(255), description varchar(128));
-INSERT INTO dr_gateways VALUES (1, 0, '192.0.2.9', 0, NULL, '', 'back: slash');
+INSERT INTO dr_gateways VALUES (1, 0, '100.64.7.9', 0, NULL, '', 'back: slash');
 CREATE TABLE dr_rules (ruleid int PRIMARY KEY, groupid varchar(255), prefix varchar(64), timerec varchar(255), priority int, routeid varchar(64), gwlist varchar(255), description varchar(128));
 INSERT INTO dr_rules VALUES (1, '2', '49', '', 0, '0', '1', '');
 """
@@ -223,7 +224,7 @@ def kamailio_databases(scene):
         sources[name].write_text(out)
     written = {}
     for name, source in sources.items():
-        folder, report = imported(scene, name, source, "--algorithm", "9", "--listen", "127.0.0.1:5060")
+        folder, report = imported(scene, name, source, "--algorithm", "9", "--listen", "0.0.0.0:5060")
         code, out, err = run([binary(), "accounts", "list", "--database", folder / "accounts.db", "--domain", "example.com"])
         expect(code == 0 and "alice" in out and "bob" in out, f"accounts of {name}: {code} {out}{err}")
         files = [folder / "tandem.toml", *sorted((folder / "decks").iterdir())]
@@ -232,4 +233,4 @@ def kamailio_databases(scene):
     first = written["postgres"]
     for name, texts in written.items():
         expect(texts == first, f"{name} and postgres differ: {texts} and {first}")
-    expect("back-slash" in first[1] and 'name = "it-s"' in first[1] and "weight = 70" in first[1], first[1])
+    expect("back--slash" in first[1] and 'name = "it-s"' in first[1] and "weight = 70" in first[1], first[1])

@@ -66,7 +66,7 @@ fn shares_are_those_that_kamailio_deals() {
 fn what_is_no_gateway_here_is_said() {
     let list = "1 sips:192.0.2.1\n1 sip:192.0.2.2;transport=tcp\n1 sip:192.0.2.3 4\n1 sip:192.0.2.4:5070\n1 192.0.2.4:5070 0 0 maxload=5;socket=udp:1.2.3.4:5060\n";
     let (toml, report) = written(list, 0);
-    assert!(toml.contains("uri = \"sip:192.0.2.4:5070\"") && toml.matches("uri =").count() == 1, "{toml}");
+    assert!(toml.contains("uri = \"sip:192.0.2.4:5070\"") && toml.matches("{ uri =").count() == 1, "{toml}");
     for part in ["over TLS", "over TCP", "disabled (flag 4)", "read by algorithm 10 alone", "`listener` of a set"] {
         assert!(report.says(Kind::NoCounterpart, part), "{part}: {}", report.text());
     }

@@ -133,6 +133,10 @@ fn vendor(
         };
     }
     let (strip, add, plus) = outward(plan, known, &name, report);
+    if strip > 0 {
+        let text = "a number that has no more digits than are taken off it was not sent to it (drouting refused the call); here what is put before it is sent alone";
+        report.otherwise(name.as_str(), text);
+    }
     Some(Vendor { name, gateway, plan: plan.name.clone(), weight, strip, add, plus, deck })
 }
 
