@@ -67,6 +67,10 @@ pub struct Call {
     pub gateway: Option<Number>,
     /// Whose customer's and vendor's places it holds.
     pub charge: Charge,
+    /// Number of its record; 0: it has none.
+    pub record: u64,
+    /// When a message within it last passed: it lived then.
+    pub heard: Mono,
     /// The side that sent the INVITE.
     pub initiator: Side,
     /// The side that answered it.
@@ -145,6 +149,11 @@ impl Calls {
     /// The key of the call that a message belongs to; `None` without both tags or without Call-ID.
     pub fn key(&self, message: &Message<'_>) -> Option<Key> {
         let (call_id, from, to) = (message.call_id(), message.from_tag(), message.to_tag());
+        self.key_of(call_id, from, to)
+    }
+
+    /// The same of its parts: the Call-ID, the tags of From and To.
+    pub fn key_of(&self, call_id: &[u8], from: &[u8], to: &[u8]) -> Option<Key> {
         if call_id.is_empty() || from.is_empty() || to.is_empty() {
             return None;
         }
@@ -205,6 +214,8 @@ impl Calls {
             opened: now,
             gateway: opening.gateway,
             charge: Charge::NOBODY,
+            record: 0,
+            heard: now,
             initiator,
             responder,
         };
@@ -239,6 +250,20 @@ impl Calls {
         let Some(call) = self.place(id).and_then(|place| self.slab.get_mut(place)) else { return false };
         call.charge = charge;
         true
+    }
+
+    /// The call has this record from now on. False: it is gone.
+    pub fn recorded(&mut self, id: CallId, record: u64) -> bool {
+        let Some(call) = self.place(id).and_then(|place| self.slab.get_mut(place)) else { return false };
+        call.record = record;
+        true
+    }
+
+    /// A message within the call passed: it lives.
+    pub fn lives(&mut self, id: CallId, now: Mono) {
+        if let Some(call) = self.place(id).and_then(|place| self.slab.get_mut(place)) {
+            call.heard = now;
+        }
     }
 
     /// A side gave a new Contact (target refresh, RFC 3261 §12.2). An empty one changes nothing.

@@ -90,6 +90,12 @@ impl<'b> Decoder<'b> {
         self.take(usize::from(length))
     }
 
+    /// A text whose length is one byte.
+    pub(crate) fn short_text(&mut self) -> Option<&'b [u8]> {
+        let length = self.byte()?;
+        self.take(usize::from(length))
+    }
+
     pub(crate) fn address(&mut self) -> Option<SocketAddr> {
         let v4 = self.flag()?;
         let ip = Ipv6Addr::from(self.number::<16>()?);

@@ -20,6 +20,7 @@
 //! | customers, vendors, which of them take a call and in which order | `class4/` |
 //! | what goes to another process | `hand_over.rs`, `origin.rs`, `calls/hand_over.rs`, `note.rs` |
 //! | who has to prove what, and who is shut out | `authentication/` |
+//! | what is recorded of a call, and what it costs | `records/` |
 //! | who is registered, and where | `registrar.rs` |
 //! | what is done for domains of ours | `at_home.rs` |
 //! | what is asked of lanes and other shards | `question.rs` |
@@ -41,6 +42,7 @@ pub mod phones;
 mod policy;
 pub mod question;
 pub mod reason;
+pub mod records;
 pub mod registrar;
 pub mod route;
 pub mod routes;

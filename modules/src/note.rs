@@ -44,6 +44,8 @@ pub struct Note {
     pub(crate) proving: Proving,
     /// Of requests from or to phones.
     pub(crate) phones: PhoneNote,
+    /// Number of the record of a customer's call; 0: it has none.
+    pub(crate) record: u64,
 }
 
 /// Early dialogs of one INVITE that are kept; further ones need a listed target for their PRACK.
@@ -174,7 +176,7 @@ impl Note {
 }
 
 /// Version of a note's encoding.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 impl NoteEncoding for Note {
     fn encode(&self, out: &mut Vec<u8>) {
@@ -192,6 +194,7 @@ impl NoteEncoding for Note {
             early,
             answered,
             phones,
+            record,
             proving: _,
             fork: _,
         } = self;
@@ -211,7 +214,7 @@ impl NoteEncoding for Note {
             out.number(tag.to_le_bytes());
         }
         // WHY not the rest: what a question was about is forgotten with it, and a fork ends with what is under way.
-        out.flag(phones.by_phone).flag(phones.vouched).flag(phones.registers);
+        out.flag(phones.by_phone).flag(phones.vouched).flag(phones.registers).number(record.to_le_bytes());
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -239,6 +242,7 @@ impl NoteEncoding for Note {
         }
         let PhoneNote { by_phone, vouched, registers, .. } = &mut note.phones;
         (*by_phone, *vouched, *registers) = (from.flag()?, from.flag()?, from.flag()?);
+        note.record = from.long()?;
         from.end().map(|()| note)
     }
 }

@@ -11,6 +11,7 @@ use crate::hand_over::Arrivals;
 use crate::phones::keep_alive::{KeepAlive, KeepAlives};
 use crate::question::{Answered, Asked, Subject};
 use crate::reason::ReasonCounts;
+use crate::records::Records;
 use crate::registrar::{Forks, Registrar};
 use crate::serving::Serving;
 use crate::sources::UnknownSources;
@@ -56,6 +57,8 @@ pub struct TandemPolicy {
     pub(crate) answered: Answered,
     pub(crate) authentication: Option<Box<Authentication>>,
     pub(crate) registrar: Option<Box<Registrar>>,
+    /// Where `[records]` stands in the file.
+    pub(crate) records: Option<Box<Records>>,
     pub(crate) forks: Forks,
     pub(crate) keep_alives: KeepAlives,
     /// Bindings of the user that a request is for.
@@ -90,6 +93,7 @@ impl TandemPolicy {
             answered: Answered::default(),
             authentication: None,
             registrar: None,
+            records: None,
             forks: Forks::default(),
             keep_alives: KeepAlives::default(),
             found: Vec::new(),
@@ -121,6 +125,21 @@ impl TandemPolicy {
     /// Whether phones register here.
     pub fn has_phones(&self) -> bool {
         !self.tables.domains.is_empty()
+    }
+
+    /// Calls are recorded from now on.
+    pub fn take_records(&mut self, records: Box<Records>) {
+        self.records = Some(records);
+    }
+
+    /// What is recorded.
+    pub fn records(&mut self) -> Option<&mut Records> {
+        self.records.as_deref_mut()
+    }
+
+    /// Events of calls that found no room on their way to the record lane.
+    pub fn record_events_lost(&self) -> u64 {
+        self.records.as_ref().map_or(0, |records| records.lost())
     }
 
     /// How new requests are served from now on.
@@ -158,7 +177,7 @@ impl TandemPolicy {
             registrar.expire(now);
         }
         let (calls, dispatcher) = (&mut self.calls, &mut self.dispatcher);
-        life::expire(calls, dispatcher, &self.tables, EXPIRED_PER_TURN_MAX, now);
+        life::expire(calls, dispatcher, &self.tables, EXPIRED_PER_TURN_MAX, self.records.as_deref_mut(), now);
     }
 
     /// The next probe to send; to be called until there is none.

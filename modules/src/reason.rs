@@ -78,6 +78,8 @@ reasons! {
     CustomerConcurrent = "customer_concurrent" => Some(503);
     /// The customer is at its cap of calls a second.
     CustomerCps = "customer_cps" => Some(503);
+    /// Records of calls cannot be written, and the file says that no call goes without.
+    RecordsClosed = "records_closed" => Some(503);
     /// As many customers' calls are being set up as may be.
     HuntsFull = "hunts_full" => Some(503);
     /// A vendor's redirection or challenge, which the customer is not shown.

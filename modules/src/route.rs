@@ -13,6 +13,7 @@ use crate::dispatcher::UriTooLong;
 use crate::note::Note;
 use crate::policy::TandemPolicy;
 use crate::reason::{Reason, Step};
+use crate::records::HungUp;
 use crate::registrar::{ForkId, Ticket};
 use crate::tables::Number;
 use crate::{routes, serving, sources};
@@ -24,6 +25,9 @@ use proto::policy::{
 use proto::time::{Micros, Now};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow::{Break, Continue};
+
+/// Set in what a 2xx waits for: a batch of the record lane, where the registrar's responses wait for the journal's.
+pub const ANSWER: u64 = 1 << 63;
 
 /// No source group's index.
 const NO_GROUP: u16 = u16::MAX;
@@ -78,20 +82,34 @@ impl TandemPolicy {
             (Method::Invite, Sender::Nobody) => None,
             _ => return Continue(()),
         };
-        let emergency = |customer| trunks.emergency.number(customer, user).is_some();
-        if !customer.is_some_and(emergency) {
+        let emergency = customer.is_some_and(|customer| trunks.emergency.number(customer, user).is_some());
+        if !emergency {
             serving::take_in(self.serving, &self.calls, request)?;
         }
-        let refuse = |why: Why, targets: &mut TargetSet| Break(trunks.refusals.verdict(why, targets));
-        let Some(customer) = customer else { return refuse(Why::UnknownCustomer, targets) };
+        let refuse = |why: Why, targets: &mut TargetSet| trunks.refusals.verdict(why, targets);
+        let Some(customer) = customer else { return Break(refuse(Why::UnknownCustomer, targets)) };
         life::note_request(request.message, None, note);
-        let begun = self.hunting.begin(trunks, tables, &mut self.dispatcher, customer, request, note, targets, now);
-        match begun {
-            Ok(()) => Break(Verdict::Forward),
-            Err(NoWay::Refused(why)) => refuse(why, targets),
-            Err(NoWay::NoRoom) => Break(Reason::HuntsFull.verdict()),
-            Err(NoWay::UriTooLong) => Break(Reason::RequestUriTooLong.verdict()),
+        let mut records = self.records.as_deref_mut();
+        if let Some(records) = &mut records {
+            if !emergency && !records.takes_calls() {
+                return Break(Reason::RecordsClosed.verdict());
+            }
+            records.setup(tables, customer, request, note, now);
         }
+        let dispatcher = &mut self.dispatcher;
+        let hunting = &mut self.hunting;
+        let begun =
+            hunting.begin(trunks, tables, dispatcher, customer, request, note, targets, records.as_deref_mut(), now);
+        let verdict = match begun {
+            Ok(()) => return Break(Verdict::Forward),
+            Err(NoWay::Refused(why)) => refuse(why, targets),
+            Err(NoWay::NoRoom) => Reason::HuntsFull.verdict(),
+            Err(NoWay::UriTooLong) => Reason::RequestUriTooLong.verdict(),
+        };
+        if let (Some(records), Verdict::Reply { status, reason }) = (records, verdict) {
+            records.refused(status, reason.label(), note, now);
+        }
+        Break(verdict)
     }
 
     /// What changes in the header of a request within a customer's call on its way to the other side.
@@ -128,6 +146,31 @@ impl TandemPolicy {
             Ok(true) => Continue(Verdict::Forward),
             Ok(false) => Break(Reason::NoGateway.verdict()),
             Err(UriTooLong) => Break(Reason::RequestUriTooLong.verdict()),
+        }
+    }
+
+    /// A request within a dialog: where it passes its call lives, and a BYE ends it. A BYE of a peer for a call that is
+    /// not known is recorded, whether a token of ours lets it pass or not.
+    fn within(&mut self, request: &Inbound<'_>, verdict: &Verdict<Reason>, note: &Note, now: Now) {
+        let unknown = |reason| matches!(reason, Reason::DialogUnproven | Reason::DialogUnknown);
+        match verdict {
+            Verdict::Forward => {}
+            Verdict::Reply { reason, .. } if unknown(*reason) => {}
+            _ => return,
+        }
+        let bye = request.message.method() == Method::Bye;
+        let Some(records) = &mut self.records else { return };
+        let Some(id) = note.call else {
+            let known = self.calls.key(request.message).is_some_and(|key| self.calls.find(&key).is_some());
+            if bye && !known {
+                records.orphan(request, now);
+            }
+            return;
+        };
+        self.calls.lives(id, now.mono);
+        if let Some(call) = self.calls.get(id).filter(|_| bye) {
+            let by = if note.from_initiator { HungUp::Caller } else { HungUp::Callee };
+            records.bye(call, by, Some(request.message), now);
         }
     }
 
@@ -170,8 +213,14 @@ impl Policy for TandemPolicy {
         verdict
     }
 
-    fn branch(&mut self, request: &[u8], target: &Target, note: &mut Note, _now: Now) -> bool {
-        self.dispatcher.may_leave(&self.tables, target, !request.starts_with(b"ACK "), note)
+    fn branch(&mut self, request: &[u8], target: &Target, note: &mut Note, now: Now) -> bool {
+        let leaves = self.dispatcher.may_leave(&self.tables, target, !request.starts_with(b"ACK "), note);
+        if let (Some(records), Some(hunt), true) = (&mut self.records, note.hunt, leaves)
+            && let Some(turn) = self.hunting.turn(note)
+        {
+            records.attempt(&self.tables, &turn, hunt, target, now);
+        }
+        leaves
     }
 
     fn response(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, note: &mut Note, now: Now) {
@@ -186,12 +235,22 @@ impl Policy for TandemPolicy {
         if let Some((call, trunks)) = opened.filter(|_| note.hunt.is_some()).zip(self.tables.class4.as_ref()) {
             self.calls.charge(call, self.hunting.answered(trunks, note, now));
         }
+        if let Some(records) = self.records.as_mut().filter(|_| note.record != 0) {
+            records.response(&mut self.calls, response, context, note, opened, now);
+        }
+    }
+
+    fn answer_waits_for(&self) -> Option<u64> {
+        self.records.as_ref()?.pending().map(|batch| batch | ANSWER)
     }
 
     fn silence(&mut self, target: &Target, outcome: Outcome, note: &mut Note, now: Now) {
         self.dispatcher.silence(&self.tables, target, outcome, note, now);
         if note.hunt.is_some() {
             self.hunting.silence(outcome, note);
+        }
+        if let Some(records) = self.records.as_mut().filter(|_| note.record != 0) {
+            records.silence(target, outcome, note, now);
         }
     }
 
@@ -239,13 +298,20 @@ impl Policy for TandemPolicy {
             verdict = self.acknowledge_statelessly(request, targets, now).unwrap_or(verdict);
         }
         self.reasons.count_verdict(&verdict);
+        if self.records.is_some() {
+            self.within(request, &verdict, note, now);
+        }
         verdict
     }
 
     fn transaction_end(&mut self, end: &End<'_>, note: &mut Note, now: Now) {
         self.dispatcher.end(note);
         self.forks.end(std::mem::take(&mut note.fork));
-        life::ended(&mut self.calls, &mut self.dispatcher, &self.tables, end.status, note, now);
+        let mut records = self.records.as_deref_mut();
+        if let Some(records) = records.as_mut().filter(|_| note.record != 0) {
+            records.finished(end.status, note, now);
+        }
+        life::ended(&mut self.calls, &mut self.dispatcher, &self.tables, end.status, note, records, now);
         match &self.tables.class4 {
             _ if note.hunt.is_none() => {}
             Some(trunks) => self.hunting.end(trunks, note),

@@ -293,6 +293,12 @@ pub trait Policy {
     /// The same for the target of each of its branches; called before [`Policy::taken_over`].
     fn target_taken_over(&mut self, _target: &mut Target) {}
 
+    /// What a 2xx of an INVITE has to wait for before it goes upstream, as [`crate::proxy::Outbox`] knows it: its
+    /// record. Asked each time that one passes, repeated ones included. `None`: it leaves at once.
+    fn answer_waits_for(&self) -> Option<u64> {
+        None
+    }
+
     /// A request that the policy itself sent (a probe) was answered, timed out or could not be sent.
     /// `after`: since it was first sent.
     fn own_response(&mut self, ticket: u64, outcome: Outcome, after: Micros, now: Now);

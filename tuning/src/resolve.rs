@@ -51,6 +51,11 @@ pub(crate) fn fill_in(config: &mut Config, marks: &mut Marks, environment: &Envi
     if config.state.dir.as_os_str().is_empty() {
         config.state.dir = environment.state_dir.clone();
     }
+    if let OffOr::On(records) = &mut config.records
+        && records.dir.as_os_str().is_empty()
+    {
+        records.dir = config.state.dir.join("records");
+    }
     if config.keys.dir.as_os_str().is_empty() {
         config.keys.dir = config.state.dir.join("keys");
     }

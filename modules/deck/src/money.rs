@@ -116,6 +116,17 @@ impl Decimal {
         }
     }
 
+    /// The same without zeros to spare.
+    #[must_use]
+    pub const fn plain(self) -> Decimal {
+        let (mut units, mut count) = (self.units, self.digits.0);
+        while count > 0 && units % 10 == 0 {
+            units /= 10;
+            count -= 1;
+        }
+        Decimal { units, digits: Digits(count) }
+    }
+
     /// Units at [`Digits::MAX`]: for comparing what has different decimals.
     pub(crate) fn finest(self) -> i128 {
         i128::from(self.units) * 10_i128.pow(u32::from(Digits::MAX.0 - self.digits.0))
@@ -162,7 +173,7 @@ impl fmt::Display for Decimal {
 
 /// `numerator` / `divisor`, rounded half up (away from zero for negative amounts, as invoices have it).
 /// `None` when the divisor is not positive or the result does not fit.
-pub(crate) fn divide_half_up(numerator: i128, divisor: i128) -> Option<i64> {
+pub fn divide_half_up(numerator: i128, divisor: i128) -> Option<i64> {
     if divisor <= 0 {
         return None;
     }

@@ -2,7 +2,8 @@
 //! `modules` decide. This file is where they meet, and the only one that knows all three.
 
 use crate::admission::{Admission, Waits};
-use crate::letter::{JOURNAL, LANES, Letter, Serving};
+use crate::held_replies::HeldReplies;
+use crate::letter::{JOURNAL, LANES, Letter, RECORDS, Serving};
 use crate::module_question::ModuleQuestion;
 use crate::shard_outbox::{ShardOutbox, answer_of};
 use crate::shard_pending::Pending;
@@ -11,6 +12,8 @@ use modules::authentication::Authenticator;
 use modules::authentication::stage::Authentication;
 use modules::dispatcher::probe::Probe;
 use modules::phones::keep_alive::KeepAlive;
+use modules::records::Records;
+use modules::records::restore::Restored;
 use modules::registrar::{Batch, Registrar};
 use modules::{Tables, TandemPolicy};
 use proto::message::{Arena, Malformation, Message, Method};
@@ -37,6 +40,8 @@ pub struct ShardApp {
     pub(crate) keep_alives: u64,
     /// Letters that found no room.
     pub(crate) letters_lost: u64,
+    /// Calls that were open before the start and could not be taken in.
+    pub(crate) calls_not_restored: u64,
 }
 
 /// What a shard is made with.
@@ -70,6 +75,7 @@ impl ShardApp {
             reply: Vec::new(),
             keep_alives: 0,
             letters_lost: 0,
+            calls_not_restored: 0,
         }
     }
 
@@ -99,6 +105,22 @@ impl ShardApp {
     pub fn registering(mut self, registrar: Option<Box<Registrar>>) -> Self {
         if let Some(registrar) = registrar {
             self.proxy.policy.take_registrar(registrar);
+        }
+        self
+    }
+
+    /// The same, recording calls, of which so many may be set up at the same time. `open`: those that were open before,
+    /// of this shard and of others, the oldest first; `None`: calls are not recorded.
+    #[must_use]
+    pub fn recording(mut self, open: Option<&[Restored]>, hunts: u32, now: Now) -> Self {
+        let Some(open) = open else { return self };
+        self.proxy.policy.take_records(Box::new(Records::new(self.shard_number(), hunts)));
+        self.pending.answers = HeldReplies::new(limits::records::HELD_ANSWERS_BYTES);
+        for call in open {
+            let slot = steer::slot_of_call_id(&self.keys, call.call_id());
+            if steer::shard_of_slot(slot, self.shards) == self.shard_number() {
+                self.calls_not_restored += u64::from(!self.proxy.policy.restore_call(call, slot, now));
+            }
         }
         self
     }
@@ -220,6 +242,25 @@ impl ShardApp {
         }
     }
 
+    /// What happened to calls in this turn goes to the record lane; answers whose records are written leave.
+    fn keep_records(&mut self, out: &mut Outbox<'_, Letter>) {
+        let Some(records) = self.proxy.policy.records() else { return };
+        if let Some(batch) = records.take_batch()
+            && let Err(Letter::Records(batch)) = out.post(RECORDS, Letter::Records(batch))
+        {
+            // INVARIANT: one batch is on its way at a time, so that there is room for it.
+            self.letters_lost += 1;
+            self.records_back(batch);
+        }
+        self.pending.answers.release(out);
+    }
+
+    fn records_back(&mut self, batch: Box<modules::records::Batch>) {
+        if let Some(records) = self.proxy.policy.records() {
+            self.pending.answers.synced(records.batch_back(batch));
+        }
+    }
+
     fn post(&mut self, to: Address, letter: Letter, out: &mut Outbox<'_, Letter>) {
         if out.post(to, letter).is_err() {
             self.letters_lost += 1;
@@ -279,6 +320,10 @@ impl App for ShardApp {
             Letter::JournalRound(round) => {
                 self.proxy.policy.registrar().into_iter().for_each(|registrar| registrar.rewrite(round));
             }
+            Letter::RecordsBack(batch) => self.records_back(batch),
+            Letter::RecordsClosed(closed) => {
+                self.proxy.policy.records().into_iter().for_each(|records| records.close(closed));
+            }
             Letter::Look(mut look) => {
                 self.proxy.policy.registrar().into_iter().for_each(|registrar| registrar.look(&mut look, now));
                 self.post(LANES, Letter::Look(look), out);
@@ -313,6 +358,7 @@ impl App for ShardApp {
             }
             // Never sent to a shard.
             Letter::Journal(_)
+            | Letter::Records(_)
             | Letter::Retired { .. }
             | Letter::Question(_)
             | Letter::Exported { .. }
@@ -321,7 +367,7 @@ impl App for ShardApp {
     }
 
     fn wake_at(&self) -> Option<engine::Mono> {
-        if self.pending.replies.is_due() {
+        if self.pending.replies.is_due() || self.pending.answers.is_due() {
             return Some(engine::Mono(0));
         }
         self.proxy.policy.deadline().map(|moment| engine::Mono(moment.0))
@@ -340,6 +386,7 @@ impl App for ShardApp {
         }
         self.spread_events(out);
         self.keep_registrations(out);
+        self.keep_records(out);
     }
 }
 

@@ -4,7 +4,6 @@
 
 use crate::letter::Letter;
 use engine::{Egress, Outbox};
-use limits::registrar::HELD_REPLIES_BYTES;
 use std::collections::VecDeque;
 
 /// Responses that may wait at the same time; they are 500 to 1,000 bytes long.
@@ -38,9 +37,9 @@ pub(crate) struct HeldReplies {
 }
 
 impl HeldReplies {
-    /// Of a shard that registers phones, or none.
-    pub(crate) fn new(registers: bool) -> Self {
-        let (held, bytes) = if registers { (HELD_MAX, HELD_REPLIES_BYTES) } else { (0, 0) };
+    /// With so many bytes of room; 0: nothing ever waits.
+    pub(crate) fn new(bytes: usize) -> Self {
+        let held = if bytes > 0 { HELD_MAX } else { 0 };
         HeldReplies {
             held: VecDeque::with_capacity(held),
             bytes: vec![0; bytes].into(),
@@ -122,7 +121,7 @@ mod tests {
     /// Many times round the ring: what waits is never overwritten.
     #[test]
     fn what_waits_stays_whole_while_others_come_and_go() {
-        let mut replies = HeldReplies::new(true);
+        let mut replies = HeldReplies::new(limits::registrar::HELD_REPLIES_BYTES);
         let mut batch = 0u64;
         for round in 0..60_000u64 {
             batch += 1;
@@ -143,7 +142,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_is_not_said() {
-        let mut replies = HeldReplies::new(true);
+        let mut replies = HeldReplies::new(limits::registrar::HELD_REPLIES_BYTES);
         for batch in [1, 2, 2, 3] {
             assert!(replies.hold(batch, egress(), |_| 10));
         }
@@ -156,6 +155,6 @@ mod tests {
 
     #[test]
     fn a_shard_without_domains_has_no_room() {
-        assert!(!HeldReplies::new(false).hold(1, egress(), |_| 10));
+        assert!(!HeldReplies::new(0).hold(1, egress(), |_| 10));
     }
 }

@@ -16,6 +16,8 @@
 //! | `Ask` | a shard | another shard, or a lane by way of control | `Answered` in the same box |
 //! | `Errand` | control | every shard | the same box, done |
 //! | `Journal` | a shard | journal lane | `JournalBack` in the same box |
+//! | `Records` | a shard | record lane | `RecordsBack` in the same box |
+//! | `RecordsClosed` | record lane | every shard | |
 //! | `JournalMended`, `JournalRound` | journal lane | every shard | |
 //! | `Look` | control | a shard | the same box, filled |
 //! | `Unregister` | control | a shard | the same box |
@@ -45,6 +47,9 @@ pub const LANES: Address = Address::Lane(LaneId(0));
 
 /// The journal's lane, where there are domains. WHY its own: every REGISTER waits for it.
 pub const JOURNAL: Address = Address::Lane(LaneId(1));
+
+/// The record lane, where `[records]` stands in the file. WHY its own: every 2xx of an INVITE waits for it.
+pub const RECORDS: Address = Address::Lane(LaneId(2));
 
 /// One message of the control class.
 #[derive(Debug)]
@@ -82,6 +87,12 @@ pub enum Letter {
     JournalMended,
     /// Everything that holds is to be recorded again; the number of the round.
     JournalRound(u64),
+    /// Events of calls that shall be recorded.
+    Records(Box<modules::records::Batch>),
+    /// Their records are with the kernel, or wait in memory for a disk that does not work.
+    RecordsBack(Box<modules::records::Batch>),
+    /// Whether new calls are to be refused, because records cannot be written.
+    RecordsClosed(bool),
     /// The next part of the accounts.
     Look(Box<Look>),
     /// An operator takes a user's bindings away.

@@ -38,6 +38,7 @@ pub mod metric;
 pub mod metrics;
 pub mod module_question;
 mod notify;
+pub mod records;
 pub mod reply;
 pub mod run;
 pub mod shard_hand_over;

@@ -112,6 +112,28 @@ metrics! {
     JournalBroken = "tandem_journal_broken", Gauge, One, [];
     /// Longest write of the journal since start, until the disk had it.
     JournalLongest = "tandem_journal_longest_write_seconds", Peak, Micros, [];
+    /// Records of calls, by what became of them.
+    CallRecords = "tandem_call_records_total", Counter, One, ["outcome"];
+    /// Records of calls that wait for a disk that does not work.
+    CallRecordsWaiting = "tandem_call_records_waiting", Gauge, One, [];
+    /// Writes and syncs of record files, by outcome.
+    RecordWrites = "tandem_record_writes_total", Counter, One, ["outcome"];
+    /// Bytes of record files.
+    RecordBytes = "tandem_record_bytes", Gauge, One, [];
+    /// Answered calls that have a record.
+    RecordedCalls = "tandem_recorded_calls", Gauge, One, [];
+    /// 1 while records cannot be written.
+    RecordsBroken = "tandem_records_broken", Gauge, One, [];
+    /// Longest write of records since start, until the kernel had them.
+    RecordLongestWrite = "tandem_record_longest_write_seconds", Peak, Micros, [];
+    /// Longest sync of records since start, until the disk had them.
+    RecordLongestSync = "tandem_record_longest_sync_seconds", Peak, Micros, [];
+    /// Records that a receiver has, by receiver.
+    RecordsShipped = "tandem_records_shipped_total", Counter, One, ["receiver"];
+    /// Deliveries of records that failed, by receiver.
+    ShippingFailures = "tandem_shipping_failures_total", Counter, One, ["receiver"];
+    /// 1 while a receiver takes records, by receiver.
+    ReceiverUp = "tandem_record_receiver_up", Gauge, One, ["receiver"];
     /// Other events of the proxy core, by name.
     Events = "tandem_events_total", Counter, One, ["event"];
     /// Proofs of phones, by what came of them.

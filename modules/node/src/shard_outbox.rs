@@ -4,6 +4,7 @@ use crate::letter::{LANES, Letter, Question as LaneQuestion};
 use crate::shard_pending::Pending;
 use engine::{Address, ShardId};
 use modules::question::Asked;
+use modules::route::ANSWER;
 use proto::message::{Uri, Writer};
 use proto::policy::Question;
 use proto::proxy::{Egress, Outbox, Ticket};
@@ -29,7 +30,11 @@ impl Outbox for ShardOutbox<'_, '_> {
 
     fn transmit_when_durable(&mut self, record: u64, to: &Egress, mut write: impl FnMut(&mut Writer<'_>)) -> bool {
         let egress = engine::Egress { listener: to.listener, local: to.local, peer: to.peer, flow: to.flow };
-        self.pending.replies.hold(record, egress, |room| {
+        let held = match record & ANSWER {
+            0 => &mut self.pending.replies,
+            _ => &mut self.pending.answers,
+        };
+        held.hold(record & !ANSWER, egress, |room| {
             let mut writer = Writer::new(room);
             write(&mut writer);
             writer.finish().unwrap_or(usize::MAX)

@@ -5,6 +5,7 @@ use crate::held_replies::HeldReplies;
 use crate::module_question::ModuleQuestions;
 use crate::shard_questions::Questions;
 use engine::ShardId;
+use limits::registrar::HELD_REPLIES_BYTES;
 
 /// Lent to the proxy's outbox.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Pending {
     pub(crate) modules: ModuleQuestions,
     /// Until the journal has what they tell of.
     pub(crate) replies: HeldReplies,
+    /// 2xx of INVITEs, until their records are written.
+    pub(crate) answers: HeldReplies,
 }
 
 impl Pending {
@@ -23,7 +26,8 @@ impl Pending {
         Pending {
             names: Questions::new(shard),
             modules: ModuleQuestions::new(shard, registers),
-            replies: HeldReplies::new(registers),
+            replies: HeldReplies::new(if registers { HELD_REPLIES_BYTES } else { 0 }),
+            answers: HeldReplies::new(0),
         }
     }
 }

@@ -51,6 +51,9 @@ impl ShardApp {
             ("contact_not_kept", calls.contacts_lost),
             ("question_not_asked", self.pending.names.refused + self.pending.modules.refused),
             ("letter_lost", self.letters_lost),
+            ("call_event_lost", self.proxy.policy.record_events_lost()),
+            ("call_not_restored", self.calls_not_restored),
+            ("answer_found_no_room_to_wait", self.pending.answers.refused),
             ("gateway_event_lost", self.proxy.policy.events_lost()),
             ("unknown_source_forgotten", self.proxy.policy.unknown_sources().forgotten()),
         ];

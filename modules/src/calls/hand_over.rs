@@ -5,11 +5,11 @@
 //! they are called goes before ([`crate::Origin`]). Ages travel, not moments: the clocks of two processes need not agree.
 //!
 //! ```text
-//! version  slot  age  flags  hash  gateway  initiator, responder: address, listener, flow, Contact
-//!    1      2     8     1     16     1+4
+//! version  slot  age  flags  hash  gateway  record  heard ago  initiator, responder: address, listener, flow, Contact
+//!    1      2     8     1     16     1+4       8        8
 //! ```
 
-use super::{Call, Calls, Key, Opening, Side};
+use super::{Call, CallId, Calls, Key, Opening, Side};
 use crate::dispatcher::Dispatcher;
 use crate::encoding::{Decoder, Encoder};
 use crate::tables::Number;
@@ -25,7 +25,7 @@ pub enum HandOverError {
     NotTaken,
 }
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const EARLY: u8 = 1;
 const INITIATOR_FIRST: u8 = 2;
 const INITIATOR_BY_SOURCE: u8 = 4;
@@ -76,14 +76,32 @@ pub fn import(
     if !mine(slot) {
         return Ok(false);
     }
-    let (mut opening, age) = read(&mut from, slot).ok_or(HandOverError::Damaged)?;
+    let Read { mut opening, age, record, heard } = read(&mut from, slot).ok_or(HandOverError::Damaged)?;
     let opened = Mono(now.0.saturating_sub(age.0));
     opening.gateway = opening.gateway.and_then(here);
-    calls.open(&opening, opened).ok_or(HandOverError::NotTaken)?;
+    let id = calls.open(&opening, opened).ok_or(HandOverError::NotTaken)?;
+    calls.recorded(id, record);
+    calls.lives(id, Mono(now.0.saturating_sub(heard.0)));
     if let Some(gateway) = opening.gateway.filter(|_| !opening.early) {
         dispatcher.call_taken_over(gateway);
     }
     Ok(true)
+}
+
+/// Appends one call, for its record.
+pub(crate) fn write_one(calls: &Calls, id: CallId, now: Mono, out: &mut Vec<u8>) {
+    if let Some(call) = calls.get(id) {
+        write(calls, call, now, out);
+    }
+}
+
+/// What [`write_one`] wrote in a process before, under a key of this one. `None`: another release wrote it.
+pub(crate) fn read_state(state: &[u8], key: Key, slot: u16) -> Option<Opening<'_>> {
+    let mut from = Decoder::new(state);
+    from.byte().filter(|version| *version == VERSION)?;
+    from.short()?;
+    let read = read(&mut from, slot)?;
+    Some(Opening { key, early: false, ..read.opening })
 }
 
 fn write(calls: &Calls, call: &Call, now: Mono, frame: &mut Vec<u8>) {
@@ -96,6 +114,7 @@ fn write(calls: &Calls, call: &Call, now: Mono, frame: &mut Vec<u8>) {
     out.number([VERSION]).number(call.slot.to_le_bytes()).number(now.since(call.opened).0.to_le_bytes());
     out.number([flags]).number(call.hash.to_le_bytes());
     out.flag(call.gateway.is_some()).number(call.gateway.map_or(0, |gateway| gateway.0).to_le_bytes());
+    out.number(call.record.to_le_bytes()).number(now.since(call.heard).0.to_le_bytes());
     for side in [&call.initiator, &call.responder] {
         // Whether it is reached by its source stands in the flags.
         let Side { address, listener, flow, contact: _, by_source: _ } = side;
@@ -103,11 +122,21 @@ fn write(calls: &Calls, call: &Call, now: Mono, frame: &mut Vec<u8>) {
     }
 }
 
-fn read<'b>(from: &mut Decoder<'b>, slot: u16) -> Option<(Opening<'b>, Micros)> {
+/// A call as it stands in a frame.
+struct Read<'b> {
+    opening: Opening<'b>,
+    age: Micros,
+    record: u64,
+    /// How long ago it was heard of.
+    heard: Micros,
+}
+
+fn read<'b>(from: &mut Decoder<'b>, slot: u16) -> Option<Read<'b>> {
     let age = Micros(from.long()?);
     let flags = from.byte().filter(|flags| flags & !FLAGS == 0)?;
     let hash = u128::from_le_bytes(from.number()?);
     let (has_gateway, gateway) = (from.flag()?, from.word()?);
+    let (record, heard) = (from.long()?, Micros(from.long()?));
     let mut side = || Some((from.address()?, from.short()?, from.long()?, from.text()?));
     let (initiator, responder) = (side()?, side()?);
     from.end()?;
@@ -125,5 +154,5 @@ fn read<'b>(from: &mut Decoder<'b>, slot: u16) -> Option<(Opening<'b>, Micros)> 
         responder_flow: responder.2,
         responder_contact: responder.3,
     };
-    Some((opening, age))
+    Some(Read { opening, age, record, heard })
 }

@@ -4,6 +4,7 @@ use super::{Call, CallId, Calls, Key, Opening};
 use crate::class4::Charge;
 use crate::dispatcher::Dispatcher;
 use crate::note::{Kind, Note};
+use crate::records::{Ending, Records};
 use crate::tables::{Number, Tables};
 use proto::message::{HeaderName, Message, Method, Span};
 use proto::policy::{ResponseContext, Target};
@@ -117,26 +118,47 @@ fn gateway(context: &ResponseContext<'_>) -> Option<Number> {
 /// The transaction of a request is over; `status` was sent to its sender. The final answer to a BYE closes
 /// the call, a 408 of our own included; a challenge does not, for the BYE comes again.
 /// Early dialogs of an INVITE end with it, unless they have become calls.
-pub fn ended(calls: &mut Calls, dispatcher: &mut Dispatcher, tables: &Tables, status: u16, note: &mut Note, now: Now) {
+pub fn ended(
+    calls: &mut Calls,
+    dispatcher: &mut Dispatcher,
+    tables: &Tables,
+    status: u16,
+    note: &mut Note,
+    records: Option<&mut Records>,
+    now: Now,
+) {
     for place in &mut note.early {
         let id = place.take().filter(|id| calls.get(*id).is_some_and(|call| call.early));
         id.map(|id| calls.close(id));
     }
-    if note.kind != Kind::Closes || matches!(status, 401 | 407) {
+    if note.kind != Kind::Closes {
+        return;
+    }
+    if matches!(status, 401 | 407) {
+        if let Some((records, call)) = records.zip(note.call.and_then(|id| calls.get(id))) {
+            records.bye_refused(call, now);
+        }
         return;
     }
     if let Some(call) = note.call.take().and_then(|id| calls.close(id)) {
         closed(dispatcher, tables, &call, now);
+        records.into_iter().for_each(|records| records.ended(&call, Ending::Bye, now));
     }
 }
 
 /// Closes calls that have lived as long as the tables allow, at most `bound` of them. True: there may be more.
-pub fn expire(calls: &mut Calls, dispatcher: &mut Dispatcher, tables: &Tables, bound: usize, now: Now) -> bool {
+pub fn expire(
+    calls: &mut Calls,
+    dispatcher: &mut Dispatcher,
+    tables: &Tables,
+    bound: usize,
+    mut records: Option<&mut Records>,
+    now: Now,
+) -> bool {
     for _ in 0..bound {
-        match calls.expire(tables.call_max, now.mono) {
-            Some(call) => closed(dispatcher, tables, &call, now),
-            None => return false,
-        }
+        let Some(call) = calls.expire(tables.call_max, now.mono) else { return false };
+        closed(dispatcher, tables, &call, now);
+        records.iter_mut().for_each(|records| records.ended(&call, Ending::Expired, now));
     }
     true
 }

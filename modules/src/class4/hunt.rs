@@ -18,6 +18,7 @@ use super::refusal::Why;
 use super::trunks::{Charge, Customer, Trunks, Vendor};
 use crate::dispatcher::{Dispatcher, UriTooLong};
 use crate::note::Note;
+use crate::records::Records;
 use crate::tables::{Number, Tables};
 use deck::Code;
 use proto::message::{HeaderName, Message};
@@ -75,6 +76,17 @@ struct Hunt {
 }
 
 const _: () = assert!(size_of::<Option<Hunt>>() + 8 <= limits::pool::HUNT_BYTES as usize, "as checked against memory");
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    /// Place among the vendors that may take the call.
+    pub(crate) place: usize,
+    /// The vendor.
+    pub(crate) vendor: Number,
+    /// The called number.
+    pub(crate) called: Digits,
+}
 
 /// Why a new call has no target.
 pub(crate) enum NoWay {
@@ -136,6 +148,7 @@ impl Hunting {
         request: &Inbound<'_>,
         note: &mut Note,
         targets: &mut TargetSet,
+        mut records: Option<&mut Records>,
         now: Now,
     ) -> Result<(), NoWay> {
         let refused = |why| Err(NoWay::Refused(why));
@@ -143,7 +156,10 @@ impl Hunting {
             self.emergencies += 1;
             customer.load.force();
             let hunt = Hunt::emergency(trunks, customer, called);
-            return self.start(trunks, tables, dispatcher, customer, hunt, request, note, targets, now);
+            if let Some(records) = &mut records {
+                records.emergency(&called, now);
+            }
+            return self.start(trunks, tables, dispatcher, customer, hunt, request, note, targets, records, now);
         }
         let caller = caller(request.message, customer.boundary.trusted);
         let understood = Understood::of(customer, &request.request_uri, caller, now.wall.0);
@@ -161,8 +177,8 @@ impl Hunting {
             Err(Full::Concurrent) => return refused(Why::Concurrent),
             Err(Full::Pace) => return refused(Why::Cps),
         }
-        let hunt = self.plan(trunks, customer, &understood);
-        self.start(trunks, tables, dispatcher, customer, hunt, request, note, targets, now)
+        let hunt = self.plan(trunks, customer, &understood, records.as_deref_mut(), now);
+        self.start(trunks, tables, dispatcher, customer, hunt, request, note, targets, records, now)
     }
 
     /// The first vendor's turn. A place is held at the customer; it is given back if there is none.
@@ -177,6 +193,7 @@ impl Hunting {
         request: &Inbound<'_>,
         note: &mut Note,
         targets: &mut TargetSet,
+        records: Option<&mut Records>,
         now: Now,
     ) -> Result<(), NoWay> {
         let hunt = hunt.map_err(NoWay::Refused);
@@ -189,6 +206,9 @@ impl Hunting {
             }
         };
         note.hunt = index.checked_add(1).and_then(NonZeroU32::new);
+        if let Some(records) = records {
+            records.hunting(index);
+        }
         let found = self.next_vendor(trunks, tables, dispatcher, request, note, targets, now);
         if !matches!(found, Ok(true)) {
             self.end(trunks, note);
@@ -197,8 +217,18 @@ impl Hunting {
     }
 
     /// The vendors of a call, in their order.
-    fn plan(&mut self, trunks: &Trunks, customer: &Customer, call: &Understood) -> Result<Hunt, Why> {
+    fn plan(
+        &mut self,
+        trunks: &Trunks,
+        customer: &Customer,
+        call: &Understood,
+        records: Option<&mut Records>,
+        now: Now,
+    ) -> Result<Hunt, Why> {
         let decision = self.deciding.decide(trunks, customer, call).ok_or(Why::NoRoute)?;
+        if let Some(records) = records {
+            records.chosen(trunks, call, &decision, now);
+        }
         if let Some(why) = decision.refusal() {
             return Err(why);
         }
@@ -256,6 +286,13 @@ impl Hunting {
         }
         hunt.leave_vendor(trunks);
         Ok(false)
+    }
+
+    /// Whose turn it is in the hunt of a note.
+    pub(crate) fn turn(&self, note: &Note) -> Option<Turn> {
+        let hunt = note.hunt.and_then(|index| self.hunts.get(index.get() - 1))?;
+        let place = usize::from(hunt.next).checked_sub(1)?;
+        Some(Turn { place, vendor: hunt.vendor?, called: hunt.called })
     }
 
     /// Point 3: a response of a vendor. A cause that stops the hunt stops the search among its gateways too.

@@ -15,6 +15,7 @@ use super::worth::{Scales, Worth};
 use crate::tables::Number;
 use crate::tables::numbering::Numbering;
 use deck::image::{Asked, Image};
+use deck::money::{Decimal, Digits};
 use proto::time::{Micros, Mono, Now};
 use std::fmt;
 use std::net::SocketAddr;
@@ -248,6 +249,16 @@ impl Trunks {
         self.worth(deck, price, at).map(Worth)
     }
 
+    /// What one of the currency of a deck is in the currency that prices are compared in, `at` a time (seconds since
+    /// 1970). `None`: there was no rate, or it is beyond what can be counted.
+    pub fn rate(&self, deck: u16, at: i64) -> Option<Decimal> {
+        let scale = self.scales.get(usize::from(deck))?.at(at)?;
+        let digits = self.image.decks().get(usize::from(deck))?.price_digits;
+        // INVARIANT: exact, for a rate has no more decimals than a number may have.
+        let finest = scale.checked_mul(digits.scale().into())? / i128::from(Digits::MAX.scale());
+        Some(Decimal { units: i64::try_from(finest).ok()?, digits: Digits::MAX }.plain())
+    }
+
     /// The sides of an established call, if both are still there.
     pub fn parties(&self, charge: Charge) -> Option<(&Customer, &Vendor)> {
         Some((self.customer(Number(charge.customer))?, self.vendor(Number(charge.vendor))?))
@@ -271,6 +282,16 @@ impl Trunks {
             customer.account.end(&customer.spending, &self.quality, &charge.tariff, opened, now);
         }
         self.release(charge);
+    }
+
+    /// An established call of the process before goes on: its places are taken again, at those who are still there.
+    /// Its spend is not counted: what the decks said is in its record.
+    pub(crate) fn take_over(&self, customer: &[u8], vendor: &[u8]) -> Charge {
+        let customer = self.customers().find(|one| one.name.as_bytes() == customer);
+        let vendor = self.vendors().find(|one| one.name.as_bytes() == vendor);
+        customer.into_iter().for_each(|customer| customer.load.force());
+        vendor.into_iter().for_each(|vendor| vendor.load.force());
+        Charge::new(customer.map(|customer| customer.number), vendor.map(|vendor| vendor.number))
     }
 
     /// Places are given back.

@@ -3,7 +3,7 @@
 use super::record_route::Renewed;
 use super::reply::{Status, reply_egress, write_response};
 use super::{Outbox, Proxy};
-use crate::message::{HeaderName, Message, Span, Splice, Via, Writer};
+use crate::message::{HeaderName, Message, Method, Span, Splice, Via, Writer};
 use crate::policy::{Endpoint, Policy};
 use crate::transaction::{Actions, Branch, ServerMachine, server_invite, server_non_invite};
 
@@ -47,7 +47,13 @@ impl<P: Policy> Proxy<P> {
         };
         let egress = reply_egress(&record.source, record.reply_port);
         let renewed = Renewed::of(&self.settings.keys, message, source.peer);
-        if out.transmit(&egress, |writer| write_relayed(message, None, renewed, writer, |_| {})) {
+        let waits_for = self.policy.answer_waits_for().filter(|_| message.method() == Method::Invite);
+        let write = |writer: &mut Writer<'_>| write_relayed(message, None, renewed, writer, |_| {});
+        let sent = match waits_for {
+            Some(record) => out.transmit_when_durable(record, &egress, write),
+            None => out.transmit(&egress, write),
+        };
+        if sent {
             self.counters.response_sent(message.method(), message.status());
         } else {
             self.counters.drop(super::Drop::NotSent);

@@ -1,6 +1,8 @@
-"""Real servers of accounts, each with a data folder and a loopback address of its own: PostgreSQL, MariaDB, FreeRADIUS."""
+"""Real servers, each with a data folder and a loopback address of its own: PostgreSQL, MariaDB, FreeRADIUS, NATS."""
 
+import base64
 import glob
+import json
 import os
 import pathlib
 import shutil
@@ -175,3 +177,40 @@ class FreeRadius(Server):
     def accounts(self, *others, **more):
         servers = [f"{server.host}:1812" for server in (self, *others)]
         return {"radius": servers, "radius_secret": "testing123", **more}
+
+
+class Nats(Server):
+    """A NATS server with JetStream and a stream for records."""
+
+    def __init__(self, scene, stream="RECORDS", subjects="tandem.records.*", duplicate_window=0.1):
+        self.host, self.scene = scene.ip(93), scene
+        self.store = pathlib.Path(tempfile.mkdtemp(prefix="tandem-nats-"))
+        scene.ending.callback(shutil.rmtree, self.store, True)
+        self.start()
+        made = {"name": stream, "subjects": [subjects], "storage": "file", "duplicate_window": int(duplicate_window * 1e9)}
+        answer = self.ask(f"$JS.API.STREAM.CREATE.{stream}", made)
+        expect("error" not in answer, f"no stream was made: {answer}")
+        self.stream = stream
+
+    def start(self):
+        super().__init__(self.scene.folder, "nats", ["nats-server", "-a", self.host, "-p", 4222, "-js", "-sd", self.store])
+        wait_until(lambda: accepts((self.host, 4222)), 10, lambda: self.output()[-1000:], every=0.1)
+
+    def ask(self, subject, question):
+        """A question over the client protocol, and its answer."""
+        with socket.create_connection((self.host, 4222), 5) as connection:
+            reader = connection.makefile("rb")
+            reader.readline()
+            asked = json.dumps(question).encode()
+            connection.sendall(b'CONNECT {"verbose":false}\r\nSUB answers 1\r\n' + f"PUB {subject} answers {len(asked)}\r\n".encode() + asked + b"\r\n")
+            while True:
+                words = reader.readline().split()
+                expect(words, "NATS closed the connection")
+                if words[0] == b"MSG":
+                    return json.loads(reader.read(int(words[-1]) + 2))
+
+    def messages(self):
+        """Every message of the stream, as JSON."""
+        state = self.ask(f"$JS.API.STREAM.INFO.{self.stream}", {})["state"]
+        get = lambda number: self.ask(f"$JS.API.STREAM.MSG.GET.{self.stream}", {"seq": number})["message"]["data"]
+        return [json.loads(base64.b64decode(get(number))) for number in range(state["first_seq"], state["last_seq"] + 1) if state["messages"]]

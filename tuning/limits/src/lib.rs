@@ -9,6 +9,7 @@
 
 pub mod overload;
 pub mod pool;
+pub mod records;
 pub mod registrar;
 
 /// Largest SIP message in bytes, over any transport.

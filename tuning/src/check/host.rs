@@ -168,7 +168,11 @@ impl Checker<'_> {
         let driver = &self.config.driver;
         let slots = u64::from(driver.receive_slots_per_shard) + u64::from(driver.send_slots_per_shard);
         let hunts = if self.config.customers.is_empty() { 0 } else { self.config.limits.open_requests_per_shard };
+        let records = self.config.records.on().map_or(0, |_| {
+            let fixed = 2 * limits::records::BATCH_BYTES + limits::records::HELD_ANSWERS_BYTES;
+            fixed as u64 + u64::from(hunts) * limits::records::DRAFT_BYTES
+        });
         let hunts = u64::from(hunts) * limits::pool::HUNT_BYTES;
-        self.config.limits.bytes_per_shard() + slots * limits::SEND_SLOT_BYTES as u64 + hunts
+        self.config.limits.bytes_per_shard() + slots * limits::SEND_SLOT_BYTES as u64 + hunts + records
     }
 }

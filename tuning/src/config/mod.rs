@@ -17,6 +17,7 @@ mod overload;
 mod phones;
 mod process;
 mod quality;
+mod records;
 mod registrar;
 mod route;
 mod set;
@@ -41,6 +42,7 @@ pub use overload::Overload;
 pub use phones::{BetweenPhones, KeepAlive, KeepAliveKind};
 pub use process::{Control, Dns, Keys, Log, LogDestination, LogFormat, LogLevel, Metrics, SocketAccess, State};
 pub use quality::{Quality, QualityMeasure};
+pub use records::{Records, WhenFull};
 pub use registrar::{Durability, Registrar};
 pub use route::{NumberPrefix, Route};
 pub use set::{Compat, Gateway, LastUnavailable, RequestUri, Set};
@@ -98,6 +100,8 @@ section! {
         live vendors as "vendor": Vec<Vendor> = Vec::new();
         /// How customers' calls are led to vendors.
         live class4: Class4 = defaults();
+        /// Records of customers' calls; "off": there are none.
+        restart records: OffOr<Records> = OffOr::Off;
         /// How requests are treated before any route.
         live policy: Policy = defaults();
         /// Timers of transactions (RFC 3261 §17, table 4).

@@ -1,8 +1,10 @@
 //! `tandem explain`: the whole decision about one call, by the code that decides on the path ([`crate::explanation`]).
 //!
 //! With `--config` from the file and its image alone; else by the running process, from what is in service, with what
-//! caps and gateways allow at this moment.
+//! caps and gateways allow at this moment. With `--call-id`, of a call of the past, from its records
+//! ([`super::cdr::story`]).
 
+use super::cdr::{Folder, story};
 use super::client;
 use super::table::{Align, Mood, Text, colour, render};
 use super::{Connection, Exit, Format, colour_on_stderr};
@@ -20,15 +22,18 @@ pub(super) struct Arguments {
     /// The configuration; without it the running tandem is asked.
     #[arg(long, value_name = "FILE", conflicts_with = "socket")]
     config: Option<PathBuf>,
+    /// A call of the past, told from the records that the configuration asks for; nothing else is asked then.
+    #[arg(long, value_name = "ID", requires = "config", conflicts_with_all = ["source", "from", "to", "at"])]
+    call_id: Option<String>,
     /// Where the call comes from: an address, with its port if that matters [default port: 5060].
-    #[arg(long, value_name = "ADDRESS", value_parser = source)]
-    source: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", value_parser = source, required_unless_present = "call_id")]
+    source: Option<SocketAddr>,
     /// The caller's number, as it is sent [default: missing].
     #[arg(long, value_name = "NUMBER")]
     from: Option<String>,
     /// The called number, as it is sent: with tech prefix, and `;rn=` where it is ported.
-    #[arg(long, value_name = "NUMBER")]
-    to: String,
+    #[arg(long, value_name = "NUMBER", required_unless_present = "call_id")]
+    to: Option<String>,
     /// The time of the call [default: now].
     #[arg(long, value_name = "TIME", value_parser = super::deck::moment)]
     at: Option<i64>,
@@ -42,7 +47,13 @@ fn source(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub(super) fn explain(arguments: &Arguments) -> Exit {
-    let Arguments { source, from, to, at, .. } = arguments;
+    if let (Some(call_id), Some(file)) = (&arguments.call_id, &arguments.config) {
+        return match Folder::of_config(file) {
+            Ok(folder) => story::explain(&folder, call_id, arguments.connection.format),
+            Err(exit) => exit,
+        };
+    }
+    let Arguments { source: Some(source), from, to: Some(to), at, .. } = arguments else { return Exit::Usage };
     let Some(file) = &arguments.config else {
         let params = json!({ "source": source, "from": from, "to": to, "at": at });
         return client::show(&arguments.connection, "explain", &params, as_text);

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod bans;
+mod cdr;
 mod check;
 mod client;
 mod credit;
@@ -60,6 +61,8 @@ enum Command {
     /// Make a configuration of another program's.
     #[command(subcommand)]
     Import(import::Command),
+    /// Show, follow, export and add up records of calls.
+    Cdr(cdr::Arguments),
     /// Show the gateways, or take one out of use and back.
     Gateways(gateways::Arguments),
     /// Show who is registered, count them, or take one away.
@@ -159,6 +162,7 @@ impl Cli {
             Command::Deck(command) => deck::deck(&command),
             Command::Explain(arguments) => explain::explain(&arguments),
             Command::Import(command) => import::import(&command),
+            Command::Cdr(arguments) => cdr::cdr(&arguments),
             Command::Gateways(arguments) => gateways::gateways(&arguments),
             Command::Registrations(arguments) => registrations::registrations(&arguments),
             Command::Sources(arguments) => sources::sources(&arguments),

@@ -19,6 +19,9 @@ use crate::letter::{AnswerKind, Letter};
 use crate::log::{Level, Log, Record};
 use crate::metric::{self, Metric};
 use crate::notify;
+use crate::records::RecordFigures;
+use crate::records::Traffic;
+use crate::records::ship::Shipping;
 use crate::snapshot::Labels;
 use engine::{LaneEnd, ShardId, ShardStats, XdpCounters};
 use modules::Tables;
@@ -52,6 +55,12 @@ pub struct Parts {
     pub driver: &'static str,
     /// What the journal's lane has done, where phones register.
     pub journal: Option<Arc<JournalFigures>>,
+    /// What the record lane has done, where calls are recorded.
+    pub records: Option<Arc<RecordFigures>>,
+    /// Figures by customer, vendor and destination, where calls are recorded.
+    pub traffic: Option<Arc<Traffic>>,
+    /// How records are shipped, by receiver.
+    pub shipping: Vec<Arc<Shipping>>,
     /// Where to keep things.
     pub disk: DiskLane,
     /// Who looks up names.
@@ -88,6 +97,9 @@ pub struct Control {
     pub(super) xdp: Option<Arc<XdpCounters>>,
     pub(super) driver: &'static str,
     pub(super) journal: Option<Arc<JournalFigures>>,
+    pub(super) records: Option<Arc<RecordFigures>>,
+    pub(super) traffic: Option<Arc<Traffic>>,
+    pub(super) shipping: Vec<Arc<Shipping>>,
     pub(super) disk: DiskLane,
     pub(super) dns: DnsLane,
     pub(super) accounts: AccountDesk,
@@ -129,6 +141,9 @@ impl Control {
             xdp: parts.xdp,
             driver: parts.driver,
             journal: parts.journal,
+            records: parts.records,
+            traffic: parts.traffic,
+            shipping: parts.shipping,
             disk: parts.disk,
             dns: parts.dns,
             accounts: parts.accounts,
@@ -253,6 +268,7 @@ impl Control {
             | Letter::JournalRound(_)
             | Letter::Export
             | Letter::Import(_) => {}
+            Letter::Records(_) | Letter::RecordsBack(_) | Letter::RecordsClosed(_) => {}
             Letter::Exported { .. } | Letter::Imported { .. } => {}
         }
     }
@@ -297,6 +313,12 @@ impl Control {
         for sample in self.journal.iter().flat_map(|figures| figures.samples()) {
             gathered.totals.add(ShardId(0), &sample);
         }
+        for sample in self.records.iter().flat_map(|figures| figures.samples()) {
+            gathered.totals.add(ShardId(0), &sample);
+        }
+        for sample in self.shipping.iter().flat_map(|shipping| shipping.samples()) {
+            gathered.totals.add(ShardId(0), &sample);
+        }
         self.accounts.samples().for_each(|sample| gathered.totals.add(ShardId(0), &sample));
         self.watch.look(&gathered, &self.log);
         self.notices.look(&gathered, now, &self.log);
@@ -326,6 +348,7 @@ impl Control {
             started: self.started,
             now: wall_micros(),
             reloads: self.reloads,
+            traffic: self.traffic.clone(),
             log_lines: [load(&counters.written), load(&counters.suppressed), load(&counters.lost)],
         }
     }

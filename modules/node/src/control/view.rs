@@ -5,11 +5,15 @@ use super::drain;
 use super::gather::Gathered;
 use crate::disk::AdminStates;
 use crate::metric::Metric;
-use crate::metrics::{Process, labels_of, shown};
+use crate::metrics::{Process, concurrent, labels_of, shown};
+use crate::records::Traffic;
 use crate::reply::{Figure, GatewayRow, Gateways, Stats, UnknownSource, UnknownSources};
+use limits::records::FIGURE_NAMES_MAX;
 use modules::Serving;
 use modules::Tables;
+use modules::class4::Trunks;
 use modules::dispatcher::figures::Cause;
+use prometheus::proto::MetricFamily;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -32,6 +36,8 @@ pub struct Picture {
     pub now: u64,
     /// Reloads that were taken into service, and that were refused.
     pub reloads: [u64; 2],
+    /// Figures by customer, vendor and destination, where calls are recorded.
+    pub traffic: Option<Arc<Traffic>>,
     /// Lines of the log: written, held back, lost.
     pub log_lines: [u64; 3],
 }
@@ -130,7 +136,17 @@ fn process_of(gathered: &Gathered) -> Process {
 
 /// The metrics page.
 pub fn metrics_page(gathered: &Gathered) -> String {
-    crate::metrics::page(&process_of(gathered), &gathered.totals, &gateways(gathered).gateways)
+    let picture = &gathered.picture;
+    let mut families = picture.tables.as_ref().and_then(|tables| tables.class4.as_ref()).map(loads).unwrap_or_default();
+    families.extend(picture.traffic.iter().flat_map(|traffic| traffic.families()));
+    crate::metrics::page(&process_of(gathered), &gathered.totals, &gateways(gathered).gateways, families)
+}
+
+/// Calls of customers and vendors that live now, ringing ones included.
+fn loads(trunks: &Trunks) -> Vec<MetricFamily> {
+    let customers = trunks.customers().map(|one| (&*one.name, one.load.calls()));
+    let vendors = trunks.vendors().map(|one| (&*one.name, one.load.calls()));
+    vec![concurrent("customer", customers.take(FIGURE_NAMES_MAX)), concurrent("vendor", vendors.take(FIGURE_NAMES_MAX))]
 }
 
 fn generation(picture: &Picture) -> u64 {

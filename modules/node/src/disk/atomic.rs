@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const MODE: u32 = 0o600;
 
 /// Replaces `path` by `bytes`; returns once both the file and its name are on the disk.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = unfinished(path);
     // WHY: a file left over from a crash may be someone else's or have other permissions.
     match std::fs::remove_file(&unfinished) {

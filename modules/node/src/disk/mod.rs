@@ -5,7 +5,7 @@
 //! result, gets a [`Saved`] back. No shard knows that there is a disk.
 
 mod admin;
-mod atomic;
+pub(crate) mod atomic;
 mod credit;
 mod directory;
 pub mod keys;

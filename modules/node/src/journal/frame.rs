@@ -9,7 +9,24 @@ use crc32fast::Hasher;
 /// Version of the format that this release writes. It reads this and all before.
 pub const VERSION: u16 = 1;
 
-const FILE_MAGIC: [u8; 8] = *b"TANDEMRJ";
+/// What a file holds: said by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Registrations.
+    Registrations,
+    /// Records of calls.
+    Records,
+}
+
+impl Content {
+    const fn magic(self) -> [u8; 8] {
+        match self {
+            Content::Registrations => *b"TANDEMRJ",
+            Content::Records => *b"TANDEMCR",
+        }
+    }
+}
+
 const FRAME_MAGIC: [u8; 4] = *b"TDJF";
 
 /// Bytes of the head of a file.
@@ -66,11 +83,11 @@ pub enum BadHead {
 }
 
 impl FileHead {
-    /// Its bytes.
-    pub fn bytes(&self) -> [u8; FILE_HEAD] {
+    /// Its bytes, of a file of that content.
+    pub fn bytes(&self, content: Content) -> [u8; FILE_HEAD] {
         let mut bytes = [0; FILE_HEAD];
         let parts: [&[u8]; 5] = [
-            &FILE_MAGIC,
+            &content.magic(),
             &VERSION.to_le_bytes(),
             &[0, 0],
             &self.number.to_le_bytes(),
@@ -83,13 +100,13 @@ impl FileHead {
         bytes
     }
 
-    /// Reads it.
+    /// Reads it, of a file of that content.
     ///
     /// # Errors
     /// See [`BadHead`].
-    pub fn read(file: &[u8]) -> Result<FileHead, BadHead> {
+    pub fn read(file: &[u8], content: Content) -> Result<FileHead, BadHead> {
         let head = file.get(..FILE_HEAD).ok_or(BadHead::Torn)?;
-        if !head.starts_with(&FILE_MAGIC) {
+        if !head.starts_with(&content.magic()) {
             return Err(if head.iter().all(|byte| *byte == 0) { BadHead::Torn } else { BadHead::Foreign });
         }
         let version = head.get(8..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u16::from_le_bytes(*bytes));
@@ -206,16 +223,17 @@ mod tests {
     #[test]
     fn the_head_of_a_file_comes_back_and_says_what_is_wrong_with_it() {
         let head = FileHead { number: 3, previous_ends: 4_096 };
-        let bytes = head.bytes();
-        assert_eq!(FileHead::read(&bytes), Ok(head));
-        assert_eq!(FileHead::read(&bytes[..31]), Err(BadHead::Torn));
+        let bytes = head.bytes(Content::Registrations);
+        assert_eq!(FileHead::read(&bytes, Content::Registrations), Ok(head));
+        assert_eq!(FileHead::read(&bytes[..31], Content::Registrations), Err(BadHead::Torn));
         let mut later = bytes;
         later[8] = 2;
-        assert_eq!(FileHead::read(&later), Err(BadHead::Version(2)));
+        assert_eq!(FileHead::read(&later, Content::Registrations), Err(BadHead::Version(2)));
         let mut changed = bytes;
         changed[20] ^= 1;
-        assert_eq!(FileHead::read(&changed), Err(BadHead::Torn));
-        assert_eq!(FileHead::read(&[7; 40]), Err(BadHead::Foreign));
+        assert_eq!(FileHead::read(&changed, Content::Registrations), Err(BadHead::Torn));
+        assert_eq!(FileHead::read(&[7; 40], Content::Registrations), Err(BadHead::Foreign));
+        assert_eq!(FileHead::read(&bytes, Content::Records), Err(BadHead::Foreign));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! After any failure the file is given up at the end of its last good frame: the next one says where that is, so that
 //! whatever the failed write left behind is never read.
 
-use super::frame::{FILE_HEAD, FRAME_HEAD, FileHead, FrameHead, TO_ITS_END};
+use super::frame::{Content, FILE_HEAD, FRAME_HEAD, FileHead, FrameHead, TO_ITS_END};
 use super::medium::{Appending, Medium};
 use std::io;
 
@@ -125,7 +125,7 @@ impl<M: Medium> Log<M> {
             (file, false) => (file + 1, self.position.length),
         };
         let mut open = self.medium.create(number)?;
-        open.append(&FileHead { number, previous_ends }.bytes())?;
+        open.append(&FileHead { number, previous_ends }.bytes(Content::Registrations))?;
         open.sync()?;
         self.open = Some(open);
         self.previous_ends = previous_ends;

@@ -4,7 +4,7 @@
 //! be what follows the place where a file was given up. Anything else means that what was acknowledged is lost or changed;
 //! then nothing starts, and the message says what to do.
 
-use super::frame::{BadHead, FILE_HEAD, FileHead, Found, FrameHead, TO_ITS_END};
+use super::frame::{BadHead, Content, FILE_HEAD, FileHead, Found, FrameHead, TO_ITS_END};
 use super::log::Position;
 use super::medium::Medium;
 use std::collections::HashMap;
@@ -81,7 +81,7 @@ impl Survey {
     }
 
     fn add<M: Medium>(&mut self, medium: &mut M, number: u64, mut bytes: Vec<u8>, newest: bool) -> Result<(), Damage> {
-        let head = match FileHead::read(&bytes) {
+        let head = match FileHead::read(&bytes, Content::Registrations) {
             Ok(head) => head,
             // WHY only the newest: it was being made, and nothing of it was ever acknowledged.
             Err(BadHead::Torn) if newest && !FrameHead::any_behind(&bytes, 0) => {

@@ -5,7 +5,7 @@ mod text;
 
 pub use http::MetricsLane;
 pub use text::{Process, page};
-pub(crate) use text::{labels_of, shown};
+pub(crate) use text::{concurrent, labels_of, shown};
 
 #[cfg(test)]
 mod tests;

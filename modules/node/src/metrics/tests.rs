@@ -32,7 +32,7 @@ fn full_page() -> String {
         probe_micros: Some(1_500),
         ..GatewayRow::default()
     };
-    page(&Process { serving: "normal", ..Process::default() }, &totals, &[row])
+    page(&Process { serving: "normal", ..Process::default() }, &totals, &[row], Vec::new())
 }
 
 /// What promtool's linter and the text parser ask for, as far as a page of counters and gauges goes.
@@ -63,8 +63,8 @@ fn lint(page: &str) {
 #[test]
 fn the_page_is_clean_with_and_without_figures() {
     lint(&full_page());
-    lint(&page(&Process::default(), &Totals::default(), &[]));
-    assert!(page(&Process::default(), &Totals::default(), &[]).contains("tandem_build_info{version="));
+    lint(&page(&Process::default(), &Totals::default(), &[], Vec::new()));
+    assert!(page(&Process::default(), &Totals::default(), &[], Vec::new()).contains("tandem_build_info{version="));
 }
 
 #[test]

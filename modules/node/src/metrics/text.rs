@@ -32,11 +32,12 @@ pub struct Process {
     pub log_lines: [u64; 3],
 }
 
-/// The page. The result is always UTF-8 and ends with a line end.
-pub fn page(process: &Process, totals: &Totals, gateways: &[GatewayRow]) -> String {
+/// The page; `others` stand at its end. The result is always UTF-8 and ends with a line end.
+pub fn page(process: &Process, totals: &Totals, gateways: &[GatewayRow], others: Vec<MetricFamily>) -> String {
     let mut families = process_families(process);
     families.extend(figure_families(totals));
     families.extend(gateway_families(gateways));
+    families.extend(others);
     // WHY: a family without samples makes the encoder refuse the page as a whole.
     families.retain(|family| !family.get_metric().is_empty());
     let mut bytes = Vec::new();
@@ -154,6 +155,13 @@ fn gateway_families(gateways: &[GatewayRow]) -> Vec<MetricFamily> {
 fn gateway_labels(row: &GatewayRow) -> Vec<LabelPair> {
     let address = row.address.as_deref().unwrap_or_default();
     vec![label("set", &row.set), label("gateway", &row.name), label("address", address)]
+}
+
+/// Calls at the same time, by name of `by`.
+pub(crate) fn concurrent<'n>(by: &str, calls: impl Iterator<Item = (&'n str, u32)>) -> MetricFamily {
+    let samples = calls.map(|(name, calls)| sample(Kind::Gauge, vec![label(by, name)], f64::from(calls)));
+    let help = format!("Calls of a {by} that live now, ringing ones included.");
+    raw_family(&format!("tandem_{by}_concurrent_calls"), &help, Kind::Gauge, samples.collect())
 }
 
 fn family(name: &str, help: &str, kind: Kind, samples: Vec<(Vec<(&str, &str)>, f64)>) -> MetricFamily {

@@ -15,12 +15,16 @@ use proto::token::Keys;
 use proto::transaction::Timers;
 use std::sync::Arc;
 use std::time::Duration;
-use tuning::{Config, DriverKind, Environment};
+use tuning::{Config, DriverKind, Environment, OffOr};
 
-/// Lanes that the engine gives rings to: the control lane, which speaks for the others, and the journal's where
-/// phones register.
+/// Lanes that the engine gives rings to: the control lane, which speaks for the others, the journal's where phones
+/// register, and the record lane. They are numbered in this order, so that one may be there for nothing.
 const fn lanes(config: &Config) -> usize {
-    if config.domains.is_empty() { 1 } else { 2 }
+    match (&config.records, config.domains.is_empty()) {
+        (OffOr::On(_), _) => 3,
+        (OffOr::Off, false) => 2,
+        (OffOr::Off, true) => 1,
+    }
 }
 
 /// Letters that all mailboxes of one shard hold together; each holds its part, within bounds.

@@ -12,6 +12,7 @@
 mod banner;
 mod compose;
 mod interfaces;
+mod recording;
 mod registrations;
 mod signals;
 
@@ -39,6 +40,7 @@ use engine::{LaneId, Running};
 use modules::Tables;
 use modules::tables::Inputs;
 use proto::token::Keys;
+use recording::{Lanes, Recording};
 pub(crate) use registrations::FOLDER as REGISTRATIONS;
 use registrations::Registrations;
 use std::io::Write;
@@ -94,6 +96,7 @@ struct Process {
     control: Control,
     running: Running<Letter>,
     journal: Option<JournalLane>,
+    records: Option<Lanes>,
     log: Log,
     _socket: SocketFile,
 }
@@ -117,7 +120,9 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let keys = read_keys(config)?;
     let random = Randomness::draw().map_err(|error| format!("the kernel's random numbers: {error}"))?;
     let registrations = read_registrations(config, &environment, directory.path(), &keys, &random, &tables)?;
-    let mut running = launch(config, &environment, &keys, &random, &tables, registrations.clone())?;
+    let recording = Recording::read(config)?.map(Arc::new);
+    let read = (registrations.clone(), recording.clone());
+    let mut running = launch(config, &environment, &keys, &random, &tables, read)?;
     let Some(lane) = running.take_lane(LaneId(0)) else { return Err("the engine has no lane".into()) };
 
     // WHY now: threads started from here on inherit where this one may run.
@@ -128,6 +133,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
         interfaces::start(events, log.clone()).map_err(|error| error.to_string())?;
     }
     let journal = start_journal(config, registrations, &mut running, &log)?;
+    let records = start_records(recording, &mut running, &log)?;
     let (disk, _) = DiskLane::start(directory).map_err(text)?;
     let (inbox, queue) = Inbox::new(lane.waker());
     let dns = start_dns(config, &inbox)?;
@@ -150,6 +156,9 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
         xdp: running.xdp_counters().cloned(),
         driver,
         journal: journal.as_ref().map(|lane| Arc::clone(lane.figures())),
+        records: records.as_ref().map(|lanes| Arc::clone(lanes.records.figures())),
+        traffic: records.as_ref().map(|lanes| Arc::clone(lanes.records.traffic())),
+        shipping: records.iter().flat_map(|lanes| lanes.ships.iter().map(|ship| Arc::clone(ship.shipping()))).collect(),
         disk,
         dns,
         accounts,
@@ -177,7 +186,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     // A terminal that has gone away is no reason not to carry calls.
     let _ = std::io::stdout().write_all(banner(&started).as_bytes());
     notify::ready("carries calls");
-    Ok(Process { control, running, journal, log, _socket: socket })
+    Ok(Process { control, running, journal, records, log, _socket: socket })
 }
 
 impl Process {
@@ -192,6 +201,7 @@ impl Process {
         }
         // WHY after the shards: what they sent last is on the disk before the process ends.
         drop(self.journal);
+        drop(self.records);
         self.log.flush(LOG_DEADLINE);
         match (end, ended) {
             (End::Drained | End::AtOnce, Ok(())) => Exit::Good,
@@ -243,19 +253,29 @@ fn start_journal(
     registrations.start(config, lane, log).map(Some)
 }
 
+fn start_records(
+    recording: Option<Arc<Recording>>,
+    running: &mut Running<Letter>,
+    log: &Log,
+) -> Result<Option<Lanes>, Failure> {
+    let (Some(recording), Some(lane)) = (recording, running.take_lane(LaneId(2))) else { return Ok(None) };
+    recording.start(lane, log).map(Some)
+}
+
 fn launch(
     config: &Config,
     environment: &Environment,
     keys: &Keys,
     random: &Randomness,
     tables: &Arc<Tables>,
-    registrations: Option<Arc<Registrations>>,
+    (registrations, recording): (Option<Arc<Registrations>>, Option<Arc<Recording>>),
 ) -> Result<Running<Letter>, Failure> {
     let engine = compose::engine(config, environment, keys);
     let setup = compose::shard(config, keys.clone(), engine.cores.len(), random).ok_or("too many shards")?;
     let waits = compose::waits(config);
     let authentication = compose::authentication(config, &setup, tables);
     let tables = Arc::clone(tables);
+    let hunts = config.limits.open_requests_per_shard;
     engine::launch(&engine, move |shard| {
         let now = engine::Now::read();
         let now = proto::time::Now { mono: proto::time::Mono(now.mono.0), wall: proto::time::Wall(now.wall.0) };
@@ -263,6 +283,7 @@ fn launch(
         ShardApp::new(shard, &setup, Arc::clone(&tables), now)
             .admitting(waits)
             .registering(registrar)
+            .recording(recording.as_deref().map(|recording| recording.open.as_slice()), hunts, now)
             .authenticating(authentication.as_ref(), now)
     })
     .map_err(|error| error.to_string())
