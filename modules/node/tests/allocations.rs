@@ -150,7 +150,8 @@ fn decks() -> Arc<DeckImage> {
     Arc::new(DeckImage::open(DeckOctets::new(octets)).unwrap())
 }
 
-fn rig(toml: &str) -> Rig {
+/// `recorded`: events of calls are gathered too; the lane that they are for is not there, and gives them back at once.
+fn rig(toml: &str, recorded: bool) -> Rig {
     let loaded = tuning::parse(toml, "test.toml", &tuning::Environment::unknown());
     let config = loaded.unwrap_or_else(|findings| panic!("{findings:?}")).config;
     let (addresses, marks) = (HashMap::new(), BTreeMap::new());
@@ -185,7 +186,8 @@ fn rig(toml: &str) -> Rig {
     let link_config = LinkConfig { shards: 1, lanes: 1, letters: 64, hand_over_bytes: 1 };
     let (mut links, _lanes) = engine::join_virtual(&link_config);
     let begin = proto::time::Now { mono: proto::time::Mono(1), wall: proto::time::Wall(1) };
-    let app = ShardApp::new(ShardId(0), &setup, tables, begin);
+    let open: Option<&[_]> = if recorded { Some(&[]) } else { None };
+    let app = ShardApp::new(ShardId(0), &setup, tables, begin).recording(open, 256, begin);
     let stats = Arc::new(ShardStats::default());
     let shard = Shard::new(app, SimDevice::new(64, 1), links.remove(0), 4_096, Mono(1), stats);
     Rig { shard, now: 1, allocations: 0 }
@@ -193,8 +195,8 @@ fn rig(toml: &str) -> Rig {
 
 #[test]
 fn ten_thousand_calls_allocate_nothing() {
-    for toml in [TOML, CLASS4] {
-        let mut rig = rig(toml);
+    for (toml, recorded) in [(TOML, false), (CLASS4, false), (CLASS4, true)] {
+        let mut rig = rig(toml, recorded);
         (0..WARM).for_each(|number| rig.call(number));
         rig.allocations = 0;
         (WARM..WARM + COUNTED).for_each(|number| rig.call(number));
@@ -203,6 +205,7 @@ fn ten_thousand_calls_allocate_nothing() {
         let carried: u64 = policy.gateways().map(|gateway| gateway.figures.carried).sum();
         assert_eq!((carried, policy.hunting().open()), ((WARM + COUNTED) as u64, 0));
         let customers = policy.tables().class4.iter().flat_map(|trunks| trunks.customers());
+        assert_eq!(policy.record_events_lost(), 0);
         assert!(customers.map(|customer| customer.load.calls()).all(|calls| calls == 0));
     }
 }

@@ -4,6 +4,7 @@ import collections
 import csv
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import urllib.request
 from harness import config
 from harness.call import Call
 from harness.databases import Nats, Postgres
+from harness.endpoint import answers_calls
 from harness.processes import run, wait_until
 from harness.registry import expect, scenario
 from harness.tandem import ROOT, binary
@@ -293,3 +295,86 @@ def records_reach_receivers_once(scene):
     calls = collections.Counter(row[4] for row in rows if row[3] == "call")
     expect(len(calls) == 300 and set(calls.values()) == {1}, f"{len(calls)} calls in PostgreSQL")
     expect(totals(again)["gaps"] == [], "no gap")
+
+
+class Phone:
+    """One address that places calls, through kills of who carries them: nothing that comes is unexpected."""
+
+    def __init__(self, endpoint):
+        self.endpoint = endpoint
+        # Call-IDs whose 200 has come.
+        self.answered = set()
+
+    def read(self, wanted, seconds=5):
+        """The first message that is wanted; None after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while (packet := self.endpoint.receive(max(0.0, deadline - time.monotonic()))) is not None:
+            message = packet.message
+            if not message.is_request and message.status == 200 and message.get("cseq").endswith("INVITE"):
+                self.answered.add(message.call_id)
+            if not message.is_request and wanted(message):
+                return message
+        return None
+
+    def call(self, proxy):
+        call = Call(self.endpoint, proxy.address, user="4930123")
+        call.invite()
+        answer = self.read(lambda message: message.call_id == call.call_id and message.status == 200)
+        expect(answer, f"{call.call_id} is not answered")
+        call.adopt(answer)
+        call.ack()
+        return call
+
+    def hang_up(self, call):
+        """BYE, whatever became of one before."""
+        call.bye()
+        final = lambda message: message.call_id == call.call_id and message.get("cseq") == f"{call.cseq} BYE" and message.status >= 200
+        expect(self.read(final), f"the BYE of {call.call_id} is not answered")
+
+
+def killed_under_load(scene, kills):
+    """Kills Tandem with -9 again and again while calls come, stand and go."""
+    build(scene, sell="0.02", only="0.01")
+    gateway = scene.answering(scene.gateway_address(1), answers_calls())
+    customers = [{"name": "acme", "sources": [scene.caller_address(1)[0]]}]
+    proxy = carrier(scene, [config.gateway_set("only", [gateway.address], probe="off")], customers, ("only",))
+    phone = Phone(scene.endpoint(scene.caller_address(1)))
+    standing, ended = [], set()
+
+    def hang_up(calls):
+        for call in calls:
+            phone.hang_up(call)
+            ended.add(call.call_id)
+
+    for kill in range(kills):
+        # All but two of those that outlived the kill before end; five more are answered.
+        hang_up(standing[:-2])
+        standing = [*standing[-2:], *(phone.call(proxy) for _ in range(5))]
+        # One rings and the BYE of another is under way when it comes.
+        Call(phone.endpoint, proxy.address, user="4930123").invite()
+        standing[kill % 2].bye()
+        proxy.signal(signal.SIGKILL)
+        proxy.wait(5)
+        phone.read(lambda message: False, 0.05)
+        proxy = scene.tandem(tree=proxy.tree, name=f"after-{kill}")
+    hang_up(standing)
+    records = cdr(proxy, "--kind", "all")
+    calls = collections.Counter(one["call_id"] for one in records if one["kind"] == "call" and one.get("answer_time"))
+    opened = collections.Counter(one["call_id"] for one in records if one["kind"] == "open")
+    expect(set(calls.values()) == set(opened.values()) == {1}, f"each answered call has one record: {calls.most_common(3)}, {opened.most_common(3)}")
+    expect(phone.answered <= set(opened), f"{len(phone.answered - set(opened))} calls whose 200 reached the caller have no record")
+    expect(ended <= set(calls), f"{len(ended - set(calls))} calls that ended have no record")
+    live = set(opened) - set(calls)
+    expect(proxy.figure("tandem_recorded_calls") == len(live), f"{len(live)} calls are open by their records")
+    expect(totals(proxy)["gaps"] == [], "no gap")
+    return len(ended)
+
+
+# `TANDEM_KILLS=100 scripts/live/run.py records-over-kills` is the long form.
+KILLS = int(os.environ.get("TANDEM_KILLS", 6))
+
+
+@scenario(seconds=30 + 3 * KILLS)
+def records_over_kills(scene):
+    """kill -9 again and again among calls that come, stand and go: each answered call has exactly one record."""
+    expect(killed_under_load(scene, KILLS) > 4 * KILLS, "calls were carried")
