@@ -33,6 +33,10 @@ section! {
         restart nats: Option<String> = None;
         /// Subject before the number of the node: `tandem.records.1`. A stream of the server has to take it.
         restart nats_subject: String = "tandem.records".to_owned();
+        /// RADIUS servers that hear of each call (Start, Interim-Update, Stop, Failed), as `"host:port"`, the first one first.
+        restart radius: Vec<String> = Vec::new();
+        /// The secret shared with them.
+        restart radius_secret: Option<String> = None;
         /// Oldest file that is still written.
         restart file_age: Duration = minutes(60), within seconds(1) => minutes(1_440);
     }

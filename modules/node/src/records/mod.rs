@@ -15,7 +15,7 @@
 //! | `lane.rs` | the thread that writes |
 //! | `backlog.rs` | what waits while the disk is full |
 //! | `figures.rs` | how the lane does |
-//! | `ship/` | records on their way to PostgreSQL and NATS |
+//! | `ship/` | records on their way to PostgreSQL, NATS and RADIUS servers |
 //! | `traffic.rs` | figures by customer, vendor and destination |
 //! | `shown.rs` | a record as JSON, and as a line of CSV |
 

@@ -5,7 +5,7 @@ use crate::letter::Letter;
 use crate::log::{Level, Log, Record};
 use crate::records::files::{self, Files, Rotation};
 use crate::records::recovery::Recovery;
-use crate::records::ship::{Nats, Position, Postgres, Receiver, ShipLane};
+use crate::records::ship::{Nats, Position, Postgres, Radius, Receiver, ShipLane};
 use crate::records::{RecordLane, Settings};
 use engine::LaneEnd;
 use modules::records::Ledger;
@@ -102,6 +102,9 @@ fn receivers(records: &Records) -> Result<Vec<Box<dyn Receiver>>, String> {
     if let Some(server) = &records.nats {
         let receiver = Nats::new(server, &records.nats_subject);
         receivers.push(Box::new(receiver.map_err(|why| format!("nats in [records]: {why}"))?));
+    }
+    if !records.radius.is_empty() {
+        receivers.push(Box::new(Radius::new(&records.radius, records.radius_secret.as_deref().unwrap_or_default())));
     }
     Ok(receivers)
 }

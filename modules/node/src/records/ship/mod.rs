@@ -10,16 +10,19 @@
 //! | `position.rs` | how far a receiver has got |
 //! | `postgres.rs` | a table of PostgreSQL |
 //! | `nats.rs` | a stream of NATS |
+//! | `radius.rs` | RADIUS accounting |
 
 mod lane;
 mod nats;
 mod position;
 mod postgres;
+mod radius;
 
 pub use lane::{ShipLane, Shipping};
 pub use nats::Nats;
 pub use position::Position;
 pub use postgres::Postgres;
+pub use radius::Radius;
 
 use serde_json::Value;
 
