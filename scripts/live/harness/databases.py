@@ -179,6 +179,60 @@ class FreeRadius(Server):
         return {"radius": servers, "radius_secret": "testing123", **more}
 
 
+ACCOUNTING = """
+prefix = /usr
+libdir = /usr/lib/freeradius
+name = tandem
+logdir = {folder}
+raddbdir = {folder}
+run_dir = {folder}
+pidfile = {folder}/radiusd.pid
+log {{ destination = stdout }}
+client tandem {{
+  ipaddr = 127.0.0.0/8
+  secret = testing123
+}}
+modules {{
+  detail {{
+    filename = {folder}/detail
+  }}
+}}
+server default {{
+  listen {{
+    type = acct
+    ipaddr = {host}
+    port = 1813
+  }}
+  accounting {{
+    detail
+  }}
+}}
+"""
+
+
+class Accounting(Server):
+    """FreeRADIUS that takes accounting."""
+
+    def __init__(self, scene):
+        self.host, self.scene, self.folder = scene.ip(94), scene, scene.folder / "accounting"
+        self.folder.mkdir(mode=0o755)
+        (self.folder / "radiusd.conf").write_text(ACCOUNTING.format(folder=self.folder, host=self.host))
+        (self.folder / "dictionary").write_text("$INCLUDE /usr/share/freeradius/dictionary\n")
+        self.start()
+
+    def start(self):
+        super().__init__(self.scene.folder, "accounting", ["freeradius", "-f", "-l", "stdout", "-d", self.folder, "-n", "radiusd"])
+        wait_until(lambda: "Ready to process requests" in self.output() or not self.running(), 10, lambda: self.output()[-1500:])
+        expect(self.running(), f"freeradius ended: {self.output()[-1500:]}")
+
+    def requests(self):
+        """What came: a dict of attributes each."""
+        detail = self.folder / "detail"
+        text = detail.read_text(errors="replace") if detail.exists() else ""
+        pairs = lambda part: dict(line.strip().split(" = ", 1) for line in part.splitlines() if " = " in line)
+        return [pairs(part) for part in text.split("\n\n") if " = " in part]
+
+
 class Nats(Server):
     """A NATS server with JetStream and a stream for records."""
 
