@@ -12,6 +12,7 @@ mod gateways;
 mod host;
 mod listeners;
 mod process;
+mod records;
 mod routes;
 mod sets;
 mod sources;
@@ -90,6 +91,9 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     domains::expiry_order,
     domains::accounts,
     domains::proof_rows,
+    records::nobody_recorded,
+    records::name_of_the_table,
+    records::secret_of_radius,
     class4::duplicate_trunks,
     class4::known_plans,
     class4::without_sources,
