@@ -22,6 +22,8 @@ pub struct Note {
     pub(crate) before: u8,
     /// The hunt for vendors that it belongs to; only on this shard, and not handed over.
     pub(crate) hunt: Option<HuntIndex>,
+    /// Its routing number was asked for. It does not travel: the question does not, either.
+    pub(crate) dipping: bool,
     /// URI of the sender's Contact, as a range of the request's bytes: the dialog's remote target.
     pub(crate) contact: Span,
     /// The request opens or refreshes a dialog's target: INVITE, UPDATE.
@@ -185,6 +187,7 @@ impl NoteEncoding for Note {
             attempts,
             before: _,
             hunt: _,
+            dipping: _,
             contact,
             kind,
             call,

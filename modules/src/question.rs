@@ -15,10 +15,12 @@ pub enum Subject {
     Location,
     /// A lane: the credentials of an account. Bytes: the authentication's.
     Credentials,
+    /// A lane: the routing number of a ported one. Bytes: its digits; the answer's: those of the routing number.
+    RoutingNumber,
 }
 
 impl Subject {
-    const ALL: [Subject; 2] = [Subject::Location, Subject::Credentials];
+    const ALL: [Subject; 3] = [Subject::Location, Subject::Credentials, Subject::RoutingNumber];
 }
 
 /// A question: its subject, and who answers.

@@ -5,6 +5,7 @@
 
 use crate::calls::dialog::{self, Dialog};
 use crate::calls::life;
+use crate::class4::dip::Dipped;
 use crate::class4::hunt::NoWay;
 use crate::class4::identity::Crossing;
 use crate::class4::refusal::Why;
@@ -44,7 +45,7 @@ impl TandemPolicy {
     ) -> Step<Verdict<Reason>> {
         let answer = self.authenticate(request, note, answer, targets, now)?;
         if self.tables.class4.is_some() && !note.is_proven() {
-            self.customers_call(request, note, targets, now)?;
+            self.customers_call(request, note, answer, targets, now)?;
         }
         if !self.tables.domains.is_empty() {
             return self.phone_stages(request, note, answer, targets, now);
@@ -70,6 +71,7 @@ impl TandemPolicy {
         &mut self,
         request: &Inbound<'_>,
         note: &mut Note,
+        answer: Option<Answer>,
         targets: &mut TargetSet,
         now: Now,
     ) -> Step<()> {
@@ -88,6 +90,17 @@ impl TandemPolicy {
         }
         let refuse = |why: Why, targets: &mut TargetSet| trunks.refusals.verdict(why, targets);
         let Some(customer) = customer else { return Break(refuse(Why::UnknownCustomer, targets)) };
+        let dipped = match trunks.dip.as_ref().filter(|_| !emergency) {
+            None => Dipped::No,
+            Some(_) if note.dipping => self.hunting.dipped(Dipped::of(answer, self.answered.of(answer))),
+            Some(dip) => match dip.ask(customer, &request.request_uri, targets) {
+                None => Dipped::No,
+                Some(verdict) => {
+                    note.dipping = true;
+                    return Break(verdict);
+                }
+            },
+        };
         life::note_request(request.message, None, note);
         let mut records = self.records.as_deref_mut();
         if let Some(records) = &mut records {
@@ -98,8 +111,8 @@ impl TandemPolicy {
         }
         let dispatcher = &mut self.dispatcher;
         let hunting = &mut self.hunting;
-        let begun =
-            hunting.begin(trunks, tables, dispatcher, customer, request, note, targets, records.as_deref_mut(), now);
+        let outcome = records.as_deref_mut();
+        let begun = hunting.begin(trunks, tables, dispatcher, customer, &dipped, request, note, targets, outcome, now);
         let verdict = match begun {
             Ok(()) => return Break(Verdict::Forward),
             Err(NoWay::Refused(why)) => refuse(why, targets),

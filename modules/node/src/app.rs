@@ -64,13 +64,14 @@ impl ShardApp {
         let seed = setup.seed ^ (u64::from(shard.0) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let policy = modules::Setup { shard: shard.index(), shards: usize::from(setup.shards), seed, ..setup.policy };
         let proxy = Settings { own_slot: u16::from(shard.0), ..setup.proxy.clone() };
+        let dips = tables.class4.as_ref().is_some_and(|trunks| trunks.dip.is_some());
         ShardApp {
             shard,
             shards: setup.shards.max(1),
             keys: setup.proxy.keys.clone(),
             arena: Arena::new(),
             admission: Admission::new(Some(Waits::default())),
-            pending: Pending::new(shard, !tables.domains.is_empty()),
+            pending: Pending::new(shard, !tables.domains.is_empty(), dips),
             proxy: Proxy::new(proxy, TandemPolicy::new(&policy, tables, now), seed),
             reply: Vec::new(),
             keep_alives: 0,

@@ -39,6 +39,9 @@ pub struct Explanation {
     pub called: Option<String>,
     /// The routing number.
     pub routing: Option<String>,
+    /// The running process asks for the routing number; here the call's own is taken.
+    #[serde(default)]
+    pub routing_asked: bool,
     /// The caller's number as understood.
     pub caller: Option<String>,
     /// Where it runs.
@@ -175,6 +178,7 @@ pub fn explain(tables: &Tables, asked: &Asked<'_>, live: Option<&Gathered>) -> R
         customer: customer.map(|customer| customer.name.to_string()),
         called: call.map(|call| call.question.dialled.to_string()),
         routing: call.map(|call| call.question.routing.to_string()),
+        routing_asked: customer.zip(trunks.dip.as_ref()).is_some_and(|(customer, dip)| dip.wants(customer, &uri)),
         caller: call.and_then(|call| call.question.caller).map(|caller| caller.to_string()),
         jurisdiction: decision
             .as_ref()

@@ -33,6 +33,7 @@ mod held_replies;
 pub mod journal;
 mod lanes;
 pub mod letter;
+pub mod lnp;
 pub mod log;
 pub mod metric;
 pub mod metrics;

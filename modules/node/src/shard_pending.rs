@@ -21,11 +21,11 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Of one shard; `registers`: there are domains.
-    pub(crate) fn new(shard: ShardId, registers: bool) -> Self {
+    /// Of one shard; `registers`: there are domains; `dips`: ported numbers are asked for.
+    pub(crate) fn new(shard: ShardId, registers: bool, dips: bool) -> Self {
         Pending {
             names: Questions::new(shard),
-            modules: ModuleQuestions::new(shard, registers),
+            modules: ModuleQuestions::new(shard, registers || dips),
             replies: HeldReplies::new(if registers { HELD_REPLIES_BYTES } else { 0 }),
             answers: HeldReplies::new(0),
         }

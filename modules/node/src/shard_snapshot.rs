@@ -71,7 +71,11 @@ impl ShardApp {
     fn hunts(&self, snapshot: &mut ShardSnapshot) {
         let hunting = self.proxy.policy.hunting();
         let (noted, passed_over) = hunting.held().figures();
+        let [ported, not_ported, failed] = hunting.dips();
         let events = [
+            ("number_ported", ported),
+            ("number_not_ported", not_ported),
+            ("number_dip_failed", failed),
             ("vendor_at_its_cap", hunting.capped()),
             ("vendor_503_noted", noted),
             ("vendor_passed_over_for_503", passed_over),

@@ -4,6 +4,7 @@ use super::account::AccountRules;
 use super::advance::Advance;
 use super::caps::Caps;
 use super::dialled::{Inward, Outward};
+use super::dip::DipRules;
 use super::emergency::Emergency;
 use super::header_rules::compile as header_rules;
 use super::identity::{Boundary, CallerOut};
@@ -69,6 +70,7 @@ impl Trunks {
                 gateways_answer_for_503: config.class4.gateways_answer_for_503,
             },
             emergency: Emergency::default(),
+            dip: config.class4.lnp.on().map(DipRules::new),
             high_risk: texts(&config.class4.high_risk).into(),
             quality: QualityRules::new(&config.class4.quality),
             numbers,

@@ -18,6 +18,14 @@ pub struct Understood {
 }
 
 impl Understood {
+    /// Whether a dip was made already: `rn` or `npdi` stands in the URI (RFC 4694).
+    pub(super) fn has_routing_number(uri: &Uri<'_>) -> bool {
+        let (_, parameters) = split(uri.user.unwrap_or_default());
+        let parameters = if uri.scheme == Scheme::Tel { uri.params } else { parameters };
+        let npdi = |parameter: &[u8]| parameter.eq_ignore_ascii_case(b"npdi");
+        routing_number(parameters).is_some() || parameters.split(|octet| *octet == b';').any(npdi)
+    }
+
     /// Of a call to `uri`; `caller` is the user part of the caller's identity (P-Asserted-Identity, else From), and
     /// `at_us` the time of its INVITE in microseconds since 1970.
     ///

@@ -26,6 +26,11 @@ impl Digits {
         Code::of_number(self.as_bytes())
     }
 
+    /// Of digits alone; `None`: anything else is among them, or too many, or none.
+    pub(super) fn of_digits(digits: &[u8]) -> Option<Self> {
+        Digits::read(digits).filter(|read| read.len > 0)
+    }
+
     fn push(&mut self, digits: &[u8]) -> Option<()> {
         let end = usize::from(self.len) + digits.len();
         self.digits.get_mut(usize::from(self.len)..end)?.copy_from_slice(digits);
@@ -137,12 +142,12 @@ impl UserPart {
 }
 
 impl Outward {
-    /// The user part; `parameters` begin with `;` or are empty. `None`: it is too long.
-    pub fn write(&self, digits: &Digits, parameters: &[u8]) -> Option<UserPart> {
+    /// The user part; all `parameters` begin with `;` or are empty. `None`: it is too long.
+    pub fn write<const N: usize>(&self, digits: &Digits, parameters: [&[u8]; N]) -> Option<UserPart> {
         let mut user = UserPart { bytes: [0; USER_PART_BYTES], len: 0 };
         let plus: &[u8] = if self.plus { b"+" } else { b"" };
         let rest = digits.as_bytes().get(self.strip..).unwrap_or_default();
-        for part in [plus, self.add.as_bytes(), rest, parameters] {
+        for part in [plus, self.add.as_bytes(), rest].into_iter().chain(parameters) {
             let end = user.len + part.len();
             user.bytes.get_mut(user.len..end)?.copy_from_slice(part);
             user.len = end;
@@ -219,13 +224,13 @@ mod tests {
     fn vendors_get_what_they_want() {
         let digits = german().called(b"+4930123", "").unwrap();
         let user = |outward: Outward| {
-            String::from_utf8(outward.write(&digits, b";rn=1").unwrap().as_bytes().to_vec()).unwrap()
+            String::from_utf8(outward.write(&digits, [&b";rn=1"[..]]).unwrap().as_bytes().to_vec()).unwrap()
         };
         assert_eq!(user(Outward::default()), "4930123;rn=1");
         assert_eq!(user(Outward { plus: true, ..Outward::default() }), "+4930123;rn=1");
         assert_eq!(user(Outward { strip: 2, add: "0".into(), plus: false }), "030123;rn=1");
         assert_eq!(user(Outward { strip: 20, add: "9".into(), plus: false }), "9;rn=1");
-        assert!(Outward::default().write(&digits, &[b';'; 300]).is_none());
+        assert!(Outward::default().write(&digits, [&[b';'; 300][..]]).is_none());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::call::Understood;
 use super::caps::Full;
 use super::decide::Deciding;
 use super::dialled::{Digits, split};
+use super::dip::Dipped;
 use super::held::Held;
 use super::identity::{Crossing, caller};
 use super::quality::{Count, seconds};
@@ -21,7 +22,7 @@ use crate::note::Note;
 use crate::records::Records;
 use crate::tables::{Number, Tables};
 use deck::Code;
-use proto::message::{HeaderName, Message};
+use proto::message::{HeaderName, Message, Writer};
 use proto::policy::{Choice, Inbound, Outcome, TargetSet};
 use proto::pool::Slab;
 use proto::time::{Mono, Now};
@@ -36,6 +37,8 @@ pub struct Hunting {
     capped: u64,
     /// 503s of vendors, by destination.
     held: Held,
+    /// Dips: ported, not ported, failed.
+    dips: [u64; 3],
     /// Emergency calls.
     emergencies: u64,
 }
@@ -67,6 +70,8 @@ struct Hunt {
     /// What it costs the customer from its answer on, where that is looked at.
     tariff: Tariff,
     fee: i64,
+    /// What came of the question for its routing number.
+    dipped: Dipped,
     /// Nothing stops it.
     emergency: bool,
     /// The called number.
@@ -109,7 +114,14 @@ impl Hunting {
     pub fn new(hunts: u32, seed: u64) -> Self {
         // WHY none without hunts: a file without customers pays nothing.
         let held = Held::new(if hunts > 0 { limits::HELD_503_MAX } else { 0 });
-        Hunting { hunts: Slab::new(hunts), deciding: Deciding::new(seed), capped: 0, held, emergencies: 0 }
+        Hunting {
+            hunts: Slab::new(hunts),
+            deciding: Deciding::new(seed),
+            capped: 0,
+            held,
+            dips: [0; 3],
+            emergencies: 0,
+        }
     }
 
     /// How often a vendor was passed over at a cap.
@@ -120,6 +132,29 @@ impl Hunting {
     /// 503s of vendors, held against their destinations.
     pub const fn held(&self) -> &Held {
         &self.held
+    }
+
+    /// Notes what came of a dip.
+    pub(crate) fn dipped(&mut self, dipped: Dipped) -> Dipped {
+        let [ported, not_ported, failed] = &mut self.dips;
+        match dipped {
+            Dipped::No => {}
+            Dipped::Ported(_) => *ported += 1,
+            Dipped::NotPorted => *not_ported += 1,
+            Dipped::Failed => *failed += 1,
+        }
+        dipped
+    }
+
+    /// Dips for ported numbers: ported, not ported, failed.
+    pub const fn dips(&self) -> [u64; 3] {
+        self.dips
+    }
+
+    /// What came of the dip for the call that a transaction sets up.
+    pub fn dip_of(&self, note: &Note) -> Dipped {
+        let hunt = note.hunt.and_then(|index| self.hunts.get(index.get() - 1));
+        hunt.map(|hunt| hunt.dipped).unwrap_or_default()
     }
 
     /// Emergency calls since the start.
@@ -145,6 +180,7 @@ impl Hunting {
         tables: &Tables,
         dispatcher: &mut Dispatcher,
         customer: &Customer,
+        dipped: &Dipped,
         request: &Inbound<'_>,
         note: &mut Note,
         targets: &mut TargetSet,
@@ -163,10 +199,11 @@ impl Hunting {
         }
         let caller = caller(request.message, customer.boundary.trusted);
         let understood = Understood::of(customer, &request.request_uri, caller, now.wall.0);
-        let understood = match understood {
+        let mut understood = match understood {
             Ok(understood) => understood,
             Err(why) => return refused(why),
         };
+        understood.question.routing = dipped.code().unwrap_or(understood.question.routing);
         if customer.spending.watches()
             && let Err(why) = customer.account.admit(&customer.spending, understood.question.dialled.value(), now)
         {
@@ -178,6 +215,7 @@ impl Hunting {
             Err(Full::Pace) => return refused(Why::Cps),
         }
         let hunt = self.plan(trunks, customer, &understood, records.as_deref_mut(), now);
+        let hunt = hunt.map(|hunt| Hunt { dipped: *dipped, ..hunt });
         self.start(trunks, tables, dispatcher, customer, hunt, request, note, targets, records, now)
     }
 
@@ -275,7 +313,7 @@ impl Hunting {
             hunt.advance = true;
             note.next_set();
             cross(trunks, hunt, vendor, request, targets)?;
-            let placed = outward(vendor, &hunt.called, request, |request| {
+            let placed = outward(vendor, (&hunt.called, &hunt.dipped), request, |request| {
                 dispatcher.place(tables, vendor.set, request, note, targets, now)
             });
             if placed? {
@@ -365,7 +403,7 @@ impl Hunting {
         if let Some(vendor) = hunt.vendor.and_then(|number| trunks.vendor(number))
             && cross(trunks, &hunt, vendor, request, targets).is_ok()
         {
-            let choice = outward(vendor, &hunt.called, request, |request| {
+            let choice = outward(vendor, (&hunt.called, &hunt.dipped), request, |request| {
                 Ok(dispatcher.best_response(tables, request, best, note, targets, now))
             });
             if choice == Ok(Choice::Advance) {
@@ -412,6 +450,7 @@ impl Hunt {
             media: false,
             advance: true,
             heard: false,
+            dipped: Dipped::No,
             tariff: Tariff::NONE,
             fee: 0,
             turned: Mono(0),
@@ -461,16 +500,24 @@ fn cross(
     if written { Ok(()) } else { Err(UriTooLong) }
 }
 
+/// Longest parameters that a dip adds: `;rn=+`, a number, `;npdi`.
+const DIP_BYTES_MAX: usize = 64;
+
 /// Asks with the request as this vendor wants its number.
 fn outward<R>(
     vendor: &Vendor,
-    called: &Digits,
+    (called, dipped): (&Digits, &Dipped),
     request: &Inbound<'_>,
     ask: impl FnOnce(&Inbound<'_>) -> Result<R, UriTooLong>,
 ) -> Result<R, UriTooLong> {
     let (_, parameters) = split(request.request_uri.user.unwrap_or_default());
+    let mut room = [0; DIP_BYTES_MAX];
+    let mut out = Writer::new(&mut room);
+    dipped.parameters(&mut out);
+    let length = out.finish().unwrap_or(0);
     // WHY none of a tel: URI: its parameters follow by themselves (RFC 3261 §19.1.6).
-    let user = vendor.outward.write(called, parameters).ok_or(UriTooLong)?;
+    let told = [parameters, room.get(..length).unwrap_or_default()];
+    let user = vendor.outward.write(called, told).ok_or(UriTooLong)?;
     let mut written = *request;
     written.request_uri.user = Some(user.as_bytes());
     ask(&written)

@@ -140,7 +140,7 @@ fn write_identity<'r>(
     uri: &Uri<'_>,
     room: &'r mut [u8],
 ) -> Option<&'r [u8]> {
-    let user = outward.write(digits, b"")?;
+    let user = outward.write(digits, [])?;
     let mut out = Writer::new(room);
     match uri.host_bytes {
         b"" => {

@@ -16,6 +16,7 @@ pub mod call;
 pub mod caps;
 pub mod decide;
 pub mod dialled;
+pub mod dip;
 pub mod emergency;
 pub mod header_rules;
 pub mod held;

@@ -4,6 +4,7 @@ use super::account::{Account, AccountRules, Tariff};
 use super::advance::Advance;
 use super::caps::{Caps, Load};
 use super::dialled::{Inward, Outward};
+use super::dip::DipRules;
 use super::emergency::Emergency;
 use super::identity::{Boundary, CallerOut};
 use super::pins::Pins;
@@ -67,6 +68,8 @@ pub struct Trunks {
     pub(super) rules: HuntRules,
     /// Numbers that are always carried.
     pub emergency: Emergency,
+    /// Ported numbers are asked for.
+    pub dip: Option<DipRules>,
     /// Numbers that are closed unless a customer's say otherwise.
     pub(super) high_risk: Arc<[Box<str>]>,
     /// How well vendors carry calls.

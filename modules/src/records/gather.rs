@@ -229,7 +229,7 @@ impl Records {
             fields.number(Field::Attempt, number.into()).time(Field::Sent, now.wall.0);
             if let Some(vendor) = trunks.vendor(turn.vendor) {
                 fields.text(Field::Vendor, vendor.name.as_bytes());
-                let sent = vendor.outward.write(&turn.called, b"");
+                let sent = vendor.outward.write(&turn.called, []);
                 fields.text(Field::CalledSent, sent.as_ref().map(|user| user.as_bytes()).unwrap_or_default());
             }
             if let Some(gateway) = tables.gateway(crate::tables::Number(target.gateway)) {

@@ -332,3 +332,70 @@ fn answers_delays_and_short_calls_are_counted() {
     assert_eq!((figures.asr(), figures.ner(), figures.short()), (Some(1_000), Some(1_000), Some(500)));
     assert_eq!(figures.pdd_ms(), Some(1_000), "2 s and none");
 }
+
+/// An INVITE whose routing number is asked for: what was asked, and the transaction after this answer.
+fn dip(bench: &mut Bench, user: &str, given: Option<Answer>, bytes: &[u8]) -> (String, Transaction) {
+    let mut transaction = bench.transaction(&invite_to(user, user), CALLER);
+    let asked = bench.ask(&mut transaction, |policy, request, note, targets, now| {
+        match policy.new_request(request, note, None, targets, now) {
+            Verdict::Ask { .. } => String::from_utf8(targets.attachment().to_vec()).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    });
+    assert_eq!(bench.loads(), [0; 4], "nothing is held while it waits");
+    bench.policy.take_answer(bytes);
+    let verdict = bench.ask(&mut transaction, |policy, request, note, targets, now| {
+        policy.new_request(request, note, given, targets, now)
+    });
+    assert_eq!(verdict, Verdict::Forward);
+    (asked, transaction)
+}
+
+#[test]
+fn ported_numbers_are_asked_for_and_vendors_need_not_ask_again() {
+    use crate::class4::dip::{Dipped, answer};
+    let lnp = "[class4.lnp]\nservers = [\"192.0.2.99:5060\"]\nprefixes = [\"49\", \"44\"]\n";
+    let mut bench = bench_of(&format!("{TRUNKS}{lnp}"));
+    let found = Some(Answer::Module(answer::FOUND));
+    let (asked, transaction) = dip(&mut bench, "4930123", found, b"4989777");
+    assert_eq!(
+        (asked.as_str(), transaction.targets[0].1.as_str()),
+        ("4930123", "sip:994930123;rn=+4989777;npdi@203.0.113.1")
+    );
+    assert!(matches!(bench.policy.hunting().dip_of(&transaction.note), Dipped::Ported(_)));
+    bench.end(transaction, 486);
+    let (_, transaction) = dip(&mut bench, "4930124", found, b"");
+    assert_eq!(transaction.targets[0].1, "sip:994930124;npdi@203.0.113.1");
+    bench.end(transaction, 486);
+    for given in [Some(Answer::Module(answer::FAILED)), Some(Answer::Late)] {
+        let (_, transaction) = dip(&mut bench, "4930125", given, b"4989777");
+        assert_eq!(transaction.targets[0].1, "sip:994930125@203.0.113.1", "routed on the dialled number");
+        assert_eq!(bench.policy.hunting().dip_of(&transaction.note), Dipped::Failed);
+        bench.end(transaction, 486);
+    }
+    assert_eq!(bench.policy.hunting().dips(), [1, 1, 2]);
+    for known in ["4930126;rn=+4989777", "4930126;npdi"] {
+        let (verdict, transaction) = bench.request(&invite_to(known, known), CALLER);
+        assert_eq!(verdict, Verdict::Forward, "{known}");
+        bench.end(transaction, 486);
+    }
+    assert_eq!(bench.refused("33123").0, 503, "not among those that are asked for");
+    assert_eq!((bench.loads(), bench.policy.hunting().dips()), ([0; 4], [1, 1, 2]));
+}
+
+#[test]
+fn a_ported_number_is_priced_as_its_routing_number() {
+    let lnp = "[class4.lnp]\nservers = [\"192.0.2.99:5060\"]\n";
+    let mut bench = bench_of(&format!("{TRUNKS}{lnp}"));
+    let mut transaction = bench.transaction(&invite_to("4930123", "1"), CALLER);
+    for (given, bytes) in [(None, &b""[..]), (Some(Answer::Module(1)), b"33123")] {
+        bench.policy.take_answer(bytes);
+        let verdict = bench.ask(&mut transaction, |policy, request, note, targets, now| {
+            policy.new_request(request, note, given, targets, now)
+        });
+        match given {
+            None => assert!(matches!(verdict, Verdict::Ask { .. })),
+            Some(_) => assert_eq!(verdict, Verdict::Reply { status: 503, reason: Reason::NoMargin }, "as France"),
+        }
+    }
+}

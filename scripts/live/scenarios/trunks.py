@@ -178,3 +178,41 @@ def balances_of_customers(scene):
     again = balance("prepaid")
     expect((again["balance"], again["spent"]) == ("7.5", spent["spent"]), f"after the restart it stands at {again}")
     call(prepaid, 200).bye()
+
+
+@scenario()
+def ported_numbers(scene):
+    """The routing number is asked of a redirect server, once; when it is silent the call goes by the dialled number."""
+    build(scene, sell="0.02", only="0.01")
+    gateway = scene.endpoint(scene.gateway_address(1))
+    asked = []
+
+    def redirects(peer, packet):
+        if not packet.message.is_request or packet.message.method != "INVITE":
+            return
+        number = packet.message.request_uri.split("@")[0]
+        asked.append(number)
+        if not number.endswith("9"):
+            contact = [["Contact", f"<{number};rn=+4989000;npdi@192.0.2.1>"]]
+            peer.endpoint.reply(packet, 302, headers=contact)
+
+    redirect = scene.answering(scene.gateway_address(2), redirects)
+    caller = scene.endpoint(scene.caller_address(1))
+    tables = trunks(scene, ("only",), [{"name": "acme", "sources": [caller.address[0]]}])
+    tables["class4"] = {"lnp": {"servers": [sip.hostport(redirect.address)], "timeout": "1s"}}
+    proxy = scene.tandem(tree=scene.tree(sets=[config.gateway_set("only", [gateway.address])], tables=tables))
+    for number, wanted in (("4930120", ";rn=+4989000;npdi"), ("4930120", ";rn=+4989000;npdi"), ("4930129", "")):
+        call = Call(caller, proxy.address, user=number)
+        call.invite()
+        came = gateway.expect("INVITE", within=5.0)
+        expect(f"sip:{number}{wanted}@" in came.message.request_uri, f"the vendor was asked for {came.message.request_uri}")
+        gateway.reply(came, 486)
+        gateway.expect("ACK")
+        call.ack_failure(call.expect(486))
+    expect(asked == ["sip:+4930120", "sip:+4930129"], f"the redirect server was asked for {asked}")
+    counts = [proxy.figure("tandem_events_total", event=event) for event in ("number_ported", "number_dip_failed")]
+    expect(counts == [2, 1], f"{counts} ported numbers and failed dips")
+
+    told = proxy.ask("explain", "--source", caller.address[0], "--to", "4930123")
+    row = told["vendors"][0]
+    expect((told["routing_asked"], row["turn"], row["live"]["gateways"]) == (True, 1, [1, 1]), f"explain tells {told}")

@@ -106,6 +106,7 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     trunk_choice::pins,
     trunk_choice::windows,
     trunk_choice::emergency,
+    trunk_choice::lnp_servers,
     trunk_choice::rates_of_one_time,
     decks::duplicate_decks,
     decks::convertible_currencies,

@@ -1,6 +1,7 @@
 //! Rules about pinned route lists, windows of vendors, emergency numbers and effective times of rates.
 
 use super::{Checker, repeated};
+use crate::config::LnpMethod;
 use crate::read::suggestion;
 
 /// Vendors of route lists belong to the plan; a prefix has one list.
@@ -72,6 +73,15 @@ pub(super) fn emergency(checker: &mut Checker<'_>) {
     if emergency.numbers.is_empty() {
         let finding = checker.error("no-emergency-numbers", "class4.emergency.numbers", "vendors for no number");
         checker.note(finding.label("empty").remedy("write the numbers, such as [\"112\"]"));
+    }
+}
+
+/// A redirect server has to be somewhere.
+pub(super) fn lnp_servers(checker: &mut Checker<'_>) {
+    let lnp = checker.config.class4.lnp.on();
+    if lnp.is_some_and(|lnp| lnp.method == LnpMethod::Redirect && lnp.servers.is_empty()) {
+        let finding = checker.error("no-lnp-servers", "class4.lnp.servers", "nobody is asked for ported numbers");
+        checker.note(finding.label("empty").remedy("write the redirect servers, such as [\"192.0.2.1:5060\"]"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[[customer]]`, `[[vendor]]` and `[class4]`: who sends calls at which price, and over whom they go.
 
-use super::{Alarms, Amount, CallerIn, Emergency, HeaderRule, NumberPrefix, Pin, Quality, Window};
+use super::{Alarms, Amount, CallerIn, Emergency, HeaderRule, Lnp, NumberPrefix, Pin, Quality, Window};
 use crate::read::{
     DeckName, Network, Node, OffOr, Reader, SetName, StatusCodes, Value, milliseconds, minutes, seconds,
 };
@@ -159,6 +159,8 @@ section! {
         live high_risk: Vec<NumberPrefix> = Vec::new();
         /// How well vendors carry calls.
         live quality: Quality = defaults();
+        /// Where ported numbers are asked for.
+        restart lnp: OffOr<Lnp> = OffOr::Off;
         /// Numbers that are always carried.
         live emergency: Emergency = defaults();
         /// What the customer gets when we refuse a call ourselves.

@@ -111,9 +111,10 @@ fn as_text(told: &Explanation) -> String {
     }
     if let (Some(called), Some(routing)) = (&told.called, &told.routing) {
         let routing = if routing == called { String::new() } else { format!(", routing number {routing}") };
+        let asked = if told.routing_asked { " (its routing number would be asked for)" } else { "" };
         let caller = told.caller.as_ref().map_or("no caller".to_owned(), |caller| format!("caller {caller}"));
         let runs = told.jurisdiction.as_deref().unwrap_or_default();
-        text += &format!("called {called}{routing}, {caller}, {}: {runs}\n", told.at);
+        text += &format!("called {called}{routing}{asked}, {caller}, {}: {runs}\n", told.at);
     }
     if let Some(vendors) = &told.emergency {
         text += &format!("an emergency number: no cap, price or bar stops it; goes to {}\n", vendors.join(", then "));

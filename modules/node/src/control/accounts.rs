@@ -11,6 +11,8 @@ use crate::metric::Metric;
 use crate::module_question::ModuleQuestion;
 use crate::reply::{Ban, Bans};
 use crate::snapshot::Sample;
+use modules::class4::dip::answer;
+use modules::question::{Asked, Subject};
 use std::collections::BTreeMap;
 use tuning::{Accounts, Config, RadiusDialect};
 
@@ -64,8 +66,20 @@ impl AccountDesk {
 }
 
 impl Control {
-    /// A shard's question, to the source of its domain.
+    /// A shard's question, to the source of its domain, or to who knows ported numbers.
     pub(super) fn ask_source(&mut self, question: Box<ModuleQuestion>) {
+        let asked = Asked::of_number(question.number).map(|asked| asked.subject);
+        if asked == Some(Subject::RoutingNumber) {
+            let refused = match &self.lnp {
+                Some(lnp) => lnp.ask(question).err(),
+                None => Some(question),
+            };
+            if let Some(mut question) = refused {
+                question.reply(answer::FAILED, b"");
+                self.shards.post(question.from, Letter::Answered(question));
+            }
+            return;
+        }
         if let Err(mut question) = self.accounts.lanes.ask(question) {
             question.reply(0, b"");
             self.shards.post(question.from, Letter::Answered(question));

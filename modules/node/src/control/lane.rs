@@ -16,6 +16,7 @@ use crate::disk::{AdminStates, CreditBook, DiskLane};
 use crate::dns::{DnsLane, Report};
 use crate::journal::JournalFigures;
 use crate::letter::{AnswerKind, Letter};
+use crate::lnp::LnpLane;
 use crate::log::{Level, Log, Record};
 use crate::metric::{self, Metric};
 use crate::notify;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub dns: DnsLane,
     /// Who asks for accounts.
     pub accounts: AccountDesk,
+    /// Who asks for ported numbers.
+    pub lnp: Option<LnpLane>,
     /// Who writes lines.
     pub log: Log,
 }
@@ -114,6 +117,7 @@ pub struct Control {
     pub(super) reloads: [u64; 2],
     pub(super) registrations: Registrations,
     pub(super) credit: CreditKeeper,
+    pub(super) lnp: Option<LnpLane>,
 }
 
 /// The longest sleep of the lane: how late it may notice that a shard has ended.
@@ -147,6 +151,7 @@ impl Control {
             disk: parts.disk,
             dns: parts.dns,
             accounts: parts.accounts,
+            lnp: parts.lnp,
             log: parts.log,
             drain: Drain::default(),
             ending: None,

@@ -143,6 +143,7 @@ impl Node {
             tables,
             admin,
             credit,
+            lnp: None,
             local_addresses: Vec::new(),
             xdp: None,
             stats,

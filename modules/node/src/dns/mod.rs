@@ -75,7 +75,7 @@ impl DnsLane {
         let (requests, inbox) = channel(REQUESTS_MAX);
         let resolver = {
             let _inside = runtime.enter();
-            resolver(&settings)?
+            resolver(&settings.servers, settings.timeout)?
         };
         std::thread::Builder::new()
             .name("tandem-dns".into())
@@ -101,16 +101,17 @@ impl DnsLane {
     }
 }
 
-fn resolver(settings: &Settings) -> Result<TokioResolver, String> {
+/// A resolver that asks these servers, or those of the system. Made within a runtime.
+pub(crate) fn resolver(servers: &[SocketAddr], timeout: Duration) -> Result<TokioResolver, String> {
     let provider = TokioRuntimeProvider::default();
-    let mut builder = if settings.servers.is_empty() {
+    let mut builder = if servers.is_empty() {
         TokioResolver::builder(provider).map_err(|error| format!("/etc/resolv.conf: {error}"))?
     } else {
-        let servers = settings.servers.iter().map(name_server).collect();
+        let servers = servers.iter().map(name_server).collect();
         TokioResolver::builder_with_config(ResolverConfig::from_parts(None, Vec::new(), servers), provider)
     };
     let options = builder.options_mut();
-    options.timeout = settings.timeout;
+    options.timeout = timeout;
     options.attempts = 2;
     // WHY: this lane has its own caches, which know the last good answer; a second one would only age it.
     options.cache_size = 0;

@@ -16,6 +16,7 @@ mod recording;
 mod registrations;
 mod signals;
 
+use crate::accounts::Report;
 use crate::app::ShardApp;
 use crate::cli::Exit;
 use crate::control::accounts::AccountDesk;
@@ -30,6 +31,7 @@ use crate::disk::{AdminFile, CreditFile, Directory, DiskLane, Job, LastGood};
 use crate::dns::{self, DnsLane};
 use crate::journal::JournalLane;
 use crate::letter::Letter;
+use crate::lnp::{self, LnpLane};
 use crate::log::{Format, Level, Log, LogFile, Style};
 use crate::metrics::MetricsLane;
 use crate::{lanes, notify};
@@ -138,6 +140,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let (inbox, queue) = Inbox::new(lane.waker());
     let dns = start_dns(config, &inbox)?;
     let accounts = start_accounts(config, &inbox)?;
+    let lnp = start_lnp(config, &inbox)?;
     let driver = running.serving().driver;
     let stats = (0..running.shards()).filter_map(|index| u8::try_from(index).ok());
     let stats = stats.filter_map(|index| running.stats(engine::ShardId(index)).cloned()).collect();
@@ -162,6 +165,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
         disk,
         dns,
         accounts,
+        lnp,
         log: log_of_lane,
     };
     let mut control = Control::new(parts);
@@ -340,6 +344,21 @@ fn start_accounts(config: &Config, inbox: &Inbox) -> Result<AccountDesk, Failure
     let inbox = inbox.clone();
     let sink = Arc::new(move |report| inbox.tell(Ask::Accounts(report)));
     AccountDesk::start(config, sink).map_err(|why| format!("accounts: {why}"))
+}
+
+/// Who asks for ported numbers, where they are asked for.
+fn start_lnp(config: &Config, inbox: &Inbox) -> Result<Option<LnpLane>, Failure> {
+    let Some(lnp) = config.class4.lnp.on() else { return Ok(None) };
+    let (inbox, dns) = (inbox.clone(), config.dns.servers.iter().map(|server| SocketAddr::new(*server, DNS_PORT)));
+    let settings = lnp::Settings {
+        method: lnp.method,
+        servers: if lnp.servers.is_empty() { dns.collect() } else { lnp.servers.clone() },
+        domain: lnp.domain.clone(),
+        timeout: lnp.timeout,
+        keep: lnp.keep,
+    };
+    let sink = Arc::new(move |question| inbox.tell(Ask::Accounts(Report::Answer(question))));
+    LnpLane::start(settings, sink).map(Some).map_err(|why| format!("ported numbers: {why}"))
 }
 
 fn start_socket(config: &Config, methods: Methods) -> Result<SocketFile, Failure> {
