@@ -13,6 +13,8 @@ use proto::message::{Scheme, Uri};
 pub struct Understood {
     /// The called number.
     pub called: Digits,
+    /// What came of asking for its routing number; empty: it was not asked.
+    pub dip: &'static str,
     /// What the decks are asked.
     pub question: Question,
 }
@@ -48,6 +50,6 @@ impl Understood {
             caller: caller.and_then(|user| customer.inward.caller(user)).and_then(|digits| digits.code()),
             at: i64::try_from(at_us / 1_000_000).unwrap_or(i64::MAX),
         };
-        Ok(Understood { called, question })
+        Ok(Understood { called, dip: "", question })
     }
 }

@@ -81,6 +81,16 @@ impl Dipped {
         }
     }
 
+    /// For records.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Dipped::No => "",
+            Dipped::Failed => "failed",
+            Dipped::NotPorted => "not_ported",
+            Dipped::Ported(_) => "ported",
+        }
+    }
+
     /// The routing number, as decks look it up.
     pub(super) fn code(&self) -> Option<Code> {
         match self {

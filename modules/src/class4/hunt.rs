@@ -204,6 +204,7 @@ impl Hunting {
             Err(why) => return refused(why),
         };
         understood.question.routing = dipped.code().unwrap_or(understood.question.routing);
+        understood.dip = dipped.label();
         if customer.spending.watches()
             && let Err(why) = customer.account.admit(&customer.spending, understood.question.dialled.value(), now)
         {

@@ -220,6 +220,8 @@ fields! {
     Source = 78, "source_address", Address;
     /// It is an emergency call.
     Emergency = 79, "emergency", Number;
+    /// What came of asking for its routing number: `ported`, `not_ported`, `failed`; nothing: it was not asked.
+    Dip = 80, "dip", Text;
 }
 
 /// Fields under construction: in a batch of the shard (where nothing is allocated), or in a frame of the lane.

@@ -181,6 +181,7 @@ impl Records {
             fields.text(Field::Called, call.called.as_bytes());
             // WHY ignored: writing into memory does not fail.
             fields.with(Field::Routing, |out| drop(write!(out, "{}", question.routing)));
+            fields.text(Field::Dip, call.dip.as_bytes());
             if let Some(caller) = question.caller {
                 fields.with(Field::Caller, |out| drop(write!(out, "{caller}")));
             }
