@@ -24,5 +24,6 @@ pub mod routing;
 pub mod senders;
 pub mod table;
 pub mod translate;
+pub mod trial;
 
 pub use translate::{Given, translate};
