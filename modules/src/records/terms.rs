@@ -112,6 +112,21 @@ pub struct Bill {
 }
 
 impl Terms {
+    /// Of what a deck says of a call that came at `at`, in seconds since 1970; `None`: it has no price.
+    pub fn of(trunks: &Trunks, deck: u16, found: &Found, at: i64) -> Option<Terms> {
+        let index = usize::from(deck);
+        let settings = &trunks.image.decks().get(index)?.settings;
+        let detail = trunks.image.detail(index, found).filter(|_| found.state == State::Priced)?;
+        Some(Terms {
+            price: detail.price,
+            fee: detail.fee,
+            increments: detail.increments,
+            rounding: settings.rounding,
+            digits: settings.digits,
+            rate: trunks.rate(deck, at),
+        })
+    }
+
     /// Of one side of a record; `None`: it has no price.
     pub fn read(fields: &[u8], side: &Side) -> Option<Terms> {
         let decimal = |field| field::find(fields, field).and_then(field::as_decimal);

@@ -77,7 +77,7 @@ fn fail(why: impl std::fmt::Display) -> Exit {
     Exit::Failed
 }
 
-fn tables(file: &Path) -> Result<Tables, Exit> {
+pub(super) fn tables(file: &Path) -> Result<Tables, Exit> {
     let loaded = tuning::load(file).map_err(|diagnostics| {
         eprint!("{}", diagnostics.render(colour_on_stderr()));
         Exit::BadConfiguration

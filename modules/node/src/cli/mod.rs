@@ -17,6 +17,7 @@ mod gateways;
 mod generate;
 mod import;
 mod registrations;
+mod replay;
 mod show;
 mod sources;
 mod stats;
@@ -58,6 +59,9 @@ enum Command {
     Deck(deck::Command),
     /// Explain what becomes of a customer's call: whose it is, every vendor with its price, and why it stands where it does.
     Explain(explain::Arguments),
+    /// Send recorded calls through another configuration, offline, each at its own time: what changes, per vendor and
+    /// destination.
+    Replay(replay::Arguments),
     /// Make a configuration of another program's.
     #[command(subcommand)]
     Import(import::Command),
@@ -164,6 +168,7 @@ impl Cli {
             Command::Import(command) => import::import(&command),
             Command::Cdr(arguments) => cdr::cdr(&arguments),
             Command::Gateways(arguments) => gateways::gateways(&arguments),
+            Command::Replay(arguments) => replay::replay(&arguments),
             Command::Registrations(arguments) => registrations::registrations(&arguments),
             Command::Sources(arguments) => sources::sources(&arguments),
             Command::Stats(arguments) => stats::stats(&arguments),
