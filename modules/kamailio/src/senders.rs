@@ -56,10 +56,13 @@ impl Sender {
     }
 }
 
+/// Whether a group is of `trusted`, and its number.
+type Key = (bool, i64);
+
 /// The groups of tables named `address` and `trusted`. An address belongs to the first that has it.
 pub fn groups<'t>(tables: impl Iterator<Item = &'t Table>, report: &mut Report) -> Vec<Group> {
-    let mut groups: BTreeMap<(bool, i64), (Group, Vec<Option<String>>)> = BTreeMap::new();
-    let mut owners: BTreeMap<Sender, (bool, i64)> = BTreeMap::new();
+    let mut groups: BTreeMap<Key, (Group, Vec<Option<String>>)> = BTreeMap::new();
+    let mut owners: BTreeMap<Sender, Key> = BTreeMap::new();
     for table in tables {
         for row in table.rows() {
             let trusted = table.name == "trusted";

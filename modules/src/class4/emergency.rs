@@ -20,7 +20,7 @@ impl Emergency {
     pub(super) fn new(emergency: &tuning::Emergency, number: impl Fn(&String) -> Option<Number>) -> Self {
         Emergency {
             numbers: emergency.numbers.iter().map(|number| number.as_str().into()).collect(),
-            vendors: emergency.vendors.iter().filter_map(|name| number(name)).collect(),
+            vendors: emergency.vendors.iter().filter_map(number).collect(),
         }
     }
 

@@ -19,7 +19,7 @@ impl Pins {
     pub(super) fn new(pins: &[tuning::Pin], number: impl Fn(&String) -> Option<Number>) -> Self {
         let mut lists: Vec<(Box<str>, Pin)> = Vec::new();
         for pin in pins {
-            let vendors: Box<[Number]> = pin.vendors.iter().filter_map(|name| number(name)).collect();
+            let vendors: Box<[Number]> = pin.vendors.iter().filter_map(&number).collect();
             let list = |prefix: &tuning::NumberPrefix| {
                 (prefix.as_str().into(), Pin { vendors: vendors.clone(), only: pin.only })
             };

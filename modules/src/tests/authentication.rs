@@ -343,7 +343,9 @@ fn accounts_tell_who_is_away_from_who_is_nobody() {
 /// RFC 7616 §3.4.6: a proof for another request is refused, before anything is known of its user.
 #[test]
 fn a_proof_is_for_the_request_that_brings_it() {
-    let cases: [(&str, &[(&str, &str, bool)]); 3] = [
+    /// URI of the proof, Request-URI, whether they are one.
+    type Pair<'u> = (&'u str, &'u str, bool);
+    let cases: [(&str, &[Pair<'_>]); 3] = [
         (
             "",
             &[

@@ -52,7 +52,8 @@ impl Dump<'_> {
         let mut name = is_table.then(|| walk.name()).flatten();
         // IF NOT EXISTS
         if name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("if")) {
-            (walk.word(), walk.word());
+            walk.word();
+            walk.word();
             name = walk.name();
         }
         if let Some(name) = name.filter(|name| (self.wanted)(name))

@@ -20,6 +20,9 @@ use tuning::Loaded;
 /// Where an answer goes. An asker who has gone away is no error.
 pub(super) type Reply<T> = Sender<T>;
 
+/// How an account stands after a change, and news of it being on disk.
+pub(super) type CreditChanged = (CreditRow, Option<Receiver<Saved>>);
+
 /// Something for the control lane to do or to tell.
 #[derive(Debug)]
 pub enum Ask {
@@ -87,7 +90,7 @@ pub enum Ask {
         /// Who asked.
         who: String,
         /// How the account stands, and news of it being on disk.
-        reply: Reply<Result<(CreditRow, Option<Receiver<Saved>>), RpcError>>,
+        reply: Reply<Result<CreditChanged, RpcError>>,
     },
     /// Begin or end a drain.
     Serve {

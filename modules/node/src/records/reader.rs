@@ -115,7 +115,7 @@ impl Reader {
     ///
     /// # Errors
     /// A file cannot be read, or is of a later release.
-    pub fn next(&mut self) -> io::Result<Option<Portion>> {
+    pub fn portion(&mut self) -> io::Result<Option<Portion>> {
         let numbers = numbers(&self.folder)?;
         let from = self.at;
         for number in numbers.into_iter().filter(|number| *number >= from.file) {

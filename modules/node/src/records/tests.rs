@@ -143,7 +143,7 @@ fn a_start_after_a_torn_tail_goes_on_in_another_file_and_knows_all() {
 
     let mut reader = Reader::new(&folder, Mark::default());
     let mut all = Vec::new();
-    while let Some(portion) = reader.next().unwrap() {
+    while let Some(portion) = reader.portion().unwrap() {
         all.extend(portion.records().map(|told| (told.node, told.epoch, told.record.sequence, told.record.kind)));
     }
     let kinds: Vec<_> = all
@@ -170,7 +170,7 @@ fn reading_goes_on_where_it_ended_while_more_is_written() {
     for call in 1..=30 {
         bench.open(call);
         bench.close(call);
-        while let Some(portion) = reader.next().unwrap() {
+        while let Some(portion) = reader.portion().unwrap() {
             seen.extend(portion.records().map(|told| told.record.sequence).filter(|sequence| *sequence > 0));
         }
         let other = Reader::new(bench.folder.path(), reader.mark());

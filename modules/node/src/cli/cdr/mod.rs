@@ -155,10 +155,10 @@ fn show(folder: &Path, arguments: &Arguments) -> io::Result<()> {
     let mut out = Lines::new(arguments.format)?;
     if arguments.follow && arguments.since.is_none() {
         // What there is already is not wanted.
-        while reader.next()?.is_some() {}
+        while reader.portion()?.is_some() {}
     }
     loop {
-        while let Some(portion) = reader.next()? {
+        while let Some(portion) = reader.portion()? {
             let beside = portion.span().is_some_and(|(first, last)| arguments.is_beside(first, last));
             for told in portion.records().filter(|told| !beside && arguments.wants(told)) {
                 out.put(&told)?;

@@ -31,7 +31,7 @@ pub(in crate::cli) fn explain(folder: &Path, call_id: &str, format: Format) -> E
 fn tell(folder: &Path, call_id: &str, format: Format) -> io::Result<Option<String>> {
     let mut reader = Reader::new(folder, Mark::default());
     let (mut text, mut documents) = (String::new(), Vec::new());
-    while let Some(portion) = reader.next()? {
+    while let Some(portion) = reader.portion()? {
         let of_call = |told: &Told<'_>| find(told.record.fields, Field::CallId) == Some(call_id.as_bytes());
         for told in portion.records().filter(of_call) {
             text += &story(&told);

@@ -79,7 +79,7 @@ pub(super) fn show(folder: &Path, as_json: bool, wants: impl Fn(&Told<'_>) -> bo
     let mut reader = Reader::new(folder, Mark::default());
     let mut sums = BTreeMap::<(String, String), Sums>::new();
     let (mut gaps, mut orphans) = (Gaps::default(), 0u64);
-    while let Some(portion) = reader.next()? {
+    while let Some(portion) = reader.portion()? {
         for told in portion.records() {
             let fields = told.record.fields;
             let previous = number(fields, Field::PreviousEpoch).zip(number(fields, Field::PreviousSequence));

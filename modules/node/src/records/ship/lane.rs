@@ -104,7 +104,7 @@ struct Work {
 impl Work {
     fn run(mut self) {
         loop {
-            let waits = match self.reader.next() {
+            let waits = match self.reader.portion() {
                 Ok(Some(portion)) => {
                     if !self.ship(&portion) {
                         return;
