@@ -45,7 +45,7 @@ pub(super) fn read(from: &Path, each: &mut dyn FnMut(Past)) -> io::Result<u64> {
     let mut joining = Joining::default();
     if from.is_dir() {
         let mut reader = Reader::new(from, Mark::default());
-        while let Some(portion) = reader.next()? {
+        while let Some(portion) = reader.portion()? {
             for told in portion.records() {
                 if matches!(told.record.kind, RecordKind::Call | RecordKind::Attempt) {
                     joining.take(&shown::json(&told), each);
