@@ -198,7 +198,7 @@ INSERT INTO dr_rules VALUES (1, '2', '49', '', 0, '0', '1', '');
 """
 
 
-@scenario(seconds=60)
+@scenario(programs=("psql", "mariadbd"), seconds=60)
 def kamailio_databases(scene):
     """PostgreSQL and MariaDB with Kamailio's tables, live and as dumps of both: all six imports write the same."""
     users = {"alice": "secret", "bob": "hidden"}
