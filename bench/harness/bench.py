@@ -10,13 +10,18 @@ from . import candidates, measure
 # The datagrams of a call in and out of a proxy, as bursts and sizes: INVITE; 100, 180 and 200; ACK and
 # BYE; 200. What the echo floor sends once for each call.
 CALL_RHYTHM = ["--bursts", "1,3,2,1", "--size", "900,400,550,800,450,450,400"]
-# OPTIONS: one datagram.
+# OPTIONS or REGISTER: one datagram.
 OPTIONS_RHYTHM = ["--bursts", "1", "--size", "400"]
 GATEWAYS = ["--gateways", ",".join(candidates.GATEWAYS)]
 WHOLESALE_GATEWAYS = ["--gateways", ",".join(candidates.WHOLESALE_GATEWAYS)]
 
+# Workloads of which the floor sends one datagram each.
+ONE_DATAGRAM = ("options", "register")
+
 # Busy enough to call a shard loaded.
 BUSY = 0.90
+# A candidate that fails while it is less busy is tried once more.
+SURPRISING = 0.80
 # A search ends when the bounds of the highest rate are this close.
 SEARCH_CLOSE = 0.04
 REPETITIONS_MAX = 10
@@ -53,13 +58,15 @@ class Bench:
         self.settings = settings
         self.runs = []
         self.rows = {}
-        self.workers = 2
+        self.workers, self.registrar_workers = 2, 1
         # Highest rates by candidate, found by W1; CPU microseconds of a call near it.
         self.highest = {}
         # How many void runs may be made again: a disturbed machine must not cost the hour.
         self.repetitions = 0 if settings.quick else REPETITIONS_MAX
         self.begun = time.monotonic()
         self.curves = {}
+        # Rate and runs of R1, for R9.
+        self.registers = None
 
     def say(self, text):
         """Progress, with the minute it is."""
@@ -74,8 +81,10 @@ class Bench:
         if name == "floor":
             return candidates.Echo(core, s.release / "examples" / "echo", **more)
         memory = "tlsf" if name == "kamailio" else "default"
-        config = s.root / "bench" / "kamailio" / ("register.cfg" if mode == "register" else "call.cfg")
-        return candidates.Kamailio(core, s.kamailio, config, self.workers, mode, memory)
+        registers = mode == "register"
+        config = s.root / "bench" / "kamailio" / ("register.cfg" if registers else "call.cfg")
+        workers = more.pop("workers", self.registrar_workers if registers else self.workers)
+        return candidates.Kamailio(core, s.kamailio, config, workers, mode, memory, **more)
 
     def names(self, *, floor=True, default=False):
         """The columns that can be measured here."""
@@ -86,13 +95,17 @@ class Bench:
 
     def one(self, row, name, workload, rate, flags, mode="stateful", seconds=None):
         """One run, with a candidate that is started for it alone."""
+        long = {"limits": candidates.LIMITS_OF_LONG_RUNS} if name == "tandem" and (seconds or 0) > LONG_SECONDS else {}
+        with self.make(name, mode, **long) as candidate:
+            return self.on(candidate, row, name, workload, rate, flags, seconds)
+
+    def on(self, candidate, row, name, workload, rate, flags, seconds=None):
+        """One run with a candidate that serves."""
         s = self.settings
         if name == "floor":
             arrivals = flags[:2] if flags[:1] == ["--arrivals"] else []
-            workload, flags = "echo", [*arrivals, *(OPTIONS_RHYTHM if workload in ("options", "register") else CALL_RHYTHM)]
-        long = {"limits": candidates.LIMITS_OF_LONG_RUNS} if name == "tandem" and (seconds or 0) > LONG_SECONDS else {}
-        with self.make(name, mode, **long) as candidate:
-            result = measure.run(candidate, s.generator, s.generator_core, workload, rate, flags, seconds or s.seconds)
+            workload, flags = "echo", [*arrivals, *(OPTIONS_RHYTHM if workload in ONE_DATAGRAM else CALL_RHYTHM)]
+        result = measure.run(candidate, s.generator, s.generator_core, workload, rate, flags, seconds or s.seconds)
         self.runs.append({"row": row, **result.summary()})
         void = f"  VOID: {', '.join(result.void)}" if result.void else ""
         calls = result.report["calls"]
@@ -114,16 +127,23 @@ class Bench:
                 runs[name].append(run)
         return runs
 
-    def search(self, row, name, workload, flags, start, mode="stateful"):
+    def search(self, row, name, workload, flags, start, mode="stateful", steps=None, seconds=SEARCH_SECONDS):
         """The highest rate at which everything still ends well, by short runs; proved by a long one."""
         rate, best, ceiling = start, None, None
-        for _ in range(self.settings.search_steps):
-            run = self.one(f"{row}.find", name, workload, rate, flags, mode, seconds=SEARCH_SECONDS)
+        for _ in range(steps or self.settings.search_steps):
+            run = self.one(f"{row}.find", name, workload, rate, flags, mode, seconds=seconds)
+            if not run.good and (run.void or run.busy < SURPRISING):
+                # It had time left: a pause of the machine, more likely than its limit.
+                run = self.one(f"{row}.find", name, workload, rate, flags, mode, seconds=seconds)
             if run.good:
                 best = run if best is None or run.rate > best.rate else best
                 if run.busy >= BUSY + SEARCH_CLOSE:
                     break
-                step = min(1.6, 0.97 / max(run.busy, 0.1))
+                # WHY the generator, too: a rate that it cannot offer says nothing of the candidate.
+                busiest = max(run.busy, run.report["generator"]["busy"], 0.1)
+                step = min(1.6, 0.97 / busiest)
+                if step < 1 + SEARCH_CLOSE:
+                    break
                 rate = rate * step if ceiling is None else (rate + ceiling) / 2
             else:
                 ceiling = rate

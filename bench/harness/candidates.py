@@ -63,6 +63,8 @@ class Candidate:
         self.cores = [core]
         self.folder = Path(tempfile.mkdtemp(prefix="tandem-bench-"))
         self.process = None
+        # Seconds from its start until it answered.
+        self.serving_after = None
 
     def command(self):
         raise NotImplementedError
@@ -71,12 +73,14 @@ class Candidate:
         log = open(self.folder / "log", "w")
         command = ["taskset", "-c", ",".join(map(str, self.cores)), *self.command()]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
-        until = time.monotonic() + START_SECONDS
+        begun = time.monotonic()
+        until = begun + START_SECONDS
         while not answers(self.address):
             if self.process.poll() is not None or time.monotonic() > until:
                 text = (self.folder / "log").read_text()[-2000:]
                 self.__exit__()
                 raise RuntimeError(f"{self.name} did not start: {' '.join(command)}\n{text}")
+        self.serving_after = time.monotonic() - begun
         time.sleep(0.5)
         return self
 
@@ -168,7 +172,7 @@ class Tandem(Candidate):
             rank = f", priority = {place}" if self.mode == "failover" else ""
             lines.append(f'  {{ uri = "sip:{moved(address, self.offset)}"{share}{rank} }},')
         file = self.folder / "tandem.toml"
-        (self.folder / "state").mkdir()
+        (self.folder / "state").mkdir(exist_ok=True)
         domain = f'[[domain]]\nname = "{self.address.split(":")[0]}"\n' if self.mode == "register" else ""
         before, behind = ("", domain + self.extra) if domain else (self.extra, "")
         file.write_text(before + TANDEM.format(address=self.address, cores=self.shards, folder=self.folder, set=kind,
@@ -210,9 +214,11 @@ class Echo(Candidate):
 class Kamailio(Candidate):
     """Kamailio by bench/kamailio/call.cfg or, as a registrar, register.cfg; `memory` is its memory manager."""
 
-    def __init__(self, core, binary, config, workers, mode="stateful", memory="tlsf"):
+    def __init__(self, core, binary, config, workers, mode="stateful", memory="tlsf", database=None):
         super().__init__(core)
         self.binary, self.config, self.workers, self.mode, self.memory = binary, config, workers, mode, memory
+        # A PostgreSQL that keeps its registrations; its CPU counts as Kamailio's.
+        self.database = database
         self.name = "kamailio" if memory == "tlsf" else "kamailio_default"
 
     def command(self):
@@ -224,9 +230,13 @@ class Kamailio(Candidate):
             lines.append(f"1 sip:{address} 0 {rank} weight={weight}\n")
         dispatcher.write_text("".join(lines))
         file = self.folder / "call.cfg"
-        file.write_text(self.config.read_text().replace("DISPATCHER_LIST", str(dispatcher)))
+        url = self.database.url if self.database else ""
+        file.write_text(self.config.read_text().replace("DISPATCHER_LIST", str(dispatcher)).replace("DATABASE_URL", url))
         switches = {"stateful": [], "register": [], "stateless": ["-A", "STATELESS"], "failover": ["-A", "FAILOVER", "-A", "PRIORITY"],
-                    "wholesale": ["-A", "FAILOVER"]}[self.mode]
+                    "wholesale": ["-A", "FAILOVER"]}[self.mode] + (["-A", "DURABLE"] if self.database else [])
         memory = ["-x", self.memory, "-X", self.memory] if self.memory != "default" else []
         return [self.binary, "-DD", "-E", "-f", str(file), "-l", f"udp:{self.address}", "-n", str(self.workers),
                 "-m", "1024", "-M", "32", "-Y", str(self.folder), *memory, *switches]
+
+    def pids(self):
+        return super().pids() + (self.database.pids() if self.database else [])

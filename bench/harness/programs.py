@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXAMPLES = [("proto", ["parse_invite"]), ("engine", ["echo", "hand_over", "xdp"]), ("tandem", ["carry_calls"])]
-PEERS = {"kamailio": "kamailio", "valgrind": "valgrind", "taskset": "util-linux"}
+EXAMPLES = [("proto", ["parse_invite"]), ("engine", ["echo", "hand_over", "xdp"]), ("tandem", ["carry_calls", "fill_journal"])]
+# A program that is looked for, or a path; its package.
+PEERS = {"kamailio": "kamailio", "valgrind": "valgrind", "taskset": "util-linux", "psql": "postgresql",
+         "/usr/share/kamailio/postgres": "kamailio-postgres-modules"}
 
 
 def build(root, wanted):
@@ -24,12 +26,13 @@ def build(root, wanted):
 
 def install(wanted):
     """Peers that are missing, by apt where that is possible."""
-    missing = [package for program, package in PEERS.items() if not shutil.which(program)]
+    is_there = lambda peer: Path(peer).exists() if peer.startswith("/") else shutil.which(peer)
+    missing = [package for peer, package in PEERS.items() if not is_there(peer)]
     if missing and wanted and os.geteuid() == 0 and shutil.which("apt-get"):
         print(f"installing {', '.join(missing)}", file=sys.stderr)
         quiet = {"stdout": subprocess.DEVNULL, "check": False, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
         subprocess.run(["apt-get", "update", "-qq"], **quiet)
         subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], **quiet)
-    for program in PEERS:
-        if not shutil.which(program):
-            print(f"no {program}: its columns stay empty", file=sys.stderr)
+    for peer in PEERS:
+        if not is_there(peer):
+            print(f"no {peer}: its columns stay empty", file=sys.stderr)

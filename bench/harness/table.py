@@ -15,6 +15,10 @@ SHOWN = {
     "W10.own": "Transit, each at half its own", "W11": "Wholesale mix, per attempt",
     "O": "A call turned away", "O1.5": "Goodput at 1.5 times the capacity", "O2": "... at 2 times", "O3": "... at 3 times",
     "IDLE": "An idle Tandem",
+    "R1": "REGISTER, new binding, durable, each at its own highest rate", "R2": "... refresh",
+    "R3": "Credentials of a REGISTER", "R4": "A challenge (401)", "R5": "Memory of a binding, of a million",
+    "R6": "REGISTER among five million bindings", "R7": "Call to a phone whose location another shard has",
+    "R8": "Calls while all phones register at once", "R9": "REGISTER, durable against durable (PostgreSQL)",
     "X1": "AF_XDP: the driver's own work for a datagram in and one out", "X2": "AF_XDP: a call over a veth pair",
     "X3": "AF_XDP: the program in the kernel, a frame", "X4": "AF_XDP: every frame accounted for",
 }

@@ -37,9 +37,9 @@ pub enum Command {
     Wholesale(CallArgs),
     /// OPTIONS to the target itself.
     Options(RequestArgs),
-    /// REGISTER of a new contact each.
-    Register(RequestArgs),
-    /// REGISTER of a new contact each, with the credentials that the registrar asks for: MD5 or SHA-256.
+    /// REGISTER of a new contact each, or of the same ones again and again.
+    Register(RegisterArgs),
+    /// The same with the credentials that the registrar asks for: MD5 or SHA-256.
     RegisterDigest(DigestArgs),
     /// Gateways alone, until a signal.
     Gateways(GatewaysArgs),
@@ -144,9 +144,12 @@ pub struct CallArgs {
     /// Final failures that are no failure of the run.
     #[arg(long, value_delimiter = ',', value_name = "CODE,...")]
     pub expect: Vec<u16>,
-    /// Digits of the first number called; each call adds one.
-    #[arg(long, default_value_t = 3_000_000_000, value_name = "NUMBER")]
-    pub first_number: u64,
+    /// Whom they call.
+    #[command(flatten)]
+    pub numbers: NumberArgs,
+    /// Which of these, where a Tandem has their location.
+    #[command(flatten)]
+    pub placing: PlacingArgs,
     /// Gateways to play, if any.
     #[arg(long, value_delimiter = ',', value_name = "ADDRESS:PORT,...")]
     pub gateways: Vec<SocketAddr>,
@@ -166,21 +169,60 @@ pub struct RequestArgs {
     pub expect: Vec<u16>,
 }
 
-/// Shape of registrations with credentials.
+/// Numbers that are called or registered.
 #[derive(Clone, Debug, Args)]
-pub struct DigestArgs {
+pub struct NumberArgs {
+    /// Digits of the lowest number.
+    #[arg(long, default_value_t = 3_000_000_000, value_name = "NUMBER")]
+    pub first_number: u64,
+    /// How many numbers there are: all are used, in mixed order, before any comes again (default: each is new).
+    #[arg(long, value_name = "COUNT")]
+    pub numbers: Option<u32>,
+}
+
+/// Calls to users of a Tandem with several shards, chosen by where their location lies.
+#[derive(Clone, Debug, Args)]
+pub struct PlacingArgs {
+    /// Calls only users whom the shard of their call has itself, or only such as another shard must be asked for.
+    #[arg(long, requires_all = ["tandem_key", "tandem_shards"])]
+    pub location: Option<LocationSide>,
+    /// The Tandem's key, by which both are found.
+    #[arg(long, value_name = "FILE")]
+    pub tandem_key: Option<PathBuf>,
+    /// Its shards.
+    #[arg(long, value_name = "COUNT")]
+    pub tandem_shards: Option<u16>,
+}
+
+/// Shape of registrations.
+#[derive(Clone, Debug, Args)]
+pub struct RegisterArgs {
     /// What all single requests have.
     #[command(flatten)]
     pub request: RequestArgs,
+    /// What they register.
+    #[command(flatten)]
+    pub numbers: NumberArgs,
+    /// What stands before the digits in the user's name; `+49` registers whom `call` calls.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub prefix: String,
+    /// Where the Contacts lead (default: the address that the REGISTER comes from).
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub contact: Option<SocketAddr>,
+}
+
+/// Shape of registrations with credentials.
+#[derive(Clone, Debug, Args)]
+pub struct DigestArgs {
+    /// What all registrations have.
+    #[command(flatten)]
+    pub register: RegisterArgs,
     /// User name in the credentials (default: the number that is registered).
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
     /// Password, the same for all.
     #[arg(long, value_name = "WORD")]
     pub password: String,
-    /// Digits of the first number registered; each registration adds one.
-    #[arg(long, default_value_t = 3_000_000_000, value_name = "NUMBER")]
-    pub first_number: u64,
     /// Uses a nonce again, with the next nonce count, until it is refused: half the messages.
     #[arg(long)]
     pub reuse_nonce: bool,
@@ -260,6 +302,15 @@ pub enum DriverName {
     Uring,
     /// recvmmsg and sendmmsg.
     Mmsg,
+}
+
+/// Where the location of who is called lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LocationSide {
+    /// On the shard of the call.
+    Same,
+    /// On another.
+    Other,
 }
 
 /// Forms of the summary.

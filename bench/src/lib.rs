@@ -19,8 +19,10 @@ pub mod identity;
 #[cfg(test)]
 mod loopback;
 pub mod message;
+pub mod numbers;
 pub mod outlet;
 pub mod parked;
+pub mod placing;
 pub mod report;
 pub mod reporter;
 pub mod run;

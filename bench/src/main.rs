@@ -42,8 +42,8 @@ fn serve(command: Command) -> Result<ExitCode, RunError> {
         Command::Overload(args) => Setup::calls(Workload::Overload, args)?,
         Command::Wholesale(args) => Setup::calls(Workload::Wholesale, args)?,
         Command::Options(args) => Setup::requests("options", Kind::Options, args)?,
-        Command::Register(args) => Setup::requests("register", Kind::Register, args)?,
-        Command::RegisterDigest(args) => Setup::registrations(args)?,
+        Command::Register(args) => Setup::registrations("register", args)?,
+        Command::RegisterDigest(args) => Setup::registrations_with_digest(args)?,
         Command::Gateways(args) => Setup::gateways(args)?,
         Command::Echo(args) => {
             let setup = EchoSetup::new(args)?;

@@ -203,8 +203,7 @@ fn launch_station(setup: &Setup, index: usize, core: usize) -> Result<(Shard, Ve
     };
     let callers = setup.load.as_ref().map(|load| {
         let mut settings = load.caller.clone();
-        settings.first_number = settings.first_number.wrapping_add(index as u64);
-        settings.number_step = shards as u64;
+        settings.numbers = settings.numbers.of_shard(index as u64, shards as u64);
         settings.seed = seed;
         (settings, load.plan.clone())
     });

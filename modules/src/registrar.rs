@@ -181,7 +181,7 @@ impl Registrar {
                 true
             }
             (None, 0) => true,
-            _ => fits && self.table.put(known, &record, due),
+            _ => fits && self.keep(known, &record, due).is_some(),
         };
         self.scratch = record;
         if kept {
@@ -268,7 +268,7 @@ impl Registrar {
             self.table.remove(id);
         } else if count == before {
             self.table.look_again(id, due);
-        } else if !(record::finish(count, &mut record) && self.table.put(Some(id), &record, due)) {
+        } else if !(record::finish(count, &mut record) && self.keep(Some(id), &record, due).is_some()) {
             self.table.look_again(id, due);
             count = before;
         }
@@ -277,7 +277,8 @@ impl Registrar {
         self.count_bindings(before, count);
     }
 
-    /// The record of an account takes the place of what was there; none if it has no bindings.
+    /// The record of an account takes the place of what was there; none if it has no bindings. The account, if it
+    /// still is one.
     fn put(
         &mut self,
         known: Option<AccountId>,
@@ -285,17 +286,26 @@ impl Registrar {
         count: usize,
         before: usize,
         due: u32,
-    ) -> Result<(), Reason> {
+    ) -> Result<Option<AccountId>, Reason> {
         self.may_change()?;
         let account = Account::read(record).ok_or(Reason::RegistrarFull)?;
-        match known {
-            Some(id) if count == 0 => self.table.remove(id),
-            _ if self.table.put(known, record, due) => {}
-            _ => return Err(Reason::RegistrarFull),
-        }
+        let kept = match known {
+            Some(id) if count == 0 => {
+                self.table.remove(id);
+                None
+            }
+            _ => Some(self.keep(known, record, due).ok_or(Reason::RegistrarFull)?),
+        };
         self.count_bindings(before, count);
         self.journal.record(self.names.name(account.domain), &account);
-        Ok(())
+        Ok(kept)
+    }
+
+    /// In memory. `None`: there is no room, and nothing has changed.
+    fn keep(&mut self, known: Option<AccountId>, record: &[u8], due: u32) -> Option<AccountId> {
+        let id = self.table.put(known, record, due)?;
+        self.table.remind(id, reachability::is_any_behind_nat(record));
+        Some(id)
     }
 
     fn may_change(&self) -> Result<(), Reason> {
@@ -306,8 +316,8 @@ impl Registrar {
         }
     }
 
-    fn bindings_of(&self, domain: u16, user: &[u8]) -> Bindings<'_> {
-        let record = self.table.find(domain, user).map_or(&b""[..], |id| self.table.record(id));
+    fn bindings_of(&self, id: Option<AccountId>) -> Bindings<'_> {
+        let record = id.map_or(&b""[..], |id| self.table.record(id));
         Account::read(record).map_or(Bindings(b""), |account| account.bindings())
     }
 

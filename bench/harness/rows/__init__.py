@@ -1,6 +1,6 @@
 """The rows of the results file, each a function of a `Bench`; `ROWS` is their order and how they are chosen."""
 
-from . import calls, elsewhere, latency, memory, micro, overload, registrar, shards
+from . import calls, digest, elsewhere, latency, location, memory, micro, overload, registered, registrar, shards
 
 # Name on the command line: (function, names of the rows it writes). W1 comes first: it finds the rates that
 # others need.
@@ -18,9 +18,13 @@ ROWS = {
     "W10": (latency.w10, ["W10", "W10.own"]),
     "W11": (calls.w11, ["W11"]),
     "O": (overload.rows, ["O", "O1.5", "O2", "O3"]),
-    "R1": (registrar.r1, ["R1"]),
-    "R2": (registrar.r2, ["R2"]),
+    "R1": (registrar.r1_r2, ["R1", "R2"]),
+    "R3": (digest.rows, ["R3", "R4"]),
     "R5": (registrar.r5, ["R5"]),
+    "R6": (registered.r6, ["R6"]),
+    "R7": (location.r7, ["R7"]),
+    "R8": (registered.r8, ["R8"]),
+    "R9": (registrar.r9, ["R9"]),
     "IDLE": (calls.idle, ["IDLE"]),
     "ELSEWHERE": (elsewhere.rows, elsewhere.names()),
 }

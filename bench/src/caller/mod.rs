@@ -29,9 +29,11 @@ use crate::{
     identity::{self, Key, Run},
     message::{
         replies::{self, Replies, Reply},
-        requests::{Request, Requests},
+        requests::{Registered, Request, Requests, callee},
     },
+    numbers::Numbers,
     parked::Parking,
+    placing::Placing,
     report::{
         Book,
         latency::Timed,
@@ -44,6 +46,9 @@ use call::{Call, Phase};
 
 /// Room for the BYE of a call, or for a REGISTER with credentials.
 const PARKED_BYTES_MAX: u16 = 1_536;
+/// Numbers that are looked at for one call. WHY: of two shards half of all suit, so that none of so many does is luck
+/// that nobody has.
+const NUMBERS_TRIED_MAX: u32 = 64;
 
 /// What the callers of a shard do.
 #[derive(Clone, Debug)]
@@ -68,10 +73,12 @@ pub struct Settings {
     pub expected: Vec<u16>,
     /// IP addresses that traffic may go to.
     pub given: Vec<IpAddr>,
-    /// Number called by the first call of this shard.
-    pub first_number: u64,
-    /// Added from call to call.
-    pub number_step: u64,
+    /// Whom they call, or what they register.
+    pub numbers: Numbers,
+    /// Which of these numbers suits a call; `None`: the next one.
+    pub placing: Option<Placing>,
+    /// Whom and where a REGISTER registers.
+    pub registered: Registered,
     /// Calls at the same time, ended ones within 64·T1 of failing included.
     pub places: u32,
     /// Answered calls at the same time.
@@ -111,6 +118,8 @@ pub struct Caller<A> {
     parking: Parking,
     random: fastrand::Rng,
     started: u64,
+    /// How many numbers were taken.
+    numbered: u64,
     given_up: usize,
     hanging_up: bool,
 }
@@ -123,7 +132,7 @@ impl<A: Copy> Caller<A> {
             .map(|(listener, address)| Line {
                 listener: *listener,
                 sent_by: address.to_string().into_bytes(),
-                requests: Requests::new(settings.run, *address, settings.target),
+                requests: Requests::new(settings.run, *address, settings.target, &settings.registered),
                 replies: Replies::new(*address),
                 challenge: None,
             })
@@ -134,6 +143,7 @@ impl<A: Copy> Caller<A> {
             parking: Parking::new(settings.established, PARKED_BYTES_MAX),
             random: fastrand::Rng::with_seed(settings.seed),
             started: 0,
+            numbered: 0,
             given_up: 0,
             hanging_up: false,
             settings,
@@ -166,7 +176,7 @@ impl<A: Copy> Caller<A> {
             rang: false,
             challenged: false,
             intended,
-            number: self.settings.first_number.wrapping_add(index.wrapping_mul(self.settings.number_step)),
+            number: 0,
             back_off: BackOff::start(repeated, self.settings.timing, now),
             alarm: None,
             answer_tag: 0,
@@ -177,12 +187,35 @@ impl<A: Copy> Caller<A> {
         match self.calls.insert(call) {
             Ok(key) => {
                 book.latencies.record(Timed::Lag, now.since(intended));
+                let number = self.next_number(key, intended);
+                if let Some(call) = self.calls.get_mut(key) {
+                    call.number = number;
+                }
                 self.authorize_first(key);
                 self.send(wire, book, key, request);
                 self.arm_back_off(wire, key);
             }
             Err(_) => book.caller.fail(Failure::NoPlace),
         }
+    }
+
+    /// The next number, or the next one that suits the call.
+    fn next_number(&mut self, key: Key, intended: Mono) -> u64 {
+        let settings = &self.settings;
+        let mut next = || {
+            self.numbered += 1;
+            settings.numbers.of(self.numbered - 1)
+        };
+        let Some(placing) = &settings.placing else { return next() };
+        let call_id = identity::call_id(settings.run, key, intended);
+        let mut number = next();
+        for _ in 0..NUMBERS_TRIED_MAX {
+            if placing.suits(&call_id, &callee(number)) {
+                break;
+            }
+            number = next();
+        }
+        number
     }
 
     /// A datagram that arrived at one of our addresses.

@@ -85,9 +85,13 @@ impl<A: Copy> Caller<A> {
             return false;
         };
         *used = used.saturating_add(1);
-        let number = digits(call.number);
-        let user = account.user.as_deref().or(std::str::from_utf8(&number).ok()).unwrap_or_default();
-        let asked = Asked { method: "REGISTER", uri: line.requests.register_uri(), user, password: &account.password };
+        let prefix = &self.settings.registered.prefix;
+        let user = account
+            .user
+            .clone()
+            .unwrap_or_else(|| format!("{prefix}{}", String::from_utf8_lossy(&digits(call.number))));
+        let asked =
+            Asked { method: "REGISTER", uri: line.requests.register_uri(), user: &user, password: &account.password };
         let credentials = digest::credentials(challenge, &asked, *used, self.random.u64(..));
         let particulars = call.particulars(key);
         let requests = &line.requests;

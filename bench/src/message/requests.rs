@@ -67,11 +67,11 @@ Content-Length: 0
 const REGISTER: &str = "REGISTER sip:{target} SIP/2.0
 Via: SIP/2.0/UDP {local};branch={branch};rport
 Max-Forwards: 70
-From: <sip:{callee}@{target}>;tag={tag}
-To: <sip:{callee}@{target}>
+From: <sip:{prefix}{callee}@{target}>;tag={tag}
+To: <sip:{prefix}{callee}@{target}>
 Call-ID: {call_id}
 CSeq: {cseq} REGISTER
-Contact: <sip:{callee}@{local}>;expires=3600
+Contact: <sip:{prefix}{callee}@{contact}>;expires=3600
 {authorization}User-Agent: tandem-bench
 Content-Length: 0
 
@@ -134,6 +134,15 @@ pub struct Particulars {
     pub number: u64,
 }
 
+/// Whom and where a REGISTER registers, beside the number.
+#[derive(Clone, Debug, Default)]
+pub struct Registered {
+    /// What stands before the number in the user's name.
+    pub prefix: String,
+    /// Where the Contact leads; `None`: to the address that the REGISTER comes from.
+    pub contact: Option<SocketAddr>,
+}
+
 /// The requests of one caller's address.
 pub struct Requests {
     run: Run,
@@ -152,14 +161,21 @@ const NUMBER_MODULUS: u64 = 10_u64.pow(NUMBER_DIGITS as u32);
 
 impl Requests {
     /// Renders everything that stays the same for calls from `local` to `target`.
-    pub fn new(run: Run, local: SocketAddr, target: SocketAddr) -> Self {
+    pub fn new(run: Run, local: SocketAddr, target: SocketAddr, registered: &Registered) -> Self {
         let offer = sdp::offer(local.ip(), 0);
         let large_offer = sdp::offer(local.ip(), LARGE_BODY_BYTES);
+        let contact = registered.contact.unwrap_or(local).to_string();
         let (local, target) = (local.to_string(), target.to_string());
         let template = |text: &str, sdp: &str| {
             let length = sdp::crlf_bytes(sdp).to_string();
-            let fixed =
-                [("local", local.as_str()), ("target", target.as_str()), ("sdp", sdp), ("length", length.as_str())];
+            let fixed = [
+                ("local", local.as_str()),
+                ("target", target.as_str()),
+                ("sdp", sdp),
+                ("length", length.as_str()),
+                ("prefix", registered.prefix.as_str()),
+                ("contact", contact.as_str()),
+            ];
             Template::new(text, &fixed, hole)
         };
         Requests {
@@ -226,6 +242,18 @@ impl Requests {
     }
 }
 
+/// The user that a call to a number is for.
+pub(crate) fn callee(number: u64) -> [u8; CALLEE_PREFIX.len() + NUMBER_DIGITS] {
+    let mut user = [0; CALLEE_PREFIX.len() + NUMBER_DIGITS];
+    let (prefix, rest) = user.split_at_mut(CALLEE_PREFIX.len());
+    prefix.copy_from_slice(CALLEE_PREFIX);
+    rest.copy_from_slice(&digits(number));
+    user
+}
+
+/// What stands before the number in the INVITEs above.
+const CALLEE_PREFIX: &[u8] = b"+49";
+
 /// Spreads callers over their numbers, away from the callees'.
 const CALLER_STRIDE: u64 = 7_919;
 
@@ -250,7 +278,8 @@ mod tests {
     fn written(request: Request) -> Vec<u8> {
         let local = "127.0.0.1:5090".parse().unwrap();
         let target = "127.0.0.1:5060".parse().unwrap();
-        let requests = Requests::new(Run(7), local, target);
+        let registered = Registered { prefix: "+49".to_owned(), contact: "127.0.0.9:5061".parse().ok() };
+        let requests = Requests::new(Run(7), local, target, &registered);
         let call = Particulars { key: Key { slot: 1, generation: 2 }, intended: Mono(3), number: 30_123 };
         let mut room = [0; 4096];
         let mut out = Writer::new(&mut room);
@@ -278,6 +307,16 @@ mod tests {
             assert!(identity::key_of_branch(Run(7), branch).is_some());
             assert_eq!(identity::intended_start(message.call_id()), Some(Mono(3)), "{request:?}");
         }
+    }
+
+    #[test]
+    fn who_is_registered_can_be_called() {
+        let register = String::from_utf8(written(Request::Register)).unwrap();
+        let user = String::from_utf8(callee(30_123).to_vec()).unwrap();
+        assert!(register.contains(&format!("To: <sip:{user}@127.0.0.1:5060>\r\n")), "{register}");
+        assert!(register.contains(&format!("Contact: <sip:{user}@127.0.0.9:5061>;expires=3600\r\n")), "{register}");
+        let invite = String::from_utf8(written(Request::Invite)).unwrap();
+        assert!(invite.starts_with(&format!("INVITE sip:{user}@127.0.0.1:5060;")), "{invite}");
     }
 
     #[test]

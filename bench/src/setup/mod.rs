@@ -1,6 +1,7 @@
 //! From the command line to what each shard gets: addresses, behaviours, sizes.
 
 mod echo;
+mod registering;
 mod workload;
 
 pub use echo::EchoSetup;
@@ -18,12 +19,13 @@ use proto::time::Micros;
 use crate::{
     back_off::Timing,
     caller::{self, Kind},
-    cli::{BehaviourArgs, CallArgs, DigestArgs, GatewaysArgs, LoadArgs, RequestArgs, SharedArgs},
-    digest::Account,
+    cli::{BehaviourArgs, CallArgs, GatewaysArgs, LoadArgs, RequestArgs, SharedArgs},
     duration::micros,
     gateway::behaviour::{Behaviour, BehaviourError, Behaviours, End, Outage, Outcome},
     host,
     identity::Run,
+    message::requests::Registered,
+    numbers::Numbers,
     schedule::{Plan, Rate},
     wire::SLOTS_MAX,
 };
@@ -117,7 +119,8 @@ impl Setup {
             let caller = &mut load.caller;
             caller.expected = args.expect;
             caller.expected.extend_from_slice(workload.expected());
-            caller.first_number = args.first_number;
+            caller.numbers = Numbers::from(args.numbers.first_number, args.numbers.numbers);
+            caller.placing = args.placing.read()?;
             caller.hold = (!args.gateway_hangs_up).then(|| args.hold.map_or(Micros(0), micros));
             caller.patience = micros(args.patience.unwrap_or(workload.patience()));
             caller.cancel = (
@@ -137,21 +140,6 @@ impl Setup {
             load.caller.expected = args.expect;
         }
         setup.size_up();
-        Ok(setup)
-    }
-
-    /// Registrations with credentials.
-    pub fn registrations(args: DigestArgs) -> Result<Self, SetupError> {
-        let account = Account { user: args.user, password: args.password, nonce_reused: args.reuse_nonce };
-        if account.user.iter().chain([&account.password]).any(|text| text.contains(['"', '\\', ':'])) {
-            return Err(SetupError::Usage("--user and --password take no quotes, backslashes or colons".to_owned()));
-        }
-        let mut setup = Self::requests("register-digest", Kind::Register, args.request)?;
-        if let Some(load) = &mut setup.load {
-            load.caller.established = load.caller.places;
-            load.caller.first_number = args.first_number;
-            load.caller.account = Some(account);
-        }
         Ok(setup)
     }
 
@@ -225,8 +213,9 @@ impl Setup {
             large: 0.0,
             expected: Vec::new(),
             given: Vec::new(),
-            first_number: 0,
-            number_step: 1,
+            numbers: Numbers::from(0, None),
+            placing: None,
+            registered: Registered::default(),
             places: args.max_active.unwrap_or(0),
             established: 0,
             seed: args.shared.seed,

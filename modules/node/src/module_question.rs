@@ -54,6 +54,8 @@ pub(crate) struct ModuleQuestions {
     idle: Vec<Box<ModuleQuestion>>,
     waiting: Vec<Option<Ticket>>,
     free: Vec<u64>,
+    /// Questions that were asked.
+    pub(crate) asked: u64,
     /// Questions that found no box, or were too long.
     pub(crate) refused: u64,
 }
@@ -71,6 +73,7 @@ impl ModuleQuestions {
             idle: (0..count).map(make).collect(),
             waiting: vec![None; count],
             free: (0..count as u64).rev().collect(),
+            asked: 0,
             refused: 0,
         }
     }
@@ -86,6 +89,7 @@ impl ModuleQuestions {
         *usize::try_from(token).ok().and_then(|at| self.waiting.get_mut(at))? = Some(ticket);
         question.reply(0, bytes);
         (question.from, question.token, question.number) = (self.shard, token, number);
+        self.asked += 1;
         Some(question)
     }
 

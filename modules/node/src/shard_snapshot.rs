@@ -49,6 +49,7 @@ impl ShardApp {
             ("keep_alive", self.keep_alives),
             ("call_expired", calls.expired),
             ("contact_not_kept", calls.contacts_lost),
+            ("module_question", self.pending.modules.asked),
             ("question_not_asked", self.pending.names.refused + self.pending.modules.refused),
             ("letter_lost", self.letters_lost),
             ("call_event_lost", self.proxy.policy.record_events_lost()),

@@ -202,6 +202,8 @@ pub struct Authenticator {
     guard: Guard,
     secret: Secret,
     salt: u64,
+    /// Whom the request in hand was proven to come from.
+    proven: Option<u128>,
     figures: Figures,
 }
 
@@ -219,6 +221,7 @@ impl Authenticator {
             guard: Guard::new(setup.failures, setup.rules, setup.living, secret),
             secret,
             salt: setup.seed,
+            proven: None,
             figures: Figures::default(),
         }
     }
@@ -269,6 +272,7 @@ impl Authenticator {
             return Decision::Challenge { stale: true };
         }
         self.guard.proven(account, asked.source, None, now.mono);
+        self.proven = Some(account);
         Decision::Proven { again: used == Use::Again }
     }
 
@@ -295,10 +299,16 @@ impl Authenticator {
         (holds || known.knows_failures(now)).then_some(holds)
     }
 
-    /// A user proved itself in a REGISTER that was granted for `lifetime` (0: it has none any more).
-    pub fn registered(&mut self, realm: &Realm, username: &[u8], source: SocketAddr, lifetime: Micros, now: Mono) {
-        let account = self.account(realm, username);
-        self.guard.proven(account, source, Some(lifetime).filter(|lifetime| lifetime.0 > 0), now);
+    /// Another request is looked at.
+    pub const fn begin(&mut self) {
+        self.proven = None;
+    }
+
+    /// The REGISTER in hand was granted for `lifetime` (0: it has none any more), if its user proved itself.
+    pub fn registered(&mut self, source: SocketAddr, lifetime: Micros, now: Mono) {
+        if let Some(account) = self.proven.take() {
+            self.guard.proven(account, source, Some(lifetime).filter(|lifetime| lifetime.0 > 0), now);
+        }
     }
 
     /// Writes the header lines of a challenge with a nonce of its own.

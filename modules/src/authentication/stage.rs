@@ -103,6 +103,7 @@ impl TandemPolicy {
         now: Now,
     ) -> Step<Option<Answer>> {
         let Some(authentication) = &mut self.authentication else { return Continue(answer) };
+        authentication.authenticator.begin();
         if note.proving == Proving::Proven {
             return Continue(answer);
         }
@@ -135,15 +136,13 @@ impl TandemPolicy {
 
     /// A proven REGISTER was granted: its address is not shut out as a whole while the binding may live.
     pub(crate) fn note_registered(&mut self, domain: u16, request: &Inbound<'_>, now: Now) {
-        let (Some(authentication), Some(realm)) = (&mut self.authentication, self.tables.realms.get(domain)) else {
+        let (Some(authentication), Some(domain)) = (&mut self.authentication, self.tables.domains.get(domain)) else {
             return;
         };
-        let credentials = request.message.digest_credentials(Asker::Server.credentials(), &realm.realm.name);
-        let (Some(credentials), Some(domain)) = (credentials, self.tables.domains.get(domain)) else { return };
         // WHY the longest: what was granted stands in the response, and a binding may only be shorter.
         let lifetime = Micros::from_secs(u64::from(domain.expires.max));
         let source = request.source.peer;
-        authentication.authenticator.registered(&realm.realm, credentials.username, source, lifetime, now.mono);
+        authentication.authenticator.registered(source, lifetime, now.mono);
     }
 
     /// Examines a proof for another shard: the decision as a number.

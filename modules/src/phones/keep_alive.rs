@@ -16,6 +16,8 @@ pub struct Turns {
     interval: Micros,
     /// Places, a power of two.
     places: u64,
+    /// Turn t is the place t · `inverse`.
+    inverse: u64,
     /// When turn 0 was.
     start: Mono,
     /// Turns that were taken since then.
@@ -29,7 +31,9 @@ impl Turns {
     /// For so many places.
     pub fn new(places: u32, interval: Micros, now: Mono) -> Self {
         let places = u64::from(places.clamp(1, 1 << 30)).next_power_of_two();
-        Turns { interval: Micros(interval.0.max(1)), places, start: now, taken: 0 }
+        // Turn t is the place n with n · step = t: the step is odd, so that it has an inverse.
+        let inverse = inverse(step(places));
+        Turns { interval: Micros(interval.0.max(1)), places, inverse, start: now, taken: 0 }
     }
 
     /// When [`Turns::next`] has something to give again.
@@ -44,21 +48,20 @@ impl Turns {
         }
         let turn = self.taken % self.places;
         self.taken += 1;
-        // Turn t is the place n with n · step = t: `step` is odd, so that it has an inverse.
-        let place = turn.wrapping_mul(inverse(self.step())) % self.places;
-        u32::try_from(place).ok()
-    }
-
-    /// So many turns are between the places n and n + 1: the golden ratio's part of all.
-    fn step(&self) -> u64 {
-        let golden = (u128::from(self.places) * 0x9e37_79b9_7f4a_7c15) >> 64;
-        u64::try_from(golden).unwrap_or(1) | 1
+        u32::try_from(turn.wrapping_mul(self.inverse) % self.places).ok()
     }
 
     fn moment(&self, turn: u64) -> Mono {
-        let after = u128::from(turn) * u128::from(self.interval.0) / u128::from(self.places);
+        // INVARIANT: places are a power of two.
+        let after = (u128::from(turn) * u128::from(self.interval.0)) >> self.places.trailing_zeros();
         self.start.after(Micros(u64::try_from(after).unwrap_or(u64::MAX)))
     }
+}
+
+/// So many turns are between the places n and n + 1: the golden ratio's part of all.
+fn step(places: u64) -> u64 {
+    let golden = (u128::from(places) * 0x9e37_79b9_7f4a_7c15) >> 64;
+    u64::try_from(golden).unwrap_or(1) | 1
 }
 
 /// The inverse of an odd number modulo 2^64 (Newton's iteration doubles the bits that are right, from 3).

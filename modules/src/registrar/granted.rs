@@ -118,7 +118,7 @@ impl Registrar {
         let due = all.map(|binding| binding.expires).min().unwrap_or(0).saturating_add(GRACE_SECONDS);
         let kept = if fits { self.put(known, &record, count, old_count, due) } else { Err(Reason::ContactsTooMany) };
         self.scratch = record;
-        kept
+        kept.map(|_| ())
     }
 }
 

@@ -23,7 +23,11 @@ impl Registrar {
     /// The first binding behind NAT among those of the account in this place, `skip` of all passed over; and how many
     /// are to be passed over after it.
     pub fn behind_nat(&self, place: u32, skip: usize, now: Now) -> Option<(Binding<'_>, Ticket, usize)> {
-        let account = Account::read(self.table.record(AccountId::of(place)))?;
+        let id = AccountId::of(place);
+        if !self.table.is_reminded(id) {
+            return None;
+        }
+        let account = Account::read(self.table.record(id))?;
         let second = self.clock.second(now);
         let mut bindings = account.bindings().enumerate().skip(skip);
         let (nth, binding) = bindings.find(|(_, binding)| binding.is_live(second, 0) && is_behind_nat(binding))?;
@@ -90,9 +94,17 @@ fn hash_in(ticket: Ticket) -> u32 {
     (ticket.0 & u64::from(u32::MAX)) as u32
 }
 
+/// Whether one of the bindings of a record is behind NAT.
+pub(super) fn is_any_behind_nat(record: &[u8]) -> bool {
+    Account::read(record).is_some_and(|account| account.bindings().any(|binding| is_behind_nat(&binding)))
+}
+
 /// Whether a phone's REGISTER came from another address than its Contact names: a NAT stands between.
 fn is_behind_nat(binding: &Binding<'_>) -> bool {
+    if !binding.direct || !binding.path.is_empty() {
+        return false;
+    }
     let contact = Uri::parse(binding.contact).ok();
     let named = contact.and_then(|uri| Some((uri.host.ip()?.to_canonical(), uri.effective_port())));
-    binding.direct && binding.path.is_empty() && named != Some((binding.source.ip(), binding.source.port()))
+    named != Some((binding.source.ip(), binding.source.port()))
 }

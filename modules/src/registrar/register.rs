@@ -6,6 +6,7 @@
 
 use super::contact::{self, Contacts, Wanted};
 use super::record::{self, Account, Binding, Bindings};
+use super::table::AccountId;
 use super::{Registrar, answer};
 use crate::reason::Reason;
 use crate::tables::Domain;
@@ -89,13 +90,13 @@ impl Registrar {
         };
         let number = self.names.number(index);
         let outcome = read.and_then(|()| match contacts {
-            Contacts::None => Ok(Reason::RegistrationsTold),
-            Contacts::All => self.remove_all(number, user, &request),
+            Contacts::None => Ok((Reason::RegistrationsTold, self.table.find(number, user))),
+            Contacts::All => self.remove_all(number, user, &request).map(|reason| (reason, None)),
             Contacts::Listed => self.change((number, domain), user, &request, &list, &path, inbound),
         });
-        let answered = outcome.and_then(|reason| {
+        let answered = outcome.and_then(|(reason, account)| {
             let answer = answer::Answer { domain, outbound, gruu: request.gruu, second: request.second, user };
-            let bindings = self.bindings_of(number, user);
+            let bindings = self.bindings_of(account);
             let keys = &self.gruu_secret;
             let fits = targets.attach(|out| answer::write(&answer, keys, bindings, message, &path, out));
             if fits { Ok(reason) } else { Err(Reason::ContactsTooMany) }
@@ -122,7 +123,7 @@ impl Registrar {
         Ok(Reason::RegistrationRemoved)
     }
 
-    /// §10.3 item 7.
+    /// §10.3 item 7. The account too, if it still has bindings.
     fn change(
         &mut self,
         (number, domain): (u16, &Domain),
@@ -131,7 +132,7 @@ impl Registrar {
         wanted: &contact::List<'_>,
         path: &[u8],
         inbound: &Inbound<'_>,
-    ) -> Result<Reason, Reason> {
+    ) -> Result<(Reason, Option<AccountId>), Reason> {
         let jitter = self.random.next();
         let known = self.table.find(number, user);
         let before = known.and_then(|id| Account::read(self.table.record(id)));
@@ -175,7 +176,7 @@ impl Registrar {
         }
         let all = next.iter().flatten().map(|(binding, _)| binding);
         if count == 0 && known.is_none() {
-            return Ok(Reason::RegistrationRepeated);
+            return Ok((Reason::RegistrationRepeated, None));
         }
         let mut record = std::mem::take(&mut self.scratch);
         record::begin(number, user, &mut record);
@@ -185,12 +186,13 @@ impl Registrar {
         let refreshed = old_count == count;
         let kept = if fits { self.put(known, &record, count, old_count, due) } else { Err(Reason::ContactsTooMany) };
         self.scratch = record;
-        kept.map(|()| match () {
+        let reason = match () {
             () if repeated => Reason::RegistrationRepeated,
             () if count == 0 => Reason::RegistrationRemoved,
             () if refreshed => Reason::RegistrationRefreshed,
             () => Reason::Registered,
-        })
+        };
+        kept.map(|account| (reason, account))
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Table {
     /// Numbers of slots, one higher; 0: empty. Open addressing, linear.
     index: Box<[u32]>,
     lists: Box<[u32]>,
+    /// A bit for each slot: what is kept there has to be reminded of us.
+    reminded: Box<[u64]>,
     /// Lists before this second are empty.
     swept: u32,
     len: usize,
@@ -63,6 +65,7 @@ impl Table {
             free: 0,
             index: vec![0; index].into(),
             lists: vec![0; SECONDS].into(),
+            reminded: vec![0; slots_max / 64 + 1].into(),
             swept: now,
             len: 0,
         }
@@ -102,17 +105,30 @@ impl Table {
     }
 
     /// Keeps the record of an account, a new one or the one that there is; it is looked at again in second `due`.
-    /// False: there is no room, and nothing has changed.
-    pub(super) fn put(&mut self, known: Option<AccountId>, record: &[u8], due: u32) -> bool {
+    /// `None`: there is no room, and nothing has changed.
+    pub(super) fn put(&mut self, known: Option<AccountId>, record: &[u8], due: u32) -> Option<AccountId> {
         match known {
-            Some(id) => self.replace(id, record, due).is_some(),
-            None => self.insert(record, due).is_some(),
+            Some(id) => self.replace(id, record, due).map(|()| id),
+            None => self.insert(record, due),
         }
+    }
+
+    /// Whether the phones of an account are to be reminded of us, from now on.
+    pub(super) fn remind(&mut self, id: AccountId, wanted: bool) {
+        if let Some(word) = self.reminded.get_mut(at(id.0) / 64) {
+            *word = *word & !(1 << (id.0 % 64)) | u64::from(wanted) << (id.0 % 64);
+        }
+    }
+
+    /// Whether they are. WHY a bit: who asks it of five million places in turn must not look at their records.
+    pub(super) fn is_reminded(&self, id: AccountId) -> bool {
+        self.reminded.get(at(id.0) / 64).is_some_and(|word| word >> (id.0 % 64) & 1 != 0)
     }
 
     /// Forgets an account.
     pub(super) fn remove(&mut self, id: AccountId) {
         let Some(slot) = self.slot(id).copied() else { return };
+        self.remind(id, false);
         let length = self.record_of(&slot).len();
         self.store.free(Place(slot.record), length);
         self.unlink(id.0);
@@ -158,7 +174,7 @@ impl Table {
         Some(AccountId(number + u32::try_from(step).ok()?))
     }
 
-    fn insert(&mut self, record: &[u8], due: u32) -> Option<()> {
+    fn insert(&mut self, record: &[u8], due: u32) -> Option<AccountId> {
         let account = Account::read(record)?;
         let hash = self.hash(account.domain, account.user);
         let id = match self.free {
@@ -182,7 +198,7 @@ impl Table {
         *self.index.get_mut(position)? = id + 1;
         self.len += 1;
         self.link(id, due);
-        Some(())
+        Some(AccountId(id))
     }
 
     fn replace(&mut self, id: AccountId, record: &[u8], due: u32) -> Option<()> {
@@ -369,7 +385,7 @@ mod tests {
                 }
                 _ => {
                     let due = now + 1 + next(20_000);
-                    if table.put(known, &record(&user, due), due) {
+                    if table.put(known, &record(&user, due), due).is_some() {
                         model.insert(user, due);
                     } else {
                         assert_eq!((known, table.len()), (None, 500));
