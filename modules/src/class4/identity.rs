@@ -10,11 +10,13 @@
 //! Then `caller_in` of the vendor writes it anew, unless it is withheld. From stays as it came: a dialog stands on it.
 //! Called by `hunt` for an INVITE, by the policy's point 5 for requests within a dialog.
 
-use super::dialled::{Outward, split};
+use super::dialled::{Inward, Outward, UserPart, split};
 use super::header_rules::{Rule, Turn, Variables, write};
 use super::trunks::{Customer, Vendor};
+use deck::{CODE_DIGITS_MAX, Code};
 use proto::message::{HeaderName, Message, Uri, Writer};
 use proto::policy::TargetSet;
+use std::io::Write as _;
 use tuning::CallerIn;
 
 /// What a trunk's requests go through.
@@ -125,8 +127,24 @@ fn caller_uri<'m>(message: &Message<'m>, trusted: bool) -> Option<Uri<'m>> {
     Uri::parse(identity).ok()
 }
 
+impl Vendor {
+    /// The caller's number as this vendor is told it, where `caller_in` writes it anew. `withheld`: the caller asks for
+    /// that ([`is_withheld`]).
+    pub(crate) fn told_caller(&self, caller: Code, withheld: bool) -> Option<UserPart> {
+        if self.caller.place == CallerIn::Keep || withheld && !self.boundary.trusted {
+            return None;
+        }
+        let mut room = [0; CODE_DIGITS_MAX];
+        let mut rest = &mut room[..];
+        write!(rest, "{caller}").ok()?;
+        let left = rest.len();
+        let digits = Inward::default().caller(room.get(..CODE_DIGITS_MAX - left)?)?;
+        self.caller.outward.write(&digits, [])
+    }
+}
+
 /// `Privacy: id` (RFC 3325 §9.3).
-fn is_withheld(message: &Message<'_>) -> bool {
+pub(crate) fn is_withheld(message: &Message<'_>) -> bool {
     message.all(HeaderName::Privacy).any(|field| {
         let values = field.value.of(message.bytes());
         values.split(|octet| matches!(octet, b';' | b',')).any(|value| value.trim_ascii().eq_ignore_ascii_case(b"id"))

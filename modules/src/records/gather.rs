@@ -10,9 +10,11 @@ use super::{choice, sdp, terms};
 use crate::calls::{Call, CallId, Calls};
 use crate::class4::dialled::Digits;
 use crate::class4::hunt::{HuntIndex, Turn};
+use crate::class4::identity::is_withheld;
 use crate::class4::{Customer, Decision, Trunks, Understood};
 use crate::note::{Kind, Note};
 use crate::tables::Tables;
+use deck::Code;
 use deck::image::{Found, State};
 use proto::message::{HeaderName, Message};
 use proto::policy::{Inbound, Outcome, ResponseContext, Target};
@@ -37,6 +39,9 @@ struct Draft {
     call: u64,
     /// When it came, in seconds since 1970.
     at: i64,
+    /// The caller's number with its country code, and whether it is to be withheld.
+    caller: Option<Code>,
+    withheld: bool,
     /// Deck and what it said, of each vendor in the order of their turns.
     offers: [(u16, Found); limits::HUNT_VENDORS_MAX],
     legs: [Leg; limits::BRANCHES_MAX],
@@ -151,7 +156,7 @@ impl Records {
     ) {
         self.next += 1;
         note.record = self.next;
-        self.decided = Draft { call: self.next, ..Draft::default() };
+        self.decided = Draft { call: self.next, withheld: is_withheld(request.message), ..Draft::default() };
         let message = request.message;
         self.outgoing.event(Happened::Setup, self.next, now.wall.0, |fields| {
             fields.text(Field::Customer, customer.name.as_bytes()).time(Field::Setup, now.wall.0);
@@ -172,7 +177,9 @@ impl Records {
     /// Its number is understood, and its vendors stand in their order.
     pub(crate) fn chosen(&mut self, trunks: &Trunks, call: &Understood, decision: &Decision<'_>, now: Now) {
         let number = self.next;
-        self.decided = Draft { call: number, at: call.question.at, ..Draft::default() };
+        let Draft { withheld, .. } = self.decided;
+        let (at, caller) = (call.question.at, call.question.caller);
+        self.decided = Draft { call: number, at, caller, withheld, ..Draft::default() };
         for (place, candidate) in self.decided.offers.iter_mut().zip(decision.routed()) {
             *place = (candidate.deck, candidate.found);
         }
@@ -224,7 +231,7 @@ impl Records {
         let Some(leg) = draft.legs.get_mut(usize::from(draft.len)) else { return };
         *leg = Leg { gateway: target.gateway, ..Leg::default() };
         draft.len += 1;
-        let (number, at) = (draft.len, draft.at);
+        let Draft { len: number, at, caller, withheld, .. } = *draft;
         let (deck, found) = draft.offers.get(turn.place).copied().unwrap_or_default();
         self.outgoing.event(Happened::Attempt, draft.call, now.wall.0, |fields| {
             fields.number(Field::Attempt, number.into()).time(Field::Sent, now.wall.0);
@@ -232,6 +239,8 @@ impl Records {
                 fields.text(Field::Vendor, vendor.name.as_bytes());
                 let sent = vendor.outward.write(&turn.called, []);
                 fields.text(Field::CalledSent, sent.as_ref().map(|user| user.as_bytes()).unwrap_or_default());
+                let told = caller.and_then(|caller| vendor.told_caller(caller, withheld));
+                fields.text(Field::CallerSent, told.as_ref().map(|user| user.as_bytes()).unwrap_or_default());
             }
             if let Some(gateway) = tables.gateway(crate::tables::Number(target.gateway)) {
                 fields.text(Field::Gateway, gateway.name.as_bytes());

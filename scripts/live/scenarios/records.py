@@ -36,7 +36,7 @@ def totals(proxy):
 
 def carrier(scene, sets, customers, vendors=("cheap", "dear"), records=None, **more):
     """Tandem with recorded customers."""
-    tables = trunks(scene, vendors, customers)
+    tables = trunks(scene, vendors, customers, **more.pop("vendor", {}))
     tables["records"] = {"when_full": "refuse", **(records or {})}
     # WHY: every call is to have its attempt, and none is to be turned away while others measure.
     tables["class4"], tables["overload"] = {"hold_503": "off"}, "off"
@@ -51,8 +51,8 @@ def wait_calls(proxy, count, *words, seconds=6):
     return cdr(proxy, *words)
 
 
-def answered_call(endpoint, proxy):
-    call = Call(endpoint, proxy.address, user="4930123")
+def answered_call(endpoint, proxy, **more):
+    call = Call(endpoint, proxy.address, user="4930123", **more)
     call.invite()
     call.expect(200, skip=(180,))
     call.ack()
@@ -66,15 +66,21 @@ def records_of_every_attempt(scene):
     cheap, dear = scene.gateway(1, "uas_503"), scene.gateway(2)
     sets = [config.gateway_set("cheap", [cheap.address]), config.gateway_set("dear", [dear.address])]
     source = scene.caller_address(1)[0]
-    customers = [{"name": "acme", "sources": [source, scene.caller_address(2)[0], scene.caller_address(3)[0]]}]
-    proxy = carrier(scene, sets, customers, shards=2)
+    customers = [{"name": "acme", "trusted": True, "sources": [source, scene.caller_address(2)[0]]}]
+    proxy = carrier(scene, sets, customers, shards=2, vendor={"caller_in": "p-asserted-identity", "caller_strip": 2, "caller_add": "0049", "caller_plus": False})
     numbers = scene.caller(proxy.address, calls=50, rate=100, words=[*NUMBER, "-d", "300"]).finish(15)
     endpoint = scene.endpoint(scene.caller_address(2))
+    known = answered_call(endpoint, proxy, headers=[("P-Asserted-Identity", "<sip:+49401111@example.com>")])
+    known.bye()
+    known.expect(200, "BYE")
     unpriced = Call(endpoint, proxy.address, user="1212")
     unpriced.invite()
     unpriced.ack_failure(unpriced.expect(503))
 
-    calls = wait_calls(proxy, 51)
+    calls = wait_calls(proxy, 52)
+    (told,) = [call for call in calls if call["call_id"] == known.call_id]
+    expect((told["caller"], told["caller_sent"]) == ("49401111", "0049401111"), f"the caller is told as {told}")
+    calls.remove(told)
     expect(len(calls) == 51, f"{len(calls)} call records of 51 calls")
     good = [call for call in calls if call.get("answer_time")]
     expect(len(good) == numbers["SuccessfulCall"] == 50, f"{len(good)} answered calls are recorded, sipp has {numbers['SuccessfulCall']}")
@@ -91,20 +97,20 @@ def records_of_every_attempt(scene):
     (refused,) = [call for call in calls if not call.get("answer_time")]
     expect((refused["cause"], refused["status"], refused["duration_us"]) == ("no_price", 503, 0), str(refused))
 
-    attempts = cdr(proxy, "--kind", "attempts")
+    attempts = [one for one in cdr(proxy, "--kind", "attempts") if one["call_id"] != known.call_id]
     kinds = collections.Counter((one["vendor"], one["status"], one["attempt"]) for one in attempts)
     expect(kinds == {("cheap", 503, 1): 50, ("dear", 200, 2): 50}, f"attempts {kinds}")
     for query, wanted in (
-        (("--vendor", "dear"), 50), (("--customer", "nobody"), 0), (("--party", "+4930"), 50), (("--cause", "no_price"), 1),
-        (("--cause", "503", "--kind", "attempts"), 50), (("--until", "2020-01-01"), 0), (("--since", "2020-01-01"), 51),
+        (("--vendor", "dear"), 51), (("--customer", "nobody"), 0), (("--party", "+4930"), 51), (("--party", "4940"), 1), (("--cause", "no_price"), 1),
+        (("--cause", "503", "--kind", "attempts"), 51), (("--until", "2020-01-01"), 0), (("--since", "2020-01-01"), 52),
     ):
         expect(len(cdr(proxy, *query)) == wanted, f"`cdr {query}` shows {len(cdr(proxy, *query))} of {wanted}")
     code, out, err = run([binary(), "cdr", "--config", proxy.file, "--format", "csv"])
     rows = list(csv.DictReader(io.StringIO(out)))
-    expect(code == 0 and len(rows) == 51 and rows[0]["call_id"], f"CSV: {err}{out[:300]}")
+    expect(code == 0 and len(rows) == 52 and rows[0]["call_id"], f"CSV: {err}{out[:300]}")
     sums = totals(proxy)
     (row,) = [one for one in sums["totals"] if one["vendor"] == "dear"]
-    expect(sums["gaps"] == [] and row["answered"] == 50 and row["buy_billed_seconds"] == sum(call["buy_billed_seconds"] for call in good), str(sums))
+    expect(sums["gaps"] == [] and row["answered"] == 51 and row["buy_billed_seconds"] == sum(call["buy_billed_seconds"] for call in [*good, told]), str(sums))
     code, out, err = run([binary(), "explain", "--config", proxy.file, "--call-id", good[0]["call_id"]])
     expect(code == 0 and "attempt 1 to cheap" in out and "attempt 2 to dear" in out and "caller hung up" in out, f"explain: {out}{err}")
 
