@@ -9,10 +9,10 @@ mod edits;
 mod targets;
 
 pub use edits::{EditWriter, Edits};
-pub use targets::{BySource, Target, TargetSet};
+pub use targets::{BySource, Patience, Target, TargetSet};
 
 use crate::message::{Message, Uri};
-use crate::time::{Micros, Now};
+use crate::time::{Micros, Mono, Now};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
@@ -138,6 +138,8 @@ pub enum Outcome {
     Response(u16),
     /// No response at all within the target's `no_response` time: given up, but still alive.
     GivenUp,
+    /// Nothing beyond a 100 within [`Patience::ringing`]: cancelled.
+    NotRinging,
     /// Timer B or F, or Timer C, fired (a local 408).
     TimedOut {
         /// A provisional response other than 100 had come.
@@ -152,7 +154,7 @@ impl Outcome {
     pub const fn status(self) -> u16 {
         match self {
             Outcome::Response(status) => status,
-            Outcome::GivenUp | Outcome::TimedOut { .. } => 408,
+            Outcome::GivenUp | Outcome::NotRinging | Outcome::TimedOut { .. } => 408,
             Outcome::Unreachable => 503,
         }
     }
@@ -172,6 +174,21 @@ pub enum Choice {
     Send {
         /// `Some(500)` turns a last 503 into 500 (§16.7 step 6); `None`: as it came.
         status: Option<u16>,
+    },
+}
+
+/// What becomes of an INVITE that has taken as long as [`Patience::overdue`] allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    /// It may go on; the policy is asked again then.
+    Wait(Mono),
+    /// It goes on, and the policy is not asked again.
+    Forget,
+    /// All branches are cancelled, and this response of our own is sent at once, with the header lines attached to
+    /// the [`TargetSet`].
+    End {
+        /// Status code, 300 to 699.
+        status: u16,
     },
 }
 
@@ -282,6 +299,19 @@ pub trait Policy {
         targets: &mut TargetSet,
         now: Now,
     ) -> Verdict<Self::Reason>;
+
+    /// An INVITE is not answered yet, and the time that the policy gave it has passed ([`Patience::overdue`]).
+    fn overdue(&mut self, note: &mut Self::Note, targets: &mut TargetSet, now: Now) -> Overdue {
+        let _ = (note, targets, now);
+        Overdue::Forget
+    }
+
+    /// A 2xx has come to an INVITE that has had its final response, from another branch: whether we end its dialog
+    /// ourselves (ACK and BYE) in place of passing it on (RFC 3261 §16.7 step 5). Point 3 hears of it in any case.
+    fn ends_second_answer(&self, note: &Self::Note) -> bool {
+        let _ = note;
+        false
+    }
 
     /// Point 6: the transaction is over for the caller (final response sent, or none can be).
     fn transaction_end(&mut self, end: &End<'_>, note: &mut Self::Note, now: Now);

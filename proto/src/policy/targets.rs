@@ -83,6 +83,18 @@ pub struct TargetSet {
     attachment: Vec<u8>,
     attachment_len: usize,
     held_until: Option<u64>,
+    patience: Patience,
+}
+
+/// How long an INVITE may take, beside the timers of RFC 3261. `Micros(0)`: as long as those allow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// Until each target of this set has sent a provisional response beyond 100; then it is cancelled and counts as
+    /// [`crate::policy::Outcome::NotRinging`].
+    pub ringing: Micros,
+    /// Until the policy is asked what has become of it ([`crate::policy::Policy::overdue`]). Of a later target set
+    /// of the same request `Micros(0)` changes nothing.
+    pub overdue: Micros,
 }
 
 /// A target; its Request-URI, and behind it its edits, end at these places of the text.
@@ -108,6 +120,7 @@ impl Default for TargetSet {
             attachment: alloc::vec![0; limits::ATTACHMENT_BYTES_MAX],
             attachment_len: 0,
             held_until: None,
+            patience: Patience::default(),
         }
     }
 }
@@ -121,6 +134,15 @@ impl TargetSet {
         self.caller_by_source = false;
         self.attachment_len = 0;
         self.held_until = None;
+        self.patience = Patience::default();
+    }
+    /// How long the request may take with these targets.
+    pub fn wait(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+    /// See [`TargetSet::wait`].
+    pub fn patience(&self) -> Patience {
+        self.patience
     }
     /// Text that goes with the verdict: whole header lines (each with its CRLF) of a `Verdict::Reply`, the bytes of
     /// a `Question::Module`. What was attached before is replaced. False: it does not fit, and nothing is attached.

@@ -24,6 +24,7 @@ impl<P: Policy> Proxy<P> {
         pre: &Preprocessed<'_>,
         out: &mut impl Outbox,
     ) -> bool {
+        self.allow_time(now, transaction, out);
         let count = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
         let shares = Shares::of(message, count);
         // RFC 5393 §5.3.3.1: more branches than breadth cannot be opened.
@@ -79,13 +80,18 @@ impl<P: Policy> Proxy<P> {
             self.transactions.free(kept_edits);
             return false;
         }
-        let branch = Branch {
+        let mut branch = Branch {
             request_uri: kept_uri,
             edits: kept_edits,
             loop_hash: loop_hash(&self.settings, &source, message, pre),
             max_breadth,
             ..self.new_branch(now, transaction, number, target, message.method() == Method::Invite)
         };
+        let ringing = self.targets.patience().ringing;
+        if ringing != Micros(0) {
+            branch.ring_by = now.mono.after(ringing);
+            branch.give_up_at = branch.give_up_at.min(branch.ring_by);
+        }
         let Some(index) = self.transactions.add_branch(branch) else {
             self.transactions.free(kept_uri);
             self.transactions.free(kept_edits);
@@ -130,6 +136,7 @@ impl<P: Policy> Proxy<P> {
             retransmit_at: if reliable { Branch::NEVER } else { now.mono.after(timers.t1) },
             interval: timers.t1,
             give_up_at: moment(target.no_response),
+            ring_by: Branch::NEVER,
             expire_at: now.mono.after(if invite { timers.b } else { timers.f }),
             timer: TimerHandle::default(),
             silent_previous: u32::MAX,

@@ -139,6 +139,7 @@ impl<'b> Image<'b> {
             moved(&mut branch.plain.sent_at);
             moved(&mut branch.plain.retransmit_at);
             moved(&mut branch.plain.give_up_at);
+            moved(&mut branch.plain.ring_by);
             moved(&mut branch.plain.expire_at);
         }
     }

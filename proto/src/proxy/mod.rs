@@ -23,6 +23,8 @@
 //! | `reply.rs` | §8.2.6, §8.2.7: responses of our own |
 //! | `park.rs` | a request that waits for an answer |
 //! | `own.rs` | requests of our own |
+//! | `second_answer.rs` | §13.2.2.4: a second 2xx is acknowledged and ended by us |
+//! | `patience.rs` | INVITEs that take too long for the policy |
 //! | `hand_over.rs`, `image.rs` | open transactions move to another process or shard |
 
 mod cancel;
@@ -34,6 +36,7 @@ mod image;
 mod overload;
 mod own;
 mod park;
+mod patience;
 mod preprocess;
 mod record_route;
 mod relay;
@@ -41,6 +44,7 @@ mod reply;
 mod request;
 mod response;
 mod rewrite;
+mod second_answer;
 mod settings;
 mod stateless;
 mod timeout;

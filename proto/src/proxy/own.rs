@@ -28,6 +28,23 @@ pub struct OwnRequest<'r> {
 /// Longest Via line of ours: a host name with its port, and the token.
 const VIA_BYTES_MAX: usize = 512;
 
+/// A Via line under construction.
+pub(super) struct ViaLine {
+    text: [u8; VIA_BYTES_MAX],
+    length: usize,
+}
+
+impl ViaLine {
+    pub(super) fn text(&self) -> &[u8] {
+        self.text.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl OwnRequest<'_> {
+    /// Ticket of a request whose end nobody waits for.
+    pub const NOBODY: u64 = u64::MAX;
+}
+
 impl<P: Policy> Proxy<P> {
     /// Sends a request of our own. `write` writes all of it and puts the Via line that it is given below
     /// the request line. False: no room, or nothing could be written; the policy hears nothing of it.
@@ -42,25 +59,18 @@ impl<P: Policy> Proxy<P> {
         let Some(listener) = self.settings.listener(request.target.listener) else {
             return false;
         };
-        let Settings { node, own_slot, generation, ref keys, .. } = self.settings;
-        let owner = Owner { node, slot: own_slot, generation };
-        let token = BranchToken { owner, kind: BranchKind::Stateful, branch: 0, transaction: key.id(), loop_hash: 0 };
-        let signed = token.sign(&keys.seal(request.call_id, request.from_tag));
-        let mut line = [0u8; VIA_BYTES_MAX];
-        let mut via = Writer::new(&mut line);
-        write_via_line(listener, None, &signed, &mut via);
-        let Ok(via_len) = via.finish() else {
-            return false;
-        };
         let source = Endpoint {
             listener: request.target.listener,
             local: listener.address,
             peer: request.target.next_hop,
             flow: request.target.flow,
         };
+        let Some((via, owner)) = self.own_via(request, BranchKind::Stateful, key.id()) else {
+            return false;
+        };
         let mut buffer = core::mem::take(&mut self.outgoing);
         let mut writer = Writer::new(&mut buffer);
-        write(&mut writer, line.get(..via_len).unwrap_or_default());
+        write(&mut writer, via.text());
         let length = writer.finish().unwrap_or(0);
         let sent = self.open_own(now, request, (key, owner), source, buffer.get(..length).unwrap_or_default(), out);
         self.outgoing = buffer;
@@ -75,28 +85,35 @@ impl<P: Policy> Proxy<P> {
         mut write: impl FnMut(&mut Writer<'_>, &[u8]),
         out: &mut impl Outbox,
     ) -> bool {
-        let Some(listener) = self.settings.listener(request.target.listener) else {
+        let Some((via, _)) = self.own_via(request, BranchKind::KeepAlive, request.ticket) else {
             return false;
         };
-        let Settings { node, own_slot, generation, ref keys, .. } = self.settings;
-        let owner = Owner { node, slot: own_slot, generation };
-        let token =
-            BranchToken { owner, kind: BranchKind::KeepAlive, branch: 0, transaction: request.ticket, loop_hash: 0 };
-        let signed = token.sign(&keys.seal(request.call_id, request.from_tag));
-        let mut line = [0u8; VIA_BYTES_MAX];
-        let mut via = Writer::new(&mut line);
-        write_via_line(listener, None, &signed, &mut via);
-        let Ok(via_len) = via.finish() else {
-            return false;
-        };
-        let via = line.get(..via_len).unwrap_or_default();
-        let sent = out.transmit(&own_egress(&request.target), |writer| write(writer, via));
+        let sent = out.transmit(&own_egress(&request.target), |writer| write(writer, via.text()));
         if sent {
             self.counters.request_sent(request.method);
         } else {
             self.counters.drop(super::Drop::NotSent);
         }
         sent
+    }
+
+    /// The Via line of a request of our own. `None`: no such listener, or the line is too long.
+    pub(super) fn own_via(
+        &self,
+        request: &OwnRequest<'_>,
+        kind: BranchKind,
+        transaction: u64,
+    ) -> Option<(ViaLine, Owner)> {
+        let listener = self.settings.listener(request.target.listener)?;
+        let Settings { node, own_slot, generation, ref keys, .. } = self.settings;
+        let owner = Owner { node, slot: own_slot, generation };
+        let token = BranchToken { owner, kind, branch: 0, transaction, loop_hash: 0 };
+        let signed = token.sign(&keys.seal(request.call_id, request.from_tag));
+        let mut line = ViaLine { text: [0; VIA_BYTES_MAX], length: 0 };
+        let mut via = Writer::new(&mut line.text);
+        write_via_line(listener, None, &signed, &mut via);
+        line.length = via.finish().ok()?;
+        Some((line, owner))
     }
 
     fn open_own(
@@ -148,7 +165,9 @@ impl<P: Policy> Proxy<P> {
             return;
         }
         let after = now.mono.since(sent_at);
-        self.policy.own_response(ticket, Outcome::Response(message.status()), after, now);
+        if ticket != OwnRequest::NOBODY {
+            self.policy.own_response(ticket, Outcome::Response(message.status()), after, now);
+        }
         self.transactions.release(transaction, out);
     }
 }

@@ -62,7 +62,7 @@ impl Renewed {
 }
 
 /// The token that we wrote at the end of our URI, if it opens the way to the initiator of this dialog.
-fn own_token(keys: &Keys, seal: &Seal, response: &Message<'_>, uri: &Uri<'_>) -> Option<RouteToken> {
+pub(super) fn own_token(keys: &Keys, seal: &Seal, response: &Message<'_>, uri: &Uri<'_>) -> Option<RouteToken> {
     let text = uri.param(ROUTE_PARAMETER)?;
     let unverified = RouteToken::read(text)?;
     let token = match unverified.is_sealed_by(seal) {

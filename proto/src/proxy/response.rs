@@ -149,6 +149,10 @@ impl<P: Policy> Proxy<P> {
             return;
         }
         if state == client_invite::State::Accepted && actions.has(Actions::PASS) {
+            // What a branch in Accepted keeps is the ACK of an answer that we have ended.
+            if self.send_kept(index, out) {
+                return self.counters.drop(Drop::ResponseRepeated);
+            }
             return self.relay(transaction, source, message, out);
         }
         if !actions.has(Actions::PASS) {
@@ -160,7 +164,7 @@ impl<P: Policy> Proxy<P> {
             branch.answered = true;
             branch.retransmit_at =
                 if branch.cancel == CancelState::Sent { branch.retransmit_at } else { Branch::NEVER };
-            branch.give_up_at = Branch::NEVER;
+            branch.give_up_at = if status == 100 { branch.ring_by } else { Branch::NEVER };
         }
         self.transactions.unlink_silent(index);
         match event {
@@ -249,6 +253,10 @@ impl<P: Policy> Proxy<P> {
         branch.outcome = Some(Outcome::Response(message.status()));
         if was_pending && let Some(context) = self.transactions.context_mut(transaction) {
             context.pending = context.pending.saturating_sub(1);
+        }
+        if self.is_second_answer(transaction) {
+            self.end_second_answer(now, index, message, out);
+            return self.transactions.settle(transaction, out);
         }
         self.accept(now, transaction, source, message, out);
         self.leave_to_transaction(now, transaction, index, source.peer.ip(), out);

@@ -2,7 +2,7 @@
 
 use super::counters::Drop;
 use super::forward::back_off;
-use super::{Outbox, Proxy};
+use super::{Outbox, OwnRequest, Proxy};
 use crate::policy::{Outcome, Policy};
 use crate::time::Now;
 use crate::transaction::{
@@ -67,7 +67,13 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         branch.give_up_at = Branch::NEVER;
-        if branch.answered || !branch.pending() {
+        if branch.ringing || !branch.pending() {
+            return;
+        }
+        if branch.ring_by <= now.mono {
+            return self.give_up_ringing(now, index, out);
+        }
+        if branch.answered {
             return;
         }
         branch.given_up = true;
@@ -133,7 +139,9 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         if let ServerMachine::Own(ticket) = record.machine {
-            self.policy.own_response(ticket, outcome, after, now);
+            if ticket != OwnRequest::NOBODY {
+                self.policy.own_response(ticket, outcome, after, now);
+            }
             return self.transactions.release(transaction, out);
         }
         let mut note = self.transactions.context(transaction).map_or_else(P::Note::default, |context| context.note);
@@ -187,6 +195,9 @@ impl<P: Policy> Proxy<P> {
     fn expire_transaction(&mut self, now: Now, index: u32, out: &mut impl Outbox) {
         if self.transactions.context(index).is_some_and(|context| context.parked.is_some()) {
             return self.on_deadline(now, index, out);
+        }
+        if self.has_patience(index) {
+            return self.on_overdue(now, index, out);
         }
         let Some(record) = self.transactions.record_mut(index) else {
             return;

@@ -48,8 +48,10 @@ pub struct Branch {
     pub retransmit_at: Mono,
     /// Interval before that.
     pub interval: Micros,
-    /// The target's `no_response` time; [`Branch::NEVER`]: none.
+    /// The target's `no_response` time, and once it has answered (or if that is earlier) `ring_by`; [`Branch::NEVER`]: none.
     pub give_up_at: Mono,
+    /// Until when a provisional response beyond 100 has to come ([`crate::policy::Patience`]); [`Branch::NEVER`]: no limit.
+    pub ring_by: Mono,
     /// Timer B, C, D, F, K or M, by state.
     pub expire_at: Mono,
     /// The one timer armed for the earliest of the three.

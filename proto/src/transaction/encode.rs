@@ -18,7 +18,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 const NONE: u32 = u32::MAX;
 
 /// Version of the encoding.
-pub(crate) const VERSION: u8 = 2;
+pub(crate) const VERSION: u8 = 3;
 
 /// Why bytes were not taken over. Nothing of them was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,14 +162,14 @@ plain_struct!(Transaction {
 } without { response: None, context: NONE, branches: NONE, timer: TimerHandle::default() });
 plain_struct!(Branch {
     number, machine, answered, ringing, given_up, cancel, outcome, target, loop_hash, max_breadth, sent_at,
-    retransmit_at, interval, give_up_at, expire_at
+    retransmit_at, interval, give_up_at, ring_by, expire_at
 } without {
     transaction: NONE, next: NONE, mac: 0, request_uri: None, edits: None, resend: None, challenges: None,
     timer: TimerHandle::default(), silent_previous: NONE, silent_next: NONE,
 });
 
 plain_enum!(BySource { 1 => Neither, 2 => Caller, 3 => Callee, 4 => Both });
-plain_enum!(Outcome { 1 => Response(status), 2 => GivenUp, 3 => TimedOut { ringing }, 4 => Unreachable });
+plain_enum!(Outcome { 1 => Response(status), 2 => GivenUp, 3 => TimedOut { ringing }, 4 => Unreachable, 5 => NotRinging });
 plain_enum!(Question { 1 => Resolve, 2 => Module(number) });
 plain_enum!(Stage { 1 => NewRequest, 2 => InDialog });
 plain_enum!(CancelState { 1 => None, 2 => Wanted, 3 => Sent, 4 => Done });

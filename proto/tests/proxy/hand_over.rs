@@ -2,7 +2,7 @@
 //! another number of shards; and bytes that are not taken over.
 
 use crate::rig::*;
-use crate::{ask, call, cancel, edits, failover, fork, in_dialog, non_invite, refuse};
+use crate::{ask, call, cancel, edits, failover, fork, in_dialog, non_invite, patience, refuse};
 use proto::proxy::{Capacity, Occupancy, Proxy};
 use proto::steer::shard_of_slot;
 use proto::transaction::DecodeError;
@@ -68,6 +68,11 @@ fn every_scenario_goes_on_elsewhere() {
         failover::an_unreachable_gateway_is_left_at_once,
         failover::a_gateway_that_has_spoken_is_not_unreachable,
         failover::a_100_that_comes_late_does_not_bring_timer_c_forward,
+        patience::who_only_says_100_is_cancelled_and_the_next_ones_turn_comes,
+        patience::who_says_nothing_is_left_and_cancelled_when_he_speaks,
+        patience::who_rings_in_time_may_ring_on,
+        patience::the_policy_is_asked_when_it_takes_too_long,
+        patience::after_the_callers_cancel_it_is_487,
         fork::the_first_2xx_cancels_the_others,
         fork::a_branch_that_was_silent_is_cancelled_when_it_speaks,
         fork::every_2xx_goes_upstream_as_often_as_it_comes,
@@ -192,7 +197,7 @@ fn damaged_bytes_are_refused_and_leave_nothing() {
         for at in 0..frame.len() {
             let mut changed = frame.clone();
             changed[at] ^= 0x10;
-            let wanted = if at == 0 { DecodeError::Version(0x12) } else { DecodeError::Damaged };
+            let wanted = if at == 0 { DecodeError::Version(0x13) } else { DecodeError::Damaged };
             assert_eq!(import(&changed), Err(wanted));
         }
         assert_eq!(import(&[&frame[..], b"x"].concat()), Err(DecodeError::Damaged));

@@ -57,6 +57,13 @@ pub struct Script {
     pub ends: Vec<u16>,
     pub own: Vec<(u64, Outcome)>,
     pub kept_alive: Vec<u64>,
+    /// How long the request may take.
+    pub patience: Patience,
+    /// What is said when it has taken so long: it may go on for so many milliseconds, or ends with a status; none
+    /// left: it may go on for ever.
+    pub overdue: VecDeque<Result<u64, u16>>,
+    /// Second answers are ended, not passed on.
+    pub ends_second: bool,
 }
 
 pub fn gateway_number(address: &str) -> u32 {
@@ -77,6 +84,7 @@ impl Script {
 
     fn fill(&self, targets: &mut TargetSet, addresses: &[&'static str]) {
         targets.clear();
+        targets.wait(self.patience);
         for address in addresses {
             let target = self.target(address);
             let write = |out: &mut Writer<'_>| {
@@ -175,6 +183,17 @@ impl Policy for Script {
     }
     fn transaction_end(&mut self, end: &End<'_>, _: &mut u32, _: Now) {
         self.ends.push(end.status);
+    }
+    fn overdue(&mut self, _: &mut u32, targets: &mut TargetSet, now: Now) -> Overdue {
+        assert!(targets.attach(|out| out.put(b"Reason: Q.850;cause=102\r\n")));
+        match self.overdue.pop_front() {
+            Some(Ok(ms)) => Overdue::Wait(now.mono.after(Micros::from_millis(ms))),
+            Some(Err(status)) => Overdue::End { status },
+            None => Overdue::Forget,
+        }
+    }
+    fn ends_second_answer(&self, _: &u32) -> bool {
+        self.ends_second
     }
     fn own_response(&mut self, ticket: u64, outcome: Outcome, _: Micros, _: Now) {
         self.own.push((ticket, outcome));
