@@ -7,32 +7,48 @@
 //! established ones go on.
 
 pub mod dialog;
+pub mod end;
 pub mod hand_over;
+mod identity;
 pub mod life;
+pub mod look;
+pub mod oversee;
+pub mod own_request;
+mod texts;
+mod watch;
 
 use crate::class4::Charge;
 use crate::tables::Number;
+use end::EndCounts;
+pub use identity::Identity;
 use proto::hash::{KeyedHash, Purpose, Secret};
 use proto::message::Message;
 use proto::policy::{BySource, Endpoint};
-use proto::pool::{ByteStore, Index, Slab, Stored};
+use proto::pool::{Index, Slab, Stored};
 use proto::time::{Micros, Mono};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use texts::{Part, Texts};
+use watch::Watches;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Calls {
     slab: Slab<Call>,
     index: Index,
-    contacts: ByteStore,
+    texts: Texts,
+    /// Those of customers.
+    watches: Watches,
+    /// Calls that have requests of ours to be sent.
+    senders: VecDeque<CallId>,
+    /// The last such request that was sent: its memory is used again.
+    request: Vec<u8>,
+    ends: EndCounts,
     secret: Secret,
     /// Oldest and newest: all live equally long, so the order of opening is the order of expiry.
     oldest: u32,
     newest: u32,
-    /// Contacts that did not fit; such a call is routed by its addresses alone.
-    contacts_lost: u64,
-    expired: u64,
     opened: u64,
     early: u32,
 }
@@ -71,6 +87,12 @@ pub struct Call {
     pub record: u64,
     /// When a message within it last passed: it lived then.
     pub heard: Mono,
+    /// What is kept of its texts.
+    text: Option<Stored>,
+    /// Its [`watch::Watch`]; [`NONE`]: it is not watched.
+    watch: u32,
+    /// Highest CSeq seen from the initiator and from the responder; 0: none.
+    cseq: [u32; 2],
     /// The side that sent the INVITE.
     pub initiator: Side,
     /// The side that answered it.
@@ -88,8 +110,6 @@ pub struct Side {
     pub flow: u64,
     /// Requests to it go to `address`, whatever they name: a phone, which may be behind NAT.
     pub by_source: bool,
-    /// URI of its Contact.
-    contact: Option<Stored>,
 }
 
 /// What a call is opened with.
@@ -117,30 +137,44 @@ pub struct Opening<'m> {
     pub responder_flow: u64,
     /// URI of the responder's Contact; empty: none.
     pub responder_contact: &'m [u8],
+    /// What requests of our own within it need; of customers' calls alone.
+    pub identity: Identity<'m>,
+    /// CSeq of the INVITE; 0: not known.
+    pub cseq: u32,
 }
 
 const NONE: u32 = u32::MAX;
 
-/// Bytes reserved for the Contacts of one call: two of ordinary length.
+/// Bytes reserved for the texts of one call: two Contacts of ordinary length.
 const CONTACT_BYTES: usize = 192;
 
+/// The same where calls are customers', one in sixteen of which may be long ([`Texts`]).
+const TEXT_BYTES: usize = texts::ORDINARY_BYTES + texts::ORDINARY_BYTES / 16;
+
+/// Calls that wait for their requests to be sent; a further one waits a second.
+const SENDERS_MAX: usize = 1_024;
+
 const _: () = assert!(
-    size_of::<Option<Call>>() + CONTACT_BYTES + 16 <= limits::pool::CALL_BYTES as usize,
+    size_of::<Option<Call>>() + TEXT_BYTES + size_of::<Option<watch::Watch>>() + 16
+        <= limits::pool::CALL_BYTES as usize,
     "as checked against memory before the start"
 );
 
 impl Calls {
-    /// Room for `capacity` calls. `secret`: a key of this boot.
-    pub fn new(capacity: u32, secret: Secret) -> Self {
+    /// Room for `capacity` calls; `watched`: customers' calls among them. `secret`: a key of this boot.
+    pub fn new(capacity: u32, watched: bool, secret: Secret) -> Self {
+        let text_bytes = if watched { TEXT_BYTES } else { CONTACT_BYTES };
         Calls {
             slab: Slab::new(capacity),
             index: Index::new(capacity),
-            contacts: ByteStore::new((capacity as usize).saturating_mul(CONTACT_BYTES)),
+            texts: Texts::new((capacity as usize).saturating_mul(text_bytes)),
+            watches: Watches::new(if watched { capacity } else { 0 }),
+            senders: VecDeque::with_capacity(if watched { SENDERS_MAX } else { 0 }),
+            request: Vec::with_capacity(if watched { limits::SEND_SLOT_BYTES } else { 0 }),
+            ends: EndCounts::default(),
             secret,
             oldest: NONE,
             newest: NONE,
-            contacts_lost: 0,
-            expired: 0,
             opened: 0,
             early: 0,
         }
@@ -180,9 +214,13 @@ impl Calls {
         self.index.find(id.0.get(), same)
     }
 
-    /// URI of a side's Contact; empty if it had none or it did not fit.
-    pub fn contact(&self, side: &Side) -> &[u8] {
-        side.contact.as_ref().map_or(&[], |stored| self.contacts.get(stored))
+    /// URI of the Contact of the initiator, or of the other side; empty if it had none or it did not fit.
+    pub fn contact(&self, call: &Call, initiator: bool) -> &[u8] {
+        self.part(call, Part::contact(initiator))
+    }
+
+    fn part(&self, call: &Call, part: Part) -> &[u8] {
+        self.texts.part(call.text.as_ref(), part)
     }
 
     /// Opens a call. `None`: the table is full, or there is one under this key.
@@ -195,14 +233,12 @@ impl Calls {
             listener: opening.initiator.listener,
             flow: opening.initiator.flow,
             by_source: opening.by_source.caller(),
-            contact: self.keep(opening.initiator_contact),
         };
         let responder = Side {
             address: opening.responder,
             listener: opening.responder_listener,
             flow: opening.responder_flow,
             by_source: opening.by_source.callee(),
-            contact: self.keep(opening.responder_contact),
         };
         let call = Call {
             hash: opening.key.hash,
@@ -216,6 +252,9 @@ impl Calls {
             charge: Charge::NOBODY,
             record: 0,
             heard: now,
+            text: self.keep(opening),
+            watch: NONE,
+            cseq: [opening.cseq, 0],
             initiator,
             responder,
         };
@@ -246,7 +285,7 @@ impl Calls {
     }
 
     /// The call holds these places from now on. False: it is gone.
-    pub fn charge(&mut self, id: CallId, charge: Charge) -> bool {
+    pub(crate) fn charge(&mut self, id: CallId, charge: Charge) -> bool {
         let Some(call) = self.place(id).and_then(|place| self.slab.get_mut(place)) else { return false };
         call.charge = charge;
         true
@@ -268,20 +307,16 @@ impl Calls {
 
     /// A side gave a new Contact (target refresh, RFC 3261 §12.2). An empty one changes nothing.
     pub fn refresh(&mut self, id: CallId, of_initiator: bool, contact: &[u8]) {
-        let Some(place) = self.place(id) else { return };
-        let Some(call) = self.slab.get(place) else { return };
-        let side = if of_initiator { call.initiator } else { call.responder };
-        if contact.is_empty() || self.contact(&side) == contact {
+        let Some(call) = self.place(id).and_then(|place| self.slab.get_mut(place)) else { return };
+        let part = Part::contact(of_initiator);
+        if contact.is_empty() || self.texts.part(call.text.as_ref(), part) == contact {
             return;
         }
-        if let Some(old) = side.contact {
-            self.contacts.free(old);
+        let contact = if contact.len() > limits::URI_BYTES_MAX { &[] } else { contact };
+        if contact.is_empty() {
+            self.texts.lose();
         }
-        let kept = self.keep(contact);
-        if let Some(call) = self.slab.get_mut(place) {
-            let side = if of_initiator { &mut call.initiator } else { &mut call.responder };
-            side.contact = kept;
-        }
+        call.text = self.texts.replace(call.text.take(), part, contact);
     }
 
     /// A side that is reached where it really is was heard from this address (a NAT binding moved).
@@ -307,28 +342,25 @@ impl Calls {
             Some(newer) => newer.older = call.older,
             None => self.newest = call.older,
         }
-        for side in [call.initiator, call.responder] {
-            if let Some(stored) = side.contact {
-                self.contacts.free(stored);
-            }
-        }
+        self.texts.free(call.text);
+        self.watches.end(call.watch);
         Some(call)
     }
 
     /// Closes the oldest call if it has lived for `longest`; to be called until there is none.
     pub fn expire(&mut self, longest: Micros, now: Mono) -> Option<Call> {
-        let call = self.slab.get(self.oldest)?;
-        if now.since(call.opened) < longest {
+        if now < self.deadline(longest)? {
             return None;
         }
-        let id = id_of(call.hash);
-        self.expired += 1;
+        let id = id_of(self.slab.get(self.oldest)?.hash);
         self.close(id)
     }
 
-    /// When the oldest call will have lived for `longest`.
+    /// When the oldest call will have lived for `longest`. One that we would end ourselves by then has time for it.
     pub fn deadline(&self, longest: Micros) -> Option<Mono> {
-        Some(self.slab.get(self.oldest)?.opened.after(longest))
+        let call = self.slab.get(self.oldest)?;
+        let end = call.opened.after(longest);
+        Some(if call.watch == NONE { end } else { end.after(oversee::ENDING_MAX) })
     }
 
     /// Whether no further call fits.
@@ -343,19 +375,34 @@ impl Calls {
             early: self.early,
             capacity: self.slab.capacity(),
             opened: self.opened,
-            expired: self.expired,
-            contacts_lost: self.contacts_lost,
+            texts_lost: self.texts.lost(),
+            texts_long: self.texts.long(),
         }
     }
 
-    fn keep(&mut self, contact: &[u8]) -> Option<Stored> {
-        if contact.is_empty() {
-            return None;
+    /// Counts the end of a call that was never in the table.
+    pub(crate) fn count_end(&mut self, end: end::CallEnd) {
+        self.ends.count(end);
+    }
+
+    /// How calls have ended.
+    pub const fn ends(&self) -> &EndCounts {
+        &self.ends
+    }
+
+    fn keep(&mut self, opening: &Opening<'_>) -> Option<Stored> {
+        let contacts = [opening.initiator_contact, opening.responder_contact];
+        let [initiator, responder] = contacts.map(|uri| if uri.len() > limits::URI_BYTES_MAX { &[][..] } else { uri });
+        for (given, kept) in contacts.into_iter().zip([initiator, responder]) {
+            if given.len() != kept.len() {
+                self.texts.lose();
+            }
         }
-        let fits = contact.len() <= limits::URI_BYTES_MAX;
-        let kept = fits.then(|| self.contacts.keep(contact)).flatten();
-        self.contacts_lost += u64::from(kept.is_none());
-        kept
+        self.texts.keep(|part, out| match part {
+            Part::InitiatorContact => out.extend_from_slice(initiator),
+            Part::ResponderContact => out.extend_from_slice(responder),
+            _ => opening.identity.write(part, out),
+        })
     }
 }
 
@@ -370,10 +417,11 @@ pub struct CallFigures {
     pub capacity: u32,
     /// Calls opened since the start.
     pub opened: u64,
-    /// Calls closed because they had lived as long as a call may.
-    pub expired: u64,
-    /// Contacts that were not kept for lack of room.
-    pub contacts_lost: u64,
+    /// Texts of calls that were not kept for lack of room: such a call is routed by its addresses alone, and is not
+    /// ended by us.
+    pub texts_lost: u64,
+    /// Calls whose texts are longer than those of an ordinary call, now.
+    pub texts_long: u32,
 }
 
 impl Call {

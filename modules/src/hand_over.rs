@@ -2,6 +2,7 @@
 //! says. `proto::proxy`'s `export` and `import` carry the notes.
 
 use crate::calls::hand_over::{self, HandOverError};
+use crate::calls::oversee::Lifetimes;
 use crate::note::Note;
 use crate::origin::{self, Origin, OriginError};
 use crate::policy::TandemPolicy;
@@ -56,7 +57,8 @@ impl TandemPolicy {
     ) -> Result<bool, HandOverError> {
         let gone = &mut self.arrivals.gone;
         let here = |theirs| translate(origin, theirs, gone);
-        hand_over::import(&mut self.calls, &mut self.dispatcher, frame, here, mine, now.mono)
+        let lifetimes = Lifetimes::of(&self.tables);
+        hand_over::import(&mut self.calls, &mut self.dispatcher, frame, here, mine, &lifetimes, now.mono)
     }
 
     /// For how long a call in a frame has lived; `None`: the frame is damaged. Calls have to be imported in the order

@@ -16,7 +16,8 @@
 //! | what moves a call to the next gateway | `dispatcher/failover.rs`, `dispatcher/outcome.rs` |
 //! | when a gateway is probed | `dispatcher/probe.rs` |
 //! | what an in-dialog request needs | `calls/dialog.rs` |
-//! | what a call is and how long it lives | `calls.rs`, `calls/life.rs` |
+//! | what a call is and how it opens and closes | `calls.rs`, `calls/life.rs`, `calls/end.rs` |
+//! | what ends a customer's call | `calls/oversee.rs`; what we send then: `calls/own_request.rs` |
 //! | customers, vendors, which of them take a call and in which order | `class4/` |
 //! | what goes to another process | `hand_over.rs`, `origin.rs`, `calls/hand_over.rs`, `note.rs` |
 //! | who has to prove what, and who is shut out | `authentication/` |

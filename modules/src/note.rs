@@ -24,6 +24,10 @@ pub struct Note {
     pub(crate) hunt: Option<HuntIndex>,
     /// Its routing number was asked for. It does not travel: the question does not, either.
     pub(crate) dipping: bool,
+    /// It is a customer's new call.
+    pub(crate) customers: bool,
+    /// It has had its final response (a customer's call alone).
+    pub(crate) ended: bool,
     /// URI of the sender's Contact, as a range of the request's bytes: the dialog's remote target.
     pub(crate) contact: Span,
     /// The request opens or refreshes a dialog's target: INVITE, UPDATE.
@@ -112,6 +116,16 @@ impl Attempts {
         found.map(|(at, _)| self.open &= !(1 << at)).is_some()
     }
 
+    /// Whether the gateway owes a final response.
+    pub(crate) fn owes(&self, gateway: Number) -> bool {
+        self.open().any(|open| open == gateway)
+    }
+
+    /// In which place a gateway was tried.
+    pub(crate) fn place_of(&self, gateway: Number) -> Option<usize> {
+        self.iter().find(|(_, tried)| *tried == gateway).map(|(at, _)| at)
+    }
+
     /// Takes out one that still owes a final response.
     pub(crate) fn close_any(&mut self) -> Option<Number> {
         let open = self.iter().find(|&(at, _)| self.open & (1 << at) != 0);
@@ -178,7 +192,7 @@ impl Note {
 }
 
 /// Version of a note's encoding.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 impl NoteEncoding for Note {
     fn encode(&self, out: &mut Vec<u8>) {
@@ -188,6 +202,8 @@ impl NoteEncoding for Note {
             before: _,
             hunt: _,
             dipping: _,
+            customers,
+            ended,
             contact,
             kind,
             call,
@@ -218,6 +234,7 @@ impl NoteEncoding for Note {
         }
         // WHY not the rest: what a question was about is forgotten with it, and a fork ends with what is under way.
         out.flag(phones.by_phone).flag(phones.vouched).flag(phones.registers).number(record.to_le_bytes());
+        out.flag(*customers).flag(*ended);
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -246,6 +263,7 @@ impl NoteEncoding for Note {
         let PhoneNote { by_phone, vouched, registers, .. } = &mut note.phones;
         (*by_phone, *vouched, *registers) = (from.flag()?, from.flag()?, from.flag()?);
         note.record = from.long()?;
+        (note.customers, note.ended) = (from.flag()?, from.flag()?);
         from.end().map(|()| note)
     }
 }
@@ -281,6 +299,7 @@ mod tests {
             ringing: true,
             early: [None, NonZeroU64::new(9).map(CallId)],
             phones: PhoneNote { by_phone: true, registers: true, ..PhoneNote::default() },
+            ended: true,
             ..Note::default()
         };
         note.attempts.push(Number(5));

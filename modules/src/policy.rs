@@ -1,6 +1,9 @@
 //! The policy of one shard: its tables, its state, and what its owner asks of it beside the six points.
 
 use crate::authentication::stage::Authentication;
+use crate::calls::end::EndCounts;
+use crate::calls::look::{CallLook, EndCall};
+use crate::calls::own_request::CallRequest;
 use crate::calls::{CallFigures, Calls, life};
 use crate::class4::Hunting;
 use crate::dispatcher::event::GatewayEvent;
@@ -18,7 +21,8 @@ use crate::sources::UnknownSources;
 use crate::tables::Tables;
 use algorithms::mix;
 use proto::hash::Secret;
-use proto::time::{Mono, Now};
+use proto::policy::{Outcome, Policy};
+use proto::time::{Micros, Mono, Now};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -87,7 +91,7 @@ impl TandemPolicy {
             dispatcher: Dispatcher::new(dispatcher, &tables, now),
             serving: Serving::default(),
             unknown: UnknownSources::new(setup.unknown_sources, setup.boot_secret),
-            calls: Calls::new(setup.calls, setup.boot_secret),
+            calls: Calls::new(setup.calls, tables.class4.is_some(), setup.boot_secret),
             reasons: ReasonCounts::default(),
             arrivals: Arrivals::default(),
             answered: Answered::default(),
@@ -164,9 +168,10 @@ impl TandemPolicy {
     /// When [`TandemPolicy::on_deadline`] or [`TandemPolicy::next_probe`] have something to do next.
     pub fn deadline(&self) -> Option<Mono> {
         let calls = self.calls.deadline(self.tables.call_max);
+        let overseen = self.calls.next_look();
         let registrar = self.registrar.as_ref().and_then(|registrar| registrar.deadline());
         let dispatcher = [self.dispatcher.probe_deadline(), self.dispatcher.tick_deadline()];
-        dispatcher.into_iter().chain([calls, registrar, self.keep_alives.deadline()]).flatten().min()
+        dispatcher.into_iter().chain([calls, overseen, registrar, self.keep_alives.deadline()]).flatten().min()
     }
 
     /// Time passes: calls expire (a bounded number at once), breakers move.
@@ -188,6 +193,35 @@ impl TandemPolicy {
     /// The next keep-alive to send; to be called until there is none.
     pub fn next_keep_alive(&mut self, now: Now) -> Option<KeepAlive> {
         self.keep_alives.next(self.registrar.as_mut()?, now)
+    }
+
+    /// The next request of ours within a call; to be called until there is none. Each is given back by
+    /// [`TandemPolicy::request_of_call_sent`].
+    pub fn next_request_of_call(&mut self) -> Option<CallRequest> {
+        self.calls.next_request()
+    }
+
+    /// A request within a call was sent, or could not be: then that is its end.
+    pub fn request_of_call_sent(&mut self, request: CallRequest, sent: bool, now: Now) {
+        if !sent {
+            self.own_response(request.ticket.0, Outcome::Unreachable, Micros(0), now);
+        }
+        self.calls.request_sent(request);
+    }
+
+    /// Fills the next part of what an operator wants to see of calls.
+    pub fn look_at_calls(&self, look: &mut CallLook, now: Now) {
+        self.calls.look(look, &self.tables, now.mono);
+    }
+
+    /// An operator ends a call.
+    pub fn end_call(&mut self, asked: &mut EndCall) {
+        asked.ended = self.calls.end_by_number(asked.number);
+    }
+
+    /// How calls have ended.
+    pub const fn call_ends(&self) -> &EndCounts {
+        self.calls.ends()
     }
 
     /// Bindings that went because their phones answered no keep-alive any more.

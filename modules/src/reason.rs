@@ -80,6 +80,12 @@ reasons! {
     CustomerCps = "customer_cps" => Some(503);
     /// Records of calls cannot be written, and the file says that no call goes without.
     RecordsClosed = "records_closed" => Some(503);
+    /// No vendor has sent an 18x in the time for it.
+    PostDial = "post_dial" => Some(408);
+    /// A customer's call rang for too long.
+    RangTooLong = "rang_too_long" => Some(480);
+    /// A customer's call had early media for too long.
+    EarlyMedia = "early_media" => Some(480);
     /// As many customers' calls are being set up as may be.
     HuntsFull = "hunts_full" => Some(503);
     /// A vendor's redirection or challenge, which the customer is not shown.

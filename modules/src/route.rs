@@ -4,7 +4,10 @@
 //! ends the walk. A further module (a registrar, rate decks, caps) is a further folder and a further line here.
 
 use crate::calls::dialog::{self, Dialog};
+use crate::calls::end::CallEnd;
 use crate::calls::life;
+use crate::calls::own_request::Ticket;
+use crate::class4::dialled::Digits;
 use crate::class4::dip::Dipped;
 use crate::class4::hunt::NoWay;
 use crate::class4::identity::Crossing;
@@ -15,13 +18,13 @@ use crate::note::Note;
 use crate::policy::TandemPolicy;
 use crate::reason::{Reason, Step};
 use crate::records::HungUp;
-use crate::registrar::{ForkId, Ticket};
+use crate::registrar::{self, ForkId};
 use crate::tables::Number;
 use crate::{routes, serving, sources};
 use proto::message::{Host, Message, Method, Uri};
 use proto::policy::{
-    Answer, Choice, End, Endpoint, Inbound, Outcome, Policy, Proof, Refusal, ResponseContext, Target, TargetSet,
-    Verdict,
+    Answer, Choice, End, Endpoint, Inbound, Outcome, Overdue, Policy, Proof, Refusal, ResponseContext, Target,
+    TargetSet, Verdict,
 };
 use proto::time::{Micros, Now};
 use std::net::{IpAddr, SocketAddr};
@@ -141,6 +144,21 @@ impl TandemPolicy {
         }
     }
 
+    /// A vendor's response to an INVITE that has had its final response. A 2xx is ended by us (`proto`).
+    fn answered_too_late(&mut self, response: &Message<'_>) {
+        if (200..300).contains(&response.status()) {
+            self.calls.count_end(CallEnd::SecondAnswer);
+        }
+    }
+
+    /// A BYE or a question of ours within a call came to its end.
+    fn request_of_call_ended(&mut self, ticket: Ticket, outcome: Outcome, now: Now) {
+        if let Some((call, why)) = self.calls.request_ended(ticket, outcome, now.mono) {
+            let (calls, records) = (&mut self.calls, self.records.as_deref_mut());
+            life::closed(calls, &mut self.dispatcher, &self.tables, &call, why, records, now);
+        }
+    }
+
     /// The last stage.
     pub(crate) fn dispatch(
         &mut self,
@@ -237,16 +255,28 @@ impl Policy for TandemPolicy {
     }
 
     fn response(&mut self, response: &Message<'_>, context: &ResponseContext<'_>, note: &mut Note, now: Now) {
+        let gateway = Number(context.target.gateway);
+        let its_turn = note.hunt.is_some() && note.attempts.owes(gateway);
         self.dispatcher.response(&self.tables, response.status(), context, note, now);
-        if let Some(trunks) = self.tables.class4.as_ref().filter(|_| note.hunt.is_some()) {
-            self.hunting.response(trunks, response, note, now);
-        }
         if note.phones.registers && (200..300).contains(&response.status()) {
             self.keep_granted(response, context, now);
         }
-        let opened = life::answered(&mut self.calls, &mut self.dispatcher, response, context, note, now.mono);
-        if let Some((call, trunks)) = opened.filter(|_| note.hunt.is_some()).zip(self.tables.class4.as_ref()) {
-            self.calls.charge(call, self.hunting.answered(trunks, note, now));
+        if note.customers && note.ended {
+            if let Some(records) = self.records.as_mut().filter(|_| note.record != 0) {
+                records.response(&mut self.calls, response, context, note, None, now);
+            }
+            return self.answered_too_late(response);
+        }
+        if let Some(trunks) = self.tables.class4.as_ref().filter(|_| its_turn) {
+            self.hunting.response(trunks, response, note, now);
+        }
+        let called = self.hunting.called(note);
+        let called = called.as_ref().map(Digits::as_bytes);
+        let (calls, dispatcher, tables) = (&mut self.calls, &mut self.dispatcher, &*self.tables);
+        let opened = life::answered(calls, dispatcher, tables, called, response, context, note, now.mono);
+        if let (Some(call), Some(trunks)) = (opened.filter(|_| note.hunt.is_some()), &tables.class4) {
+            calls.charge(call, self.hunting.answered(trunks, gateway, note, now));
+            calls.watch(call, response, &trunks.lifetimes, now.mono);
         }
         if let Some(records) = self.records.as_mut().filter(|_| note.record != 0) {
             records.response(&mut self.calls, response, context, note, opened, now);
@@ -255,6 +285,25 @@ impl Policy for TandemPolicy {
 
     fn answer_waits_for(&self) -> Option<u64> {
         self.records.as_ref()?.pending().map(|batch| batch | ANSWER)
+    }
+
+    fn overdue(&mut self, note: &mut Note, targets: &mut TargetSet, now: Now) -> Overdue {
+        let Some(trunks) = &self.tables.class4 else { return Overdue::Forget };
+        match self.hunting.overdue(trunks, note, now) {
+            Ok(until) => Overdue::Wait(until),
+            Err(why) => {
+                self.reasons.count(why.reason());
+                Overdue::End { status: trunks.refusals.attach(why, targets) }
+            }
+        }
+    }
+
+    fn ends_second_answer(&self, note: &Note) -> bool {
+        note.customers && note.ended
+    }
+
+    fn forked_answer(&mut self, response: &Message<'_>, _now: Now) {
+        self.answered_too_late(response);
     }
 
     fn silence(&mut self, target: &Target, outcome: Outcome, note: &mut Note, now: Now) {
@@ -310,6 +359,9 @@ impl Policy for TandemPolicy {
         if verdict == Verdict::Drop(Reason::DialogUnproven) {
             verdict = self.acknowledge_statelessly(request, targets, now).unwrap_or(verdict);
         }
+        if let (Verdict::Forward, Some(call), Some(_)) = (&verdict, note.call, &self.tables.class4) {
+            self.calls.saw(call, note.from_initiator, request.message);
+        }
         self.reasons.count_verdict(&verdict);
         if self.records.is_some() {
             self.within(request, &verdict, note, now);
@@ -325,6 +377,7 @@ impl Policy for TandemPolicy {
             records.finished(end.status, note, now);
         }
         life::ended(&mut self.calls, &mut self.dispatcher, &self.tables, end.status, note, records, now);
+        note.ended = note.customers;
         match &self.tables.class4 {
             _ if note.hunt.is_none() => {}
             Some(trunks) => self.hunting.end(trunks, note),
@@ -341,7 +394,10 @@ impl Policy for TandemPolicy {
     }
 
     fn own_response(&mut self, ticket: u64, outcome: Outcome, after: Micros, now: Now) {
-        self.dispatcher.probe_ended(&self.tables, ticket, outcome, after, now);
+        match Ticket::of(ticket) {
+            Some(ticket) => self.request_of_call_ended(ticket, outcome, now),
+            None => self.dispatcher.probe_ended(&self.tables, ticket, outcome, after, now),
+        }
     }
 
     fn response_refused(&mut self, target: &Target, source: SocketAddr) {
@@ -355,7 +411,7 @@ impl Policy for TandemPolicy {
 
     fn keep_alive_answered(&mut self, ticket: u64, _now: Now) {
         if let Some(registrar) = &mut self.registrar {
-            registrar.answered(Ticket(ticket));
+            registrar.answered(registrar::Ticket(ticket));
         }
     }
 

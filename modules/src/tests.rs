@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod authentication;
+mod calls;
 mod class4;
 mod class4_choice;
 mod dialogs;

@@ -313,6 +313,12 @@ pub trait Policy {
         false
     }
 
+    /// A fork behind a target that has answered has answered too, and is ended by us (see
+    /// [`Policy::ends_second_answer`]). Point 3 does not hear of it.
+    fn forked_answer(&mut self, response: &Message<'_>, now: Now) {
+        let _ = (response, now);
+    }
+
     /// Point 6: the transaction is over for the caller (final response sent, or none can be).
     fn transaction_end(&mut self, end: &End<'_>, note: &mut Self::Note, now: Now);
 

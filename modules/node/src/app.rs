@@ -10,6 +10,7 @@ use crate::shard_pending::Pending;
 use engine::{Address, App, Class, Frame, NetworkError, NetworkErrorKind, Outbox, ShardId};
 use modules::authentication::Authenticator;
 use modules::authentication::stage::Authentication;
+use modules::calls::own_request::CallRequest;
 use modules::dispatcher::probe::Probe;
 use modules::phones::keep_alive::KeepAlive;
 use modules::records::Records;
@@ -184,6 +185,19 @@ impl ShardApp {
         self.proxy.send_own(now, &request, |writer, via| probe.write(&tables, writer, via), &mut outbox);
     }
 
+    fn send_within_call(&mut self, now: Now, request: CallRequest, out: &mut Outbox<'_, Letter>) {
+        let own = OwnRequest {
+            ticket: request.ticket.0,
+            target: request.target,
+            method: request.method,
+            call_id: request.call_id(),
+            from_tag: request.from_tag(),
+        };
+        let mut outbox = outbox(out, &mut self.pending);
+        let sent = self.proxy.send_own(now, &own, |writer, via| request.write(writer, via), &mut outbox);
+        self.proxy.policy.request_of_call_sent(request, sent, now);
+    }
+
     fn send_keep_alive(&mut self, keep_alive: &KeepAlive, out: &mut Outbox<'_, Letter>) {
         let mut outbox = outbox(out, &mut self.pending);
         if keep_alive.crlf {
@@ -336,6 +350,14 @@ impl App for ShardApp {
                 };
                 self.post(LANES, Letter::Unregister(asked), out);
             }
+            Letter::LookAtCalls(mut look) => {
+                self.proxy.policy.look_at_calls(&mut look, now);
+                self.post(LANES, Letter::LookAtCalls(look), out);
+            }
+            Letter::EndCall(mut asked) => {
+                self.proxy.policy.end_call(&mut asked);
+                self.post(LANES, Letter::EndCall(asked), out);
+            }
             Letter::Ask(question) => self.answer_question(now, question, out),
             Letter::Answered(question) => {
                 let answer = Answer::Module(question.answer);
@@ -380,6 +402,9 @@ impl App for ShardApp {
             self.proxy.policy.on_deadline(now);
             while let Some(probe) = self.proxy.policy.next_probe(now) {
                 self.send_probe(now, &probe, out);
+            }
+            while let Some(request) = self.proxy.policy.next_request_of_call() {
+                self.send_within_call(now, request, out);
             }
             while let Some(keep_alive) = self.proxy.policy.next_keep_alive(now) {
                 self.send_keep_alive(&keep_alive, out);

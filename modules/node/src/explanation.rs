@@ -304,6 +304,8 @@ const fn in_words(why: Why) -> &'static str {
         Why::Concurrent => "the customer has as many calls as it may",
         Why::Cps => "the customer sends more calls a second than it may",
         Why::Vendor => "the vendors' answer is no customer's business",
+        Why::PostDial => "no vendor has rung in time",
+        Why::RangTooLong | Why::EarlyMedia => "it rang too long without an answer",
     }
 }
 

@@ -21,6 +21,8 @@
 //! | `JournalMended`, `JournalRound` | journal lane | every shard | |
 //! | `Look` | control | a shard | the same box, filled |
 //! | `Unregister` | control | a shard | the same box |
+//! | `LookAtCalls` | control | a shard | the same box, filled |
+//! | `EndCall` | control | a shard | the same box |
 //! | `Export` | control of a process that ends | every shard | `Exported` |
 //! | `Import` | control of its successor | every shard | `Imported`, with the states |
 //!
@@ -33,6 +35,7 @@ use crate::shard_hand_over::{StateError, Taken};
 use crate::snapshot::ShardSnapshot;
 use engine::{Address, LaneId, ShardId};
 pub use modules::Serving;
+use modules::calls::look::{CallLook, EndCall};
 use modules::registrar::{Batch, Look, Unregister};
 use modules::{GatewayEvent, Tables};
 use std::net::IpAddr;
@@ -97,6 +100,10 @@ pub enum Letter {
     Look(Box<Look>),
     /// An operator takes a user's bindings away.
     Unregister(Box<Unregister>),
+    /// The next part of the calls.
+    LookAtCalls(Box<CallLook>),
+    /// An operator ends a call.
+    EndCall(Box<EndCall>),
     /// Write down all that is in flight. No frame comes any more.
     Export,
     /// What was in flight ([`crate::shard_hand_over`]).

@@ -94,6 +94,8 @@ metrics! {
     Calls = "tandem_calls", Gauge, One, [];
     /// Calls that were established.
     CallsEstablished = "tandem_calls_established_total", Counter, One, [];
+    /// Calls that have ended, by how.
+    CallsEnded = "tandem_calls_ended_total", Counter, One, ["reason"];
     /// Route advances: a further gateway was tried, by cause.
     Advances = "tandem_route_advances_total", Counter, One, ["cause"];
     /// REGISTERs that were carried out, by outcome.

@@ -229,6 +229,56 @@ pub fn to_value(reply: &impl Serialize) -> Value {
     serde_json::to_value(reply).unwrap_or(Value::Null)
 }
 
+/// One call: a line of `tandem calls`. What is not known of one that is no customer's is missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallLine {
+    /// Its Call-ID.
+    pub call_id: Option<String>,
+    /// User part of the caller's From.
+    pub caller: Option<String>,
+    /// The called number with its country code.
+    pub called: Option<String>,
+    /// The customer.
+    pub customer: Option<String>,
+    /// The vendor.
+    pub vendor: Option<String>,
+    /// The gateway that answered.
+    pub gateway: Option<String>,
+    /// Seconds since its answer.
+    pub seconds: u32,
+    /// It is being ended by Tandem.
+    pub ending: bool,
+    /// The shard that it lives on.
+    pub shard: u8,
+}
+
+/// A page of `tandem calls`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallPage {
+    /// Calls, in no order.
+    pub rows: Vec<CallLine>,
+    /// `shard` and `from` of the next page; none: this was the last.
+    pub next: Option<(u8, u32)>,
+}
+
+/// A line of `tandem calls --count`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallCount {
+    /// Customer, vendor or country code.
+    pub kind: String,
+    /// Calls.
+    pub count: u64,
+}
+
+/// `tandem calls end`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallsEnded {
+    /// The Call-ID.
+    pub call_id: String,
+    /// Calls that are being ended.
+    pub ended: u64,
+}
+
 /// One binding: a line of `tandem registrations`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RegistrationRow {

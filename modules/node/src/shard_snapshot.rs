@@ -27,6 +27,9 @@ impl ShardApp {
             };
             some(snapshot, metric, &[reason.label()], count);
         }
+        for (end, count) in self.proxy.policy.call_ends().iter() {
+            some(snapshot, Metric::CallsEnded, &[end.label()], count);
+        }
         for (outcome, count) in self.proxy.policy.proofs().into_iter().flat_map(|figures| figures.named()) {
             snapshot.count(Metric::Proofs, &[outcome], count);
         }
@@ -47,9 +50,8 @@ impl ShardApp {
             ("second_answer", counters.second_answers),
             ("trailing_octets", counters.trailing),
             ("keep_alive", self.keep_alives),
-            ("call_expired", calls.expired),
-            ("contact_not_kept", calls.contacts_lost),
             ("module_question", self.pending.modules.asked),
+            ("call_text_not_kept", calls.texts_lost),
             ("question_not_asked", self.pending.names.refused + self.pending.modules.refused),
             ("letter_lost", self.letters_lost),
             ("call_event_lost", self.proxy.policy.record_events_lost()),
@@ -108,6 +110,7 @@ impl ShardApp {
             ("branches", u64::from(used.branches), u64::from(size.branches)),
             ("message_bytes", used.bytes, size.bytes as u64),
             ("calls", u64::from(calls.active), u64::from(calls.capacity)),
+            ("long_call_texts", u64::from(calls.texts_long), u64::from(calls.capacity)),
         ];
         for (pool, used, size) in pools {
             snapshot.count(Metric::PoolUsed, &[pool], used);

@@ -92,10 +92,7 @@ fn stages(
             let target = by_uri(dialog, request, &request.request_uri, signed, live, answer)?;
             push(targets, target, &[])
         }
-        (_, _, Some(live)) => {
-            let other = live.call.side(!live.from_initiator);
-            push(targets, by_call(live), dialog.calls.contact(other))
-        }
+        (_, _, Some(live)) => push(targets, by_call(live), dialog.calls.contact(live.call, !live.from_initiator)),
         (_, _, None) => Break(Reason::DialogUnknown.verdict()),
     }
 }
@@ -195,9 +192,12 @@ fn by_uri(
 
 /// The side of the call whose Contact has this host.
 fn side_with_contact<'c>(dialog: &Dialog<'_>, live: Live<'c>, host: &Host<'_>) -> Option<&'c Side> {
-    let has_host =
-        |side: &&Side| Uri::parse(dialog.calls.contact(side)).is_ok_and(|contact| contact.host.eq_ignore_case(host));
-    [live.call.side(!live.from_initiator), live.call.side(live.from_initiator)].into_iter().find(has_host)
+    let has_host = |initiator: &bool| {
+        let contact = Uri::parse(dialog.calls.contact(live.call, *initiator));
+        contact.is_ok_and(|contact| contact.host.eq_ignore_case(host))
+    };
+    let sides = [!live.from_initiator, live.from_initiator];
+    sides.into_iter().find(has_host).map(|initiator| live.call.side(initiator))
 }
 
 /// The target at `address`, if it is of this call, a gateway, a source, signed by us, or ourselves (who look again).
@@ -235,13 +235,14 @@ fn listed(
 /// The side of the call that is at this address, or whose Contact names it.
 fn side_at<'c>(dialog: &Dialog<'_>, live: Live<'c>, address: SocketAddr) -> Option<&'c Side> {
     let wanted = crate::tables::canonical(address);
-    let is_at = |side: &&Side| {
-        crate::tables::canonical(side.address) == wanted
-            || Uri::parse(dialog.calls.contact(side)).is_ok_and(|contact| {
+    let is_at = |initiator: &bool| {
+        crate::tables::canonical(live.call.side(*initiator).address) == wanted
+            || Uri::parse(dialog.calls.contact(live.call, *initiator)).is_ok_and(|contact| {
                 contact.host.ip() == Some(wanted.ip()) && contact.effective_port() == wanted.port()
             })
     };
-    [live.call.side(!live.from_initiator), live.call.side(live.from_initiator)].into_iter().find(is_at)
+    let sides = [!live.from_initiator, live.from_initiator];
+    sides.into_iter().find(is_at).map(|initiator| live.call.side(initiator))
 }
 
 /// Adds the target; `request_uri`: the new one, empty: it stays.

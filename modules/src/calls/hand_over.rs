@@ -5,11 +5,17 @@
 //! they are called goes before ([`crate::Origin`]). Ages travel, not moments: the clocks of two processes need not agree.
 //!
 //! ```text
-//! version  slot  age  flags  hash  gateway  record  heard ago  initiator, responder: address, listener, flow, Contact
+//! version  slot  age  flags  hash  gateway  record  heard ago  initiator, responder: address, listener, flow, CSeq, Contact
 //!    1      2     8     1     16     1+4       8        8
+//! and of a customer's call: six texts (`identity`), seconds of its session that are left, why it is being ended
+//!                                                                   4                            1
 //! ```
 
-use super::{Call, CallId, Calls, Key, Opening, Side};
+use super::end::CallEnd;
+use super::identity::CONTACTS;
+use super::oversee::{Lifetimes, Resumed};
+use super::texts::Part;
+use super::{Call, CallId, Calls, Identity, Key, Opening, Side};
 use crate::dispatcher::Dispatcher;
 use crate::encoding::{Decoder, Encoder};
 use crate::tables::Number;
@@ -25,12 +31,15 @@ pub enum HandOverError {
     NotTaken,
 }
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 const EARLY: u8 = 1;
 const INITIATOR_FIRST: u8 = 2;
 const INITIATOR_BY_SOURCE: u8 = 4;
 const RESPONDER_BY_SOURCE: u8 = 8;
-const FLAGS: u8 = EARLY | INITIATOR_FIRST | INITIATOR_BY_SOURCE | RESPONDER_BY_SOURCE;
+/// A customer's call, watched.
+const WATCHED: u8 = 16;
+const ACKNOWLEDGED: u8 = 32;
+const FLAGS: u8 = EARLY | INITIATOR_FIRST | INITIATOR_BY_SOURCE | RESPONDER_BY_SOURCE | WATCHED | ACKNOWLEDGED;
 
 /// Hands every call to `sink`, a frame each, the oldest first. Allocates: off the packet path.
 pub fn export(calls: &Calls, now: Mono, mut sink: impl FnMut(&[u8])) {
@@ -66,6 +75,7 @@ pub fn import(
     frame: &[u8],
     here: impl FnOnce(Number) -> Option<Number>,
     mine: impl FnOnce(u16) -> bool,
+    lifetimes: &Lifetimes,
     now: Mono,
 ) -> Result<bool, HandOverError> {
     let mut from = Decoder::new(frame);
@@ -76,12 +86,13 @@ pub fn import(
     if !mine(slot) {
         return Ok(false);
     }
-    let Read { mut opening, age, record, heard } = read(&mut from, slot).ok_or(HandOverError::Damaged)?;
+    let Read { mut opening, age, record, heard, resumed } = read(&mut from, slot).ok_or(HandOverError::Damaged)?;
     let opened = Mono(now.0.saturating_sub(age.0));
     opening.gateway = opening.gateway.and_then(here);
     let id = calls.open(&opening, opened).ok_or(HandOverError::NotTaken)?;
     calls.recorded(id, record);
     calls.lives(id, Mono(now.0.saturating_sub(heard.0)));
+    calls.resume(id, &resumed, lifetimes, now);
     if let Some(gateway) = opening.gateway.filter(|_| !opening.early) {
         dispatcher.call_taken_over(gateway);
     }
@@ -96,30 +107,40 @@ pub(crate) fn write_one(calls: &Calls, id: CallId, now: Mono, out: &mut Vec<u8>)
 }
 
 /// What [`write_one`] wrote in a process before, under a key of this one. `None`: another release wrote it.
-pub(crate) fn read_state(state: &[u8], key: Key, slot: u16) -> Option<Opening<'_>> {
+pub(crate) fn read_state(state: &[u8], key: Key, slot: u16) -> Option<(Opening<'_>, Resumed)> {
     let mut from = Decoder::new(state);
     from.byte().filter(|version| *version == VERSION)?;
     from.short()?;
     let read = read(&mut from, slot)?;
-    Some(Opening { key, early: false, ..read.opening })
+    // What is written with the record has not been acknowledged yet; what lived on has.
+    let resumed = Resumed { acknowledged: true, ..read.resumed };
+    Some((Opening { key, early: false, ..read.opening }, resumed))
 }
 
 fn write(calls: &Calls, call: &Call, now: Mono, frame: &mut Vec<u8>) {
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    let resumed = calls.resumed(call, now);
     let flags = flag(call.early, EARLY)
         | flag(call.initiator_first, INITIATOR_FIRST)
         | flag(call.initiator.by_source, INITIATOR_BY_SOURCE)
-        | flag(call.responder.by_source, RESPONDER_BY_SOURCE);
+        | flag(call.responder.by_source, RESPONDER_BY_SOURCE)
+        | flag(resumed.is_watched, WATCHED)
+        | flag(resumed.acknowledged, ACKNOWLEDGED);
     let mut out = Encoder::new(frame);
     out.number([VERSION]).number(call.slot.to_le_bytes()).number(now.since(call.opened).0.to_le_bytes());
     out.number([flags]).number(call.hash.to_le_bytes());
     out.flag(call.gateway.is_some()).number(call.gateway.map_or(0, |gateway| gateway.0).to_le_bytes());
     out.number(call.record.to_le_bytes()).number(now.since(call.heard).0.to_le_bytes());
-    for side in [&call.initiator, &call.responder] {
+    for ((side, cseq), initiator) in [&call.initiator, &call.responder].into_iter().zip(call.cseq).zip([true, false]) {
         // Whether it is reached by its source stands in the flags.
-        let Side { address, listener, flow, contact: _, by_source: _ } = side;
-        out.address(*address).number(listener.to_le_bytes()).number(flow.to_le_bytes()).text(calls.contact(side));
+        let Side { address, listener, flow, by_source: _ } = side;
+        out.address(*address).number(listener.to_le_bytes()).number(flow.to_le_bytes());
+        out.number(cseq.to_le_bytes()).text(calls.contact(call, initiator));
     }
+    for part in Part::ALL.into_iter().skip(CONTACTS) {
+        out.text(calls.part(call, part));
+    }
+    out.number(resumed.session_left.to_le_bytes()).number([resumed.ending.map_or(0, CallEnd::number)]);
 }
 
 /// A call as it stands in a frame.
@@ -129,6 +150,7 @@ struct Read<'b> {
     record: u64,
     /// How long ago it was heard of.
     heard: Micros,
+    resumed: Resumed,
 }
 
 fn read<'b>(from: &mut Decoder<'b>, slot: u16) -> Option<Read<'b>> {
@@ -137,9 +159,18 @@ fn read<'b>(from: &mut Decoder<'b>, slot: u16) -> Option<Read<'b>> {
     let hash = u128::from_le_bytes(from.number()?);
     let (has_gateway, gateway) = (from.flag()?, from.word()?);
     let (record, heard) = (from.long()?, Micros(from.long()?));
-    let mut side = || Some((from.address()?, from.short()?, from.long()?, from.text()?));
+    let mut side = || Some((from.address()?, from.short()?, from.long()?, from.word()?, from.text()?));
     let (initiator, responder) = (side()?, side()?);
+    let mut identity = [&[][..]; Part::ALL.len() - CONTACTS];
+    for text in &mut identity {
+        *text = from.text()?;
+    }
+    let (session_left, ending) = (from.word()?, from.byte()?);
     from.end()?;
+    let ending = if ending == 0 { None } else { Some(CallEnd::of_number(ending)?) };
+    let acknowledged = flags & ACKNOWLEDGED != 0;
+    let is_watched = flags & WATCHED != 0;
+    let resumed = Resumed { is_watched, responder_cseq: responder.3, session_left, acknowledged, ending };
     let opening = Opening {
         key: Key { hash, from_first: flags & INITIATOR_FIRST != 0 },
         slot,
@@ -148,11 +179,13 @@ fn read<'b>(from: &mut Decoder<'b>, slot: u16) -> Option<Read<'b>> {
         gateway: has_gateway.then_some(Number(gateway)),
         // `local` is not kept with a call.
         initiator: Endpoint { listener: initiator.1, local: initiator.0, peer: initiator.0, flow: initiator.2 },
-        initiator_contact: initiator.3,
+        initiator_contact: initiator.4,
         responder: responder.0,
         responder_listener: responder.1,
         responder_flow: responder.2,
-        responder_contact: responder.3,
+        responder_contact: responder.4,
+        identity: Identity::Kept(identity),
+        cseq: initiator.3,
     };
-    Some(Read { opening, age, record, heard })
+    Some(Read { opening, age, record, heard, resumed })
 }

@@ -1,6 +1,10 @@
 //! How responses open and refresh calls (point 3), and how BYE closes them (point 6).
+//!
+//! [`closed`] is passed once by every call that was open, whatever ended it, and gives its places back.
 
-use super::{Call, CallId, Calls, Key, Opening};
+use super::end::CallEnd;
+use super::oversee::Lifetimes;
+use super::{Call, CallId, Calls, Identity, Key, Opening};
 use crate::class4::Charge;
 use crate::dispatcher::Dispatcher;
 use crate::note::{Kind, Note};
@@ -25,10 +29,14 @@ pub fn note_request(message: &Message<'_>, call: Option<(CallId, bool)>, note: &
     }
 }
 
-/// A response passes. The call that it opened, if it did and there was room.
+/// A response passes. The call that it opened, if it did and there was room. `called`: the number that a customer's
+/// INVITE is for; `None`: it is no customer's.
+#[allow(clippy::too_many_arguments, reason = "the parts of a policy, borrowed apart")]
 pub fn answered(
     calls: &mut Calls,
     dispatcher: &mut Dispatcher,
+    tables: &Tables,
+    called: Option<&[u8]>,
     response: &Message<'_>,
     context: &ResponseContext<'_>,
     note: &mut Note,
@@ -37,14 +45,22 @@ pub fn answered(
     let reliable = (101..200).contains(&response.status()) && response.field(HeaderName::RSeq).is_some();
     let success = (200..300).contains(&response.status());
     match note.kind {
-        Kind::Opens if success => return open(calls, dispatcher, response, context, note, now),
-        Kind::Opens if reliable => open_early(calls, response, context, note, now),
+        Kind::Opens if success || reliable => {
+            let identity = called.map_or(Identity::Unknown, |called| Identity::Said { response, tables, called });
+            if success {
+                return open(calls, dispatcher, response, identity, context, note, now);
+            }
+            open_early(calls, response, identity, context, note, now);
+        }
         Kind::Refreshes if success => {
             if let Some(call) = note.call {
                 calls.refresh(call, note.from_initiator, note.contact.of(context.request));
                 calls.refresh(call, !note.from_initiator, contact(response).of(response.bytes()));
                 calls.heard_from(call, note.from_initiator, context.caller.peer);
                 calls.heard_from(call, !note.from_initiator, context.source);
+                if tables.class4.is_some() {
+                    calls.session_refreshed(call, response, &Lifetimes::of(tables), now);
+                }
             }
         }
         _ => {}
@@ -56,6 +72,7 @@ fn open(
     calls: &mut Calls,
     dispatcher: &mut Dispatcher,
     response: &Message<'_>,
+    identity: Identity<'_>,
     context: &ResponseContext<'_>,
     note: &mut Note,
     now: Mono,
@@ -70,7 +87,7 @@ fn open(
             calls.refresh(id, false, contact(response).of(response.bytes()));
             calls.confirm(id).then_some(id)
         }
-        None => calls.open(&opening(key, false, response, context, note), now),
+        None => calls.open(&opening(key, false, response, identity, context, note), now),
     };
     if let Some(gateway) = gateway(context) {
         dispatcher.call_answered(gateway, kept.is_some());
@@ -79,10 +96,17 @@ fn open(
 }
 
 /// An early dialog, if the INVITE has room to remember it.
-fn open_early(calls: &mut Calls, response: &Message<'_>, context: &ResponseContext<'_>, note: &mut Note, now: Mono) {
+fn open_early(
+    calls: &mut Calls,
+    response: &Message<'_>,
+    identity: Identity<'_>,
+    context: &ResponseContext<'_>,
+    note: &mut Note,
+    now: Mono,
+) {
     let Some(key) = calls.key(response) else { return };
     let Some(place) = note.early.iter().position(Option::is_none) else { return };
-    if let Some(id) = calls.open(&opening(key, true, response, context, note), now)
+    if let Some(id) = calls.open(&opening(key, true, response, identity, context, note), now)
         && let Some(place) = note.early.get_mut(place)
     {
         *place = Some(id);
@@ -93,6 +117,7 @@ fn opening<'m>(
     key: Key,
     early: bool,
     response: &Message<'m>,
+    identity: Identity<'m>,
     context: &ResponseContext<'m>,
     note: &Note,
 ) -> Opening<'m> {
@@ -108,6 +133,8 @@ fn opening<'m>(
         responder_listener: context.target.listener,
         responder_flow: context.target.flow,
         responder_contact: contact(response).of(response.bytes()),
+        identity,
+        cseq: response.cseq().map_or(0, |cseq| cseq.number),
     }
 }
 
@@ -141,12 +168,13 @@ pub fn ended(
         return;
     }
     if let Some(call) = note.call.take().and_then(|id| calls.close(id)) {
-        closed(dispatcher, tables, &call, now);
-        records.into_iter().for_each(|records| records.ended(&call, Ending::Bye, now));
+        let end = if note.from_initiator { CallEnd::ByeFromCaller } else { CallEnd::ByeFromCallee };
+        closed(calls, dispatcher, tables, &call, end, records, now);
     }
 }
 
-/// Closes calls that have lived as long as the tables allow, at most `bound` of them. True: there may be more.
+/// Time has passed: customers' calls that have outlived what keeps them alive begin to end, and entries that have
+/// lived as long as the tables allow are closed; at most `bound` of each. True: there may be more.
 pub fn expire(
     calls: &mut Calls,
     dispatcher: &mut Dispatcher,
@@ -155,15 +183,30 @@ pub fn expire(
     mut records: Option<&mut Records>,
     now: Now,
 ) -> bool {
+    let more = calls.oversee(&Lifetimes::of(tables), bound, now.mono);
     for _ in 0..bound {
-        let Some(call) = calls.expire(tables.call_max, now.mono) else { return false };
-        closed(dispatcher, tables, &call, now);
-        records.iter_mut().for_each(|records| records.ended(&call, Ending::Expired, now));
+        let Some(call) = calls.expire(tables.call_max, now.mono) else { return more };
+        closed(calls, dispatcher, tables, &call, CallEnd::Forgotten, records.as_deref_mut(), now);
     }
     true
 }
 
-fn closed(dispatcher: &mut Dispatcher, tables: &Tables, call: &Call, now: Now) {
+/// A call is over: it is counted and recorded, and its places are given back.
+pub fn closed(
+    calls: &mut Calls,
+    dispatcher: &mut Dispatcher,
+    tables: &Tables,
+    call: &Call,
+    end: CallEnd,
+    records: Option<&mut Records>,
+    now: Now,
+) {
+    if !call.early {
+        calls.ends.count(end);
+    }
+    if let Some(records) = records {
+        records.ended(call, Ending::of(end), now);
+    }
     if let Some(trunks) = tables.class4.as_ref().filter(|_| call.charge != Charge::NOBODY) {
         trunks.ended(call.charge, call.opened, now);
     }

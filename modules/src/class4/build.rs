@@ -15,6 +15,7 @@ use super::sources::{Entry, SourceTable};
 use super::trunks::{Customer, DeckImage, DeckPlace, HuntRules, Numbers, Offer, Trunks, Vendor};
 use super::windows::Hours;
 use super::worth::Scales;
+use crate::calls::oversee::Lifetimes;
 use crate::sources::Prefix;
 use crate::tables::{Number, TablesError};
 use deck::image::Asked;
@@ -58,17 +59,8 @@ impl Trunks {
             scales,
             currency,
             refusals: Refusals::new(&config.class4.refusals),
-            rules: HuntRules {
-                attempts_max: usize::try_from(config.class4.attempts_max).unwrap_or(limits::BRANCHES_MAX),
-                after_ringing: config.class4.advance_after_ringing,
-                after_media: config.class4.advance_after_media,
-                hold_503: config
-                    .class4
-                    .hold_503
-                    .on()
-                    .map(|hold| Micros(u64::try_from(hold.as_micros()).unwrap_or(u64::MAX))),
-                gateways_answer_for_503: config.class4.gateways_answer_for_503,
-            },
+            rules: rules(&config.class4),
+            lifetimes: lifetimes(config),
             emergency: Emergency::default(),
             dip: config.class4.lnp.on().map(DipRules::new),
             high_risk: texts(&config.class4.high_risk).into(),
@@ -226,6 +218,30 @@ impl Trunks {
         let (Some(sell), Some(vendors)) = (place(sell), vendors) else { return Err(TablesError::Unchecked) };
         self.offers.push(Offer { asked, sell, vendors });
         Ok(self.offers.len() - 1)
+    }
+}
+
+fn rules(class4: &tuning::Class4) -> HuntRules {
+    let seconds = |seconds: u32| Micros::from_secs(u64::from(seconds));
+    HuntRules {
+        attempts_max: usize::try_from(class4.attempts_max).unwrap_or(limits::BRANCHES_MAX),
+        after_ringing: class4.advance_after_ringing,
+        after_media: class4.advance_after_media,
+        hold_503: class4.hold_503.on().map(|hold| Micros(u64::try_from(hold.as_micros()).unwrap_or(u64::MAX))),
+        gateways_answer_for_503: class4.gateways_answer_for_503,
+        vendor_ring: seconds(class4.vendor_ring_seconds),
+        post_dial: seconds(class4.post_dial_seconds),
+        ring: seconds(class4.ring_seconds),
+        early_media: seconds(class4.early_media_seconds),
+    }
+}
+
+fn lifetimes(config: &Config) -> Lifetimes {
+    let seconds = |seconds: u32| Micros::from_secs(u64::from(seconds));
+    Lifetimes {
+        call_max: seconds(config.class4.call_seconds.min(config.policy.call_max_seconds)),
+        ack: seconds(config.class4.ack_seconds),
+        ask: config.class4.ask_seconds.on().map(|interval| seconds(*interval)),
     }
 }
 

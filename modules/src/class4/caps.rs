@@ -81,7 +81,7 @@ impl Load {
         })
     }
 
-    /// Lets one call in, whatever the caps say: an emergency.
+    /// Lets one call in, whatever the caps say: an emergency, or a gateway that was left and has answered after all.
     pub fn force(&self) {
         self.calls.fetch_add(1, Relaxed);
     }

@@ -14,18 +14,20 @@ use super::dialled::{Digits, split};
 use super::dip::Dipped;
 use super::held::Held;
 use super::identity::{Crossing, caller};
+use super::progress::Progress;
 use super::quality::{Count, seconds};
 use super::refusal::Why;
-use super::trunks::{Charge, Customer, Trunks, Vendor};
+use super::trunks::{Charge, Customer, HuntRules, Trunks, Vendor};
 use crate::dispatcher::{Dispatcher, UriTooLong};
 use crate::note::Note;
 use crate::records::Records;
 use crate::tables::{Number, Tables};
 use deck::Code;
 use proto::message::{HeaderName, Message, Writer};
-use proto::policy::{Choice, Inbound, Outcome, TargetSet};
+use proto::policy::{Choice, Inbound, Outcome, Patience, TargetSet};
 use proto::pool::Slab;
-use proto::time::{Mono, Now};
+use proto::time::{Micros, Mono, Now};
+use proto::transaction::Branch;
 use std::num::NonZeroU32;
 
 /// A shard's calls that are being set up.
@@ -57,6 +59,12 @@ struct Hunt {
     vendors: [u32; limits::HUNT_VENDORS_MAX],
     len: u8,
     next: u8,
+    /// How far it has come.
+    progress: Progress,
+    /// Which vendor each attempt of the note went to, as a place of `vendors`.
+    turns: [u8; limits::BRANCHES_MAX],
+    /// How many attempts that holds for.
+    attempts: u8,
     /// A 180 has reached the customer.
     rang: bool,
     /// An 18x with a session description has.
@@ -191,7 +199,7 @@ impl Hunting {
         if let Some(called) = trunks.emergency.number(customer, request.request_uri.user_without_params()) {
             self.emergencies += 1;
             customer.load.force();
-            let hunt = Hunt::emergency(trunks, customer, called);
+            let hunt = Hunt::emergency(trunks, customer, called, now.mono);
             if let Some(records) = &mut records {
                 records.emergency(&called, now);
             }
@@ -248,9 +256,11 @@ impl Hunting {
         if let Some(records) = records {
             records.hunting(index);
         }
+        note.customers = true;
         let found = self.next_vendor(trunks, tables, dispatcher, request, note, targets, now);
-        if !matches!(found, Ok(true)) {
-            self.end(trunks, note);
+        match found {
+            Ok(true) => targets.wait(Patience { overdue: Progress::first_look(&trunks.rules), ..targets.patience() }),
+            _ => self.end(trunks, note),
         }
         if found? { Ok(()) } else { Err(NoWay::Refused(Why::NoRoute)) }
     }
@@ -271,7 +281,7 @@ impl Hunting {
         if let Some(why) = decision.refusal() {
             return Err(why);
         }
-        let mut hunt = Hunt::new(customer, call.called);
+        let mut hunt = Hunt::new(customer, call.called, now.mono);
         if customer.spending.watches() {
             (hunt.tariff, hunt.fee) = trunks.tariff(&decision, call.question.at);
         }
@@ -320,6 +330,7 @@ impl Hunting {
             if placed? {
                 (hunt.turned, hunt.heard) = (now.mono, false);
                 vendor.quality.count(&trunks.quality, seconds(now.wall), Count::Attempt, 1);
+                hunt.placed(&trunks.rules, note, targets, now.mono);
                 return Ok(true);
             }
         }
@@ -334,13 +345,16 @@ impl Hunting {
         Some(Turn { place, vendor: hunt.vendor?, called: hunt.called })
     }
 
-    /// Point 3: a response of a vendor. A cause that stops the hunt stops the search among its gateways too.
+    /// Point 3: a response of the vendor whose turn it is. A cause that stops the hunt stops the search among its
+    /// gateways too.
     pub(crate) fn response(&mut self, trunks: &Trunks, response: &Message<'_>, note: &mut Note, now: Now) {
         let Some(hunt) = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1)) else { return };
         let status = response.status();
         if (180..190).contains(&status) {
+            let with_media = !response.body().is_empty() && response.field(HeaderName::ContentType).is_some();
             hunt.rang |= status == 180;
-            hunt.media |= !response.body().is_empty() && response.field(HeaderName::ContentType).is_some();
+            hunt.media |= with_media;
+            hunt.progress.heard(with_media, now.mono);
         }
         let vendor = hunt.vendor.and_then(|number| trunks.vendor(number));
         let count = |count, amount| {
@@ -401,13 +415,17 @@ impl Hunting {
         }) else {
             return last(trunks, best, targets);
         };
-        if let Some(vendor) = hunt.vendor.and_then(|number| trunks.vendor(number))
+        let has_time = now.mono.since(hunt.turned) < rules.vendor_ring;
+        if let Some(vendor) = hunt.vendor.and_then(|number| trunks.vendor(number)).filter(|_| has_time)
             && cross(trunks, &hunt, vendor, request, targets).is_ok()
         {
             let choice = outward(vendor, (&hunt.called, &hunt.dipped), request, |request| {
                 Ok(dispatcher.best_response(tables, request, best, note, targets, now))
             });
             if choice == Ok(Choice::Advance) {
+                if let Some(hunt) = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1)) {
+                    hunt.placed(rules, note, targets, now.mono);
+                }
                 return Choice::Advance;
             }
         }
@@ -418,9 +436,29 @@ impl Hunting {
         }
     }
 
-    /// A 2xx has opened a call: it holds the places from now on.
-    pub(crate) fn answered(&mut self, trunks: &Trunks, note: &Note, now: Now) -> Charge {
-        let Some(hunt) = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1)) else { return Charge::NOBODY };
+    /// The INVITE has taken as long as it was allowed for now.
+    pub(crate) fn overdue(&mut self, trunks: &Trunks, note: &Note, now: Now) -> Result<Mono, Why> {
+        let hunt = note.hunt.and_then(|index| self.hunts.get(index.get() - 1));
+        let hunt = hunt.filter(|hunt| !hunt.emergency);
+        hunt.map_or(Ok(Branch::NEVER), |hunt| hunt.progress.until(&trunks.rules, now.mono))
+    }
+
+    /// The called number of a customer's call that is being set up.
+    pub(crate) fn called(&self, note: &Note) -> Option<Digits> {
+        note.hunt.and_then(|index| self.hunts.get(index.get() - 1)).map(|hunt| hunt.called)
+    }
+
+    /// A 2xx of this gateway has opened a call: it holds the places from now on.
+    pub(crate) fn answered(&mut self, trunks: &Trunks, gateway: Number, note: &Note, now: Now) -> Charge {
+        let hunt = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1));
+        let Some(hunt) = hunt.filter(|hunt| hunt.customer.is_some()) else { return Charge::NOBODY };
+        let by = hunt.vendor_of(gateway, note);
+        if let Some(vendor) = by.filter(|by| hunt.vendor != Some(*by)).and_then(|number| trunks.vendor(number)) {
+            // It was left, and answers before the one whose turn came after it.
+            hunt.leave_vendor(trunks);
+            vendor.load.force();
+            hunt.vendor = by;
+        }
         let number = hunt.customer.take();
         let customer = number.and_then(|number| trunks.customer(number)).filter(|one| one.spending.watches());
         let tariff = customer.map(|one| one.account.begin(hunt.tariff, hunt.fee, now.mono)).unwrap_or_default();
@@ -440,13 +478,16 @@ impl Hunting {
 }
 
 impl Hunt {
-    fn new(customer: &Customer, called: Digits) -> Self {
+    fn new(customer: &Customer, called: Digits, now: Mono) -> Self {
         Hunt {
             customer: Some(customer.number),
             vendor: None,
             vendors: [u32::MAX; limits::HUNT_VENDORS_MAX],
             len: 0,
             next: 0,
+            progress: Progress::begun(now),
+            turns: [0; limits::BRANCHES_MAX],
+            attempts: 0,
             rang: false,
             media: false,
             advance: true,
@@ -462,13 +503,33 @@ impl Hunt {
     }
 
     /// To the vendors of emergency calls, in their order.
-    fn emergency(trunks: &Trunks, customer: &Customer, called: Digits) -> Result<Self, Why> {
-        let mut hunt = Hunt { emergency: true, ..Hunt::new(customer, called) };
+    fn emergency(trunks: &Trunks, customer: &Customer, called: Digits, now: Mono) -> Result<Self, Why> {
+        let mut hunt = Hunt { emergency: true, ..Hunt::new(customer, called, now) };
         for (place, vendor) in hunt.vendors.iter_mut().zip(&trunks.emergency.vendors) {
             *place = vendor.0;
             hunt.len += 1;
         }
         Ok(hunt)
+    }
+
+    /// Targets of the vendor whose turn it is were chosen: they have what is left of its time.
+    fn placed(&mut self, rules: &HuntRules, note: &Note, targets: &mut TargetSet, now: Mono) {
+        let tried = note.attempts.len();
+        let turn = self.next.saturating_sub(1);
+        self.turns.iter_mut().take(tried).skip(usize::from(self.attempts)).for_each(|place| *place = turn);
+        self.attempts = u8::try_from(tried).unwrap_or(u8::MAX);
+        if self.emergency && self.next == self.len {
+            // Better a vendor that is slow than none.
+            return;
+        }
+        let left = rules.vendor_ring.0.saturating_sub(now.since(self.turned).0).max(1);
+        targets.wait(Patience { ringing: Micros(left), ..targets.patience() });
+    }
+
+    /// The vendor that an attempt at a gateway was for.
+    fn vendor_of(&self, gateway: Number, note: &Note) -> Option<Number> {
+        let turn = self.turns.get(note.attempts.place_of(gateway)?)?;
+        self.vendors.get(usize::from(*turn)).copied().map(Number)
     }
 
     fn leave_vendor(&mut self, trunks: &Trunks) {

@@ -23,6 +23,7 @@ pub mod held;
 pub mod hunt;
 pub mod identity;
 pub mod pins;
+mod progress;
 pub mod quality;
 pub mod refusal;
 pub mod sources;

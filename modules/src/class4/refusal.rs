@@ -31,6 +31,12 @@ pub enum Why {
     Concurrent,
     /// The customer's calls a second.
     Cps,
+    /// No 18x in the time for it.
+    PostDial,
+    /// It rang too long.
+    RangTooLong,
+    /// It had early media for too long.
+    EarlyMedia,
     /// What vendors said is no customer's business.
     Vendor,
 }
@@ -60,12 +66,14 @@ impl Refusals {
             Why::Alarm => &table.alarm,
             Why::Concurrent => &table.concurrent,
             Why::Cps => &table.cps,
+            Why::PostDial => &table.post_dial,
+            Why::RangTooLong | Why::EarlyMedia => &table.unanswered,
             Why::Vendor => &table.vendor,
         }
     }
 
     /// Attaches the Reason header (RFC 3326); the status to be sent.
-    pub(super) fn attach(&self, why: Why, targets: &mut TargetSet) -> u16 {
+    pub(crate) fn attach(&self, why: Why, targets: &mut TargetSet) -> u16 {
         let answer = self.answer(why);
         if answer.cause > 0 {
             // INVARIANT: some thirty octets fit an empty attachment.
@@ -100,6 +108,9 @@ impl Why {
             Why::Alarm => Reason::CustomerAlarm,
             Why::Concurrent => Reason::CustomerConcurrent,
             Why::Cps => Reason::CustomerCps,
+            Why::PostDial => Reason::PostDial,
+            Why::RangTooLong => Reason::RangTooLong,
+            Why::EarlyMedia => Reason::EarlyMedia,
             Why::Vendor => Reason::VendorOnly,
         }
     }

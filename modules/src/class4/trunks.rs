@@ -13,6 +13,7 @@ use super::refusal::Refusals;
 use super::sources::{Sender, SourceTable};
 use super::windows::Hours;
 use super::worth::{Scales, Worth};
+use crate::calls::oversee::Lifetimes;
 use crate::tables::Number;
 use crate::tables::numbering::Numbering;
 use deck::image::{Asked, Image};
@@ -66,6 +67,8 @@ pub struct Trunks {
     /// What we say when we refuse.
     pub refusals: Refusals,
     pub(super) rules: HuntRules,
+    /// How long calls may go on.
+    pub lifetimes: Lifetimes,
     /// Numbers that are always carried.
     pub emergency: Emergency,
     /// Ported numbers are asked for.
@@ -94,6 +97,14 @@ pub(super) struct HuntRules {
     pub(super) hold_503: Option<Micros>,
     /// They count against gateways too.
     pub(super) gateways_answer_for_503: bool,
+    /// Until a vendor has sent an 18x.
+    pub(super) vendor_ring: Micros,
+    /// Until any has.
+    pub(super) post_dial: Micros,
+    /// From then on.
+    pub(super) ring: Micros,
+    /// From the first 18x with a session description on.
+    pub(super) early_media: Micros,
 }
 
 /// Who sends calls.
@@ -270,6 +281,12 @@ impl Trunks {
     /// Whether a vendor's response says something of its gateway's health: a 503 is its destination's, not its own.
     pub(crate) fn tells_of_gateway(&self, status: u16) -> bool {
         status != 503 || self.rules.gateways_answer_for_503
+    }
+
+    /// What the customer and the vendor of a call are called; `None`: there is none, or no more.
+    pub fn names(&self, charge: Charge) -> [Option<&str>; 2] {
+        let customer = self.customer(Number(charge.customer)).map(|customer| &*customer.name);
+        [customer, self.vendor(Number(charge.vendor)).map(|vendor| &*vendor.name)]
     }
 
     /// An established call has ended `now`, answered at `opened`: its places are given back.

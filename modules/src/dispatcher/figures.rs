@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 pub enum Cause {
     /// No response at all in time.
     NoResponse,
+    /// Nothing beyond a 100 in the time that a vendor has to ring.
+    NotRinging,
     /// A response, but no final one in time.
     TimedOut,
     /// The network reported it unreachable.
@@ -29,8 +31,9 @@ pub enum Cause {
 
 impl Cause {
     /// All, in the order of their numbers.
-    pub const ALL: [Cause; 8] = [
+    pub const ALL: [Cause; 9] = [
         Cause::NoResponse,
+        Cause::NotRinging,
         Cause::TimedOut,
         Cause::Unreachable,
         Cause::Unavailable,
@@ -44,6 +47,7 @@ impl Cause {
     pub const fn label(self) -> &'static str {
         match self {
             Cause::NoResponse => "no_response",
+            Cause::NotRinging => "not_ringing",
             Cause::TimedOut => "timed_out",
             Cause::Unreachable => "unreachable",
             Cause::Unavailable => "503",

@@ -50,7 +50,10 @@ impl Dispatcher {
         if status < 200 {
             return;
         }
-        self.close_attempt(gateway.number, note);
+        // A gateway that was left before says nothing about the one whose turn it is.
+        if !self.close_attempt(gateway.number, note) {
+            return;
+        }
         let Some(set) = note.set.and_then(|set| tables.set(set)) else { return };
         if let Some(cause) = Cause::of_status(status) {
             self.count(gateway, |figures| figures.count(cause));
@@ -69,6 +72,7 @@ impl Dispatcher {
         };
         let cause = match outcome {
             Outcome::GivenUp => Cause::NoResponse,
+            Outcome::NotRinging => Cause::NotRinging,
             Outcome::TimedOut { .. } => Cause::TimedOut,
             Outcome::Unreachable => Cause::Unreachable,
             Outcome::Response(_) => return,
@@ -77,7 +81,7 @@ impl Dispatcher {
         if owed {
             self.count(gateway, |figures| figures.count(cause));
         }
-        if matches!(outcome, Outcome::TimedOut { ringing: true }) {
+        if matches!(outcome, Outcome::TimedOut { ringing: true } | Outcome::NotRinging) {
             note.settled = true;
         }
         let Some(address) = gateway.address.and_then(|address| tables.address(address)) else { return };

@@ -7,6 +7,7 @@ use super::event::Happened;
 use super::field::{Field, Fields};
 use super::outgoing::{Batch, Outgoing};
 use super::{choice, sdp, terms};
+use crate::calls::end::CallEnd;
 use crate::calls::{Call, CallId, Calls};
 use crate::class4::dialled::Digits;
 use crate::class4::hunt::{HuntIndex, Turn};
@@ -89,14 +90,26 @@ pub enum Ending {
     Expired,
     /// There was no room to keep it: its BYE is not known as its own.
     NotKept,
+    /// We have ended it, for this reason.
+    Ours(CallEnd),
 }
 
 impl Ending {
+    /// As the call table names it.
+    pub(crate) const fn of(end: CallEnd) -> Self {
+        match end {
+            CallEnd::ByeFromCaller | CallEnd::ByeFromCallee => Ending::Bye,
+            CallEnd::Forgotten => Ending::Expired,
+            ours => Ending::Ours(ours),
+        }
+    }
+
     const fn label(self) -> &'static str {
         match self {
             Ending::Bye => "bye",
             Ending::Expired => "expired",
             Ending::NotKept => "not_kept",
+            Ending::Ours(end) => end.label(),
         }
     }
 }
@@ -339,8 +352,9 @@ impl Records {
             }
         });
         if kept.is_none() {
+            let ending = if note.ended { Ending::Ours(CallEnd::SecondAnswer) } else { Ending::NotKept };
             self.outgoing.event(Happened::Ended, call, now.wall.0, |fields| {
-                fields.number(Field::Duration, 0).text(Field::ClosedBy, Ending::NotKept.label().as_bytes());
+                fields.number(Field::Duration, 0).text(Field::ClosedBy, ending.label().as_bytes());
             });
         }
     }
@@ -350,6 +364,7 @@ impl Records {
         let number = self.leg(note, target.gateway).map(|(number, _)| number);
         let cause = match outcome {
             Outcome::GivenUp => "no_response",
+            Outcome::NotRinging => "not_ringing",
             Outcome::TimedOut { ringing: true } => "ring_timeout",
             Outcome::TimedOut { ringing: false } => "timeout",
             Outcome::Unreachable => "unreachable",

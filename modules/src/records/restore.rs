@@ -4,7 +4,7 @@
 //! since is not. Their places at caps are taken again, whatever the caps say by now.
 
 use super::field::{self, Field};
-use crate::calls::{Key, Opening, hand_over};
+use crate::calls::{Identity, Key, Opening, hand_over};
 use crate::policy::TandemPolicy;
 use crate::tables::{Gateway, Tables};
 use proto::policy::{BySource, Endpoint};
@@ -60,6 +60,8 @@ impl Restored {
             responder_listener: listener(Field::GatewayLocal)?,
             responder_flow: 0,
             responder_contact: &[],
+            identity: Identity::Unknown,
+            cseq: 0,
         })
     }
 }
@@ -74,7 +76,9 @@ impl TandemPolicy {
         let age = Micros(now.wall.0.saturating_sub(restored.answered()));
         let opened = Mono(now.mono.0.saturating_sub(age.0));
         let read = hand_over::read_state(restored.text(Field::State), key, slot);
-        let Some(mut opening) = read.or_else(|| restored.plainly(&self.tables, key, slot)) else { return false };
+        let resumed = read.map(|(_, resumed)| resumed);
+        let opening = read.map(|(opening, _)| opening).or_else(|| restored.plainly(&self.tables, key, slot));
+        let Some(mut opening) = opening else { return false };
         opening.gateway = gateway(&self.tables, restored).map(|gateway| gateway.number);
         let Some(id) = self.calls.open(&opening, opened) else { return false };
         self.calls.recorded(id, restored.call);
@@ -84,6 +88,9 @@ impl TandemPolicy {
         if let Some(trunks) = &self.tables.class4 {
             let charge = trunks.take_over(restored.text(Field::Customer), restored.text(Field::Vendor));
             self.calls.charge(id, charge);
+            if let Some(resumed) = resumed {
+                self.calls.resume(id, &resumed, &trunks.lifetimes, now.mono);
+            }
         }
         true
     }

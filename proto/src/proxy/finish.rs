@@ -314,6 +314,7 @@ impl<P: Policy> Proxy<P> {
         }
         self.relay(transaction, source, message, out);
         self.end(now, transaction, message.status());
+        self.note_answer(transaction, message);
     }
 
     /// Point 6, once.

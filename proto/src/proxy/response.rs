@@ -47,7 +47,7 @@ impl<P: Policy> Proxy<P> {
         match self.transactions.branch_by_number(transaction, token.branch) {
             Some(branch) => self.on_matched_response(now, transaction, branch, source, message, out),
             None if self.is_for_nobody(transaction, message) => self.counters.drop(Drop::ResponseForNobody),
-            None => self.on_absorbed_response(transaction, token.branch, source, message, out),
+            None => self.on_absorbed_response(now, transaction, token.branch, source, message, out),
         }
     }
 
@@ -152,6 +152,9 @@ impl<P: Policy> Proxy<P> {
             // What a branch in Accepted keeps is the ACK of an answer that we have ended.
             if self.send_kept(index, out) {
                 return self.counters.drop(Drop::ResponseRepeated);
+            }
+            if self.is_forked_answer(transaction, message) {
+                return self.end_forked_answer(now, transaction, source, message, out);
             }
             return self.relay(transaction, source, message, out);
         }
@@ -408,6 +411,7 @@ impl<P: Policy> Proxy<P> {
     /// A response to a branch that is gone. The 2xx of an INVITE still goes upstream (RFC 6026 §7.2).
     fn on_absorbed_response(
         &mut self,
+        now: Now,
         transaction: u32,
         number: u8,
         source: &Endpoint,
@@ -424,6 +428,9 @@ impl<P: Policy> Proxy<P> {
         }
         if record.accepted_from != Some(source.peer.ip()) {
             return self.counters.drop(Drop::ResponseFromElsewhere);
+        }
+        if self.is_forked_answer(transaction, message) {
+            return self.end_forked_answer(now, transaction, source, message, out);
         }
         self.relay(transaction, source, message, out);
     }

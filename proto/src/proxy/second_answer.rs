@@ -1,14 +1,17 @@
 //! A 2xx to an INVITE that has had its final response already (forks, a CANCEL that came too late): where the policy
 //! wants it ([`Policy::ends_second_answer`]), its dialog is ended here as RFC 3261 §13.2.2.4 has it: ACK, then BYE.
 //!
+//! A fork behind a target answers on the branch that was answered before: its 2xx has another To tag.
+//!
 //! The ACK is kept with the branch and sent again for each 2xx that comes again; the BYE is a client transaction of
 //! its own. Both go by the route set and the remote target of the response, to the target that it came from.
 
 use super::forward::own_egress;
 use super::record_route::own_token;
 use super::{Outbox, OwnRequest, Proxy};
+use crate::hash::{KeyedHash, Purpose};
 use crate::message::{HeaderName, Message, Method, Span, Uri, Writer};
-use crate::policy::{Policy, Target};
+use crate::policy::{BySource, Endpoint, Policy, Target};
 use crate::time::{Micros, Now};
 use crate::token::{BranchKind, Keys};
 use crate::transaction::{Branch, ServerMachine, server_invite};
@@ -42,6 +45,60 @@ impl<P: Policy> Proxy<P> {
         self.send_own(now, &request(Method::Bye), |out, via| within.write(b"BYE", 1, via, out), out);
     }
 
+    /// The first 2xx goes upstream: it is told from others by its To tag, where the policy ends those.
+    pub(super) fn note_answer(&mut self, transaction: u32, response: &Message<'_>) {
+        let ends = self.transactions.context(transaction).is_some_and(|it| self.policy.ends_second_answer(&it.note));
+        let tag = if ends { self.tag_hash(response) } else { 0 };
+        if let Some(record) = self.transactions.record_mut(transaction).filter(|record| record.answered_tag == 0) {
+            record.answered_tag = tag;
+        }
+    }
+
+    /// Whether a 2xx on a branch that has had its 2xx is of another dialog, which we end.
+    pub(super) fn is_forked_answer(&self, transaction: u32, response: &Message<'_>) -> bool {
+        let known = self.transactions.record(transaction).map_or(0, |record| record.answered_tag);
+        known != 0 && known != self.tag_hash(response)
+    }
+
+    /// Acknowledges it, as often as it comes, and ends it once.
+    pub(super) fn end_forked_answer(
+        &mut self,
+        now: Now,
+        transaction: u32,
+        source: &Endpoint,
+        response: &Message<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let tag = self.tag_hash(response);
+        let Some(record) = self.transactions.record_mut(transaction) else { return };
+        let known = core::mem::replace(&mut record.ended_tag, tag) == tag;
+        let target = Target {
+            gateway: Target::NO_GATEWAY,
+            listener: source.listener,
+            by_source: BySource::Neither,
+            next_hop: source.peer,
+            flow: source.flow,
+            no_response: Micros(0),
+        };
+        let (call_id, from_tag) = (response.call_id(), response.from_tag());
+        let request = |method| OwnRequest { ticket: OwnRequest::NOBODY, target, method, call_id, from_tag };
+        let within = Within::of(&self.settings.keys, response);
+        self.send_ack_of_answer(u32::MAX, &request(Method::Ack), &within, out);
+        if known {
+            return self.counters.drop(super::Drop::ResponseRepeated);
+        }
+        self.counters.second_answers += 1;
+        self.policy.forked_answer(response, now);
+        self.send_own(now, &request(Method::Bye), |out, via| within.write(b"BYE", 1, via, out), out);
+    }
+
+    /// Never 0.
+    fn tag_hash(&self, response: &Message<'_>) -> u32 {
+        let hash = KeyedHash::new(&self.settings.boot_secret, Purpose::Call).part(response.to_tag()).finish();
+        (hash & 0xffff_fffe) as u32 | 1
+    }
+
+    /// Kept with the branch, if there is one.
     fn send_ack_of_answer(&mut self, index: u32, request: &OwnRequest<'_>, within: &Within<'_>, out: &mut impl Outbox) {
         // Nothing answers an ACK, so its number finds nothing.
         let number = self.next_random();
@@ -56,15 +113,13 @@ impl<P: Policy> Proxy<P> {
         } else {
             self.counters.drop(super::Drop::NotSent);
         }
-        let kept = self.transactions.keep(bytes);
-        self.outgoing = buffer;
-        match self.transactions.branch_mut(index) {
-            Some(branch) => {
-                let old = core::mem::replace(&mut branch.resend, kept);
-                self.transactions.free(old);
-            }
-            None => self.transactions.free(kept),
+        if self.transactions.branch(index).is_some() {
+            let kept = self.transactions.keep(bytes);
+            let old =
+                self.transactions.branch_mut(index).and_then(|branch| core::mem::replace(&mut branch.resend, kept));
+            self.transactions.free(old);
         }
+        self.outgoing = buffer;
     }
 }
 

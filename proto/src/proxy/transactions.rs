@@ -175,6 +175,8 @@ impl<N: Copy> Transactions<N> {
             reply_port,
             accepted: 0,
             accepted_from: None,
+            answered_tag: 0,
+            ended_tag: 0,
             response: None,
             context: NONE,
             branches: NONE,

@@ -158,7 +158,8 @@ plain_struct!(Target { gateway, listener, by_source, next_hop, flow, no_response
 plain_struct!(Owner { node, slot, generation });
 plain_struct!(Parked { stage, question, round });
 plain_struct!(Transaction {
-    key, owner, machine, source, reply_port, accepted, accepted_from, retransmit_at, interval, expire_at
+    key, owner, machine, source, reply_port, accepted, accepted_from, answered_tag, ended_tag, retransmit_at,
+    interval, expire_at
 } without { response: None, context: NONE, branches: NONE, timer: TimerHandle::default() });
 plain_struct!(Branch {
     number, machine, answered, ringing, given_up, cancel, outcome, target, loop_hash, max_breadth, sent_at,

@@ -28,6 +28,11 @@ pub struct Transaction {
     pub accepted: u16,
     /// Where the first 2xx came from.
     pub accepted_from: Option<IpAddr>,
+    /// Where the policy ends second answers: a hash of the To tag of the first 2xx, and of the last one that was ended; 0:
+    /// none.
+    pub answered_tag: u32,
+    /// See `answered_tag`.
+    pub ended_tag: u32,
     /// The last response sent; `None` while that is our 100.
     pub response: Option<Stored>,
     /// Index of its [`Context`] while the request is open or a branch still needs it; `u32::MAX`: gone.

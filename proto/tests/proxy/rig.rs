@@ -64,6 +64,8 @@ pub struct Script {
     pub overdue: VecDeque<Result<u64, u16>>,
     /// Second answers are ended, not passed on.
     pub ends_second: bool,
+    /// Forks behind a gateway that were ended.
+    pub forked: u32,
 }
 
 pub fn gateway_number(address: &str) -> u32 {
@@ -194,6 +196,9 @@ impl Policy for Script {
     }
     fn ends_second_answer(&self, _: &u32) -> bool {
         self.ends_second
+    }
+    fn forked_answer(&mut self, _: &Message<'_>, _: Now) {
+        self.forked += 1;
     }
     fn own_response(&mut self, ticket: u64, outcome: Outcome, _: Micros, _: Now) {
         self.own.push((ticket, outcome));

@@ -90,3 +90,27 @@ fn the_first_answer_passes_however_late() {
     rig.expect_nothing();
     assert_eq!(rig.proxy.counters.second_answers, 0);
 }
+
+#[test]
+fn a_fork_behind_the_gateway_that_answered_is_ended_too() {
+    let mut rig = Rig::new([Say::Forward(vec![A])]);
+    rig.proxy.policy.ends_second = true;
+    let invite = rig.call(A);
+    let (first, other) = (respond(&invite, 200, "a", ""), answer(&invite));
+    rig.receive(A, &first);
+    rig.expect(CALLER, "SIP/2.0 200");
+    rig.receive(A, &other);
+    let ack = rig.expect(A, "ACK sip:b@192.0.2.7:5099;x=y SIP/2.0");
+    assert_eq!(headers(&ack, "Route").len(), 2);
+    let bye = rig.expect(A, "BYE sip:b@192.0.2.7:5099;x=y SIP/2.0");
+    assert_eq!(header(&bye, "To"), header(&other, "To"));
+    rig.receive(A, &respond(&bye, 200, "b", ""));
+    rig.receive(A, &other);
+    rig.expect(A, "ACK");
+    rig.receive(A, &first);
+    rig.expect(CALLER, "SIP/2.0 200");
+    rig.expect_nothing();
+    assert_eq!((rig.proxy.counters.second_answers, rig.proxy.policy.forked), (1, 1));
+    rig.pass(60_000);
+    rig.expect_empty();
+}

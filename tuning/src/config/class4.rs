@@ -150,6 +150,22 @@ section! {
         live advance_after_ringing: bool = false;
         /// Go on to the next vendor although an 18x with a session description has reached the customer.
         live advance_after_media: bool = false;
+        /// Longest wait, in seconds, for an 18x of a vendor, all its gateways together; then it is cancelled, and the
+        /// next vendor is tried.
+        live vendor_ring_seconds: u32 = 8, within 1 => 180;
+        /// Longest post-dial delay in seconds: from the INVITE to the first 18x, all vendors together.
+        live post_dial_seconds: u32 = 20, within 1 => 180;
+        /// Longest time of ringing in seconds: from the first 18x to the answer.
+        live ring_seconds: u32 = 120, within 1 => 3_600;
+        /// Longest early media in seconds: from the first 18x with a session description to the answer.
+        live early_media_seconds: u32 = 120, within 1 => 3_600;
+        /// Longest wait, in seconds, for the ACK of a call's 2xx; then both sides get a BYE.
+        live ack_seconds: u32 = 40, within 1 => 600;
+        /// Longest call in seconds, then both sides get a BYE; where it is less, `call_max_seconds` of `[policy]`.
+        live call_seconds: u32 = 14_400, within 1 => 604_800;
+        /// How often both sides of a call are asked, in seconds, by OPTIONS within the dialog whether they still know it.
+        /// A 481, or three questions in a row without an answer, ends it: both sides get a BYE. "off": nobody is asked.
+        live ask_seconds: OffOr<u32> = OffOr::Off, within 1 => 86_400;
         /// A vendor's 503 for a destination holds for so long: that vendor is passed over for that prefix of its deck.
         /// "off": 503s are not remembered.
         live hold_503: OffOr<Duration> = OffOr::On(seconds(10)), within milliseconds(100) => minutes(60);
@@ -195,6 +211,10 @@ section! {
         live concurrent: Answer = Answer::of(503, 34);
         /// The customer sends more calls a second than it may.
         live cps: Answer = Answer::of(503, 42);
+        /// No 18x has come within `post_dial_seconds`.
+        live post_dial: Answer = Answer::of(408, 102);
+        /// It has rung for `ring_seconds`, or heard early media for `early_media_seconds`, without an answer.
+        live unanswered: Answer = Answer::of(480, 19);
         /// The vendors' best answer was a redirection or a challenge, which is no customer's business.
         live vendor: Answer = Answer::of(503, 38);
     }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod bans;
+mod calls;
 mod cdr;
 mod check;
 mod client;
@@ -69,6 +70,8 @@ enum Command {
     Cdr(cdr::Arguments),
     /// Show the gateways, or take one out of use and back.
     Gateways(gateways::Arguments),
+    /// Live calls: list, count, end one.
+    Calls(calls::Arguments),
     /// Show who is registered, count them, or take one away.
     Registrations(registrations::Arguments),
     /// Show who was refused: the answer to "we send you calls and you see nothing".
@@ -168,6 +171,7 @@ impl Cli {
             Command::Import(command) => import::import(&command),
             Command::Cdr(arguments) => cdr::cdr(&arguments),
             Command::Gateways(arguments) => gateways::gateways(&arguments),
+            Command::Calls(arguments) => calls::calls(&arguments),
             Command::Replay(arguments) => replay::replay(&arguments),
             Command::Registrations(arguments) => registrations::registrations(&arguments),
             Command::Sources(arguments) => sources::sources(&arguments),

@@ -10,6 +10,7 @@ use crate::dns;
 use crate::errand::Wish;
 use crate::reply::{Bans, CreditRow, Drain, GatewayChanged, Reload};
 use engine::{LaneWaker, ShardId};
+use modules::calls::look::{CallLook, EndCall};
 use modules::class4::DeckImage;
 use modules::registrar::{Look, Unregister};
 use std::sync::Arc;
@@ -78,6 +79,24 @@ pub enum Ask {
         asked: Box<Unregister>,
         /// The same box.
         reply: Reply<Box<Unregister>>,
+    },
+    /// The next part of a shard's calls.
+    LookAtCalls {
+        /// The shard.
+        shard: ShardId,
+        /// What is looked for.
+        look: Box<CallLook>,
+        /// The same box, filled.
+        reply: Reply<Box<CallLook>>,
+    },
+    /// An operator ends a call.
+    EndCall {
+        /// The shard.
+        shard: ShardId,
+        /// Which.
+        asked: Box<EndCall>,
+        /// The same box.
+        reply: Reply<Box<EndCall>>,
     },
     /// A configuration could not be read; only to be counted.
     ReloadFailed,

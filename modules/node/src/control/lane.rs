@@ -1,6 +1,7 @@
 //! The control lane's loop: letters from shards, asks from everybody else, and time.
 
 use super::accounts::AccountDesk;
+use super::calls::Calls;
 use super::credit::CreditKeeper;
 use super::drain::{Drain, Ending};
 use super::engine_figures;
@@ -115,6 +116,7 @@ pub struct Control {
     pub(super) notices: Notices,
     pub(super) started: u64,
     pub(super) reloads: [u64; 2],
+    pub(super) calls: Calls,
     pub(super) registrations: Registrations,
     pub(super) credit: CreditKeeper,
     pub(super) lnp: Option<LnpLane>,
@@ -132,6 +134,7 @@ impl Control {
         let now = Instant::now();
         let shards = Shards::new(parts.lane);
         let control = Control {
+            calls: Calls::new(shards.count()),
             credit: CreditKeeper::new(parts.credit, &parts.tables),
             registrations: Registrations::new(shards.count()),
             gatherer: Gatherer::new(shards.count()),
@@ -260,6 +263,8 @@ impl Control {
             }
             Letter::Ask(question) => self.ask_source(question),
             Letter::Errand(errand) => self.errand_back(&errand),
+            Letter::LookAtCalls(look) => self.calls.part(shard, look),
+            Letter::EndCall(asked) => self.calls.ended(shard, asked),
             Letter::Look(look) => self.registrations.part(shard, look),
             Letter::Unregister(asked) => self.registrations.removed(shard, asked),
             // INVARIANT: shards do not send these to this lane; the last two answer what this lane does not ask.
@@ -293,6 +298,8 @@ impl Control {
                 let _ = reply.send(self.change_credit(&customer, change, &who));
             }
             Ask::Serve { drain, who, reply } => drop(reply.send(self.serve(drain, &who, now))),
+            Ask::LookAtCalls { shard, look, reply } => self.calls.look(&mut self.shards, shard, look, reply),
+            Ask::EndCall { shard, asked, reply } => self.calls.end(&mut self.shards, shard, asked, reply),
             Ask::Look { shard, look, reply } => self.registrations.look(&mut self.shards, shard, look, reply),
             Ask::Unregister { shard, asked, reply } => {
                 self.registrations.remove(&mut self.shards, shard, asked, reply);

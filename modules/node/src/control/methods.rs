@@ -3,6 +3,7 @@
 //! Runs on the thread of the connection. A method reads its parameters, asks the control lane through
 //! [`Inbox`] and waits for the answer, a bounded time.
 
+use super::call_methods as calls;
 use super::credit_methods as credit;
 use super::gather::Gathered;
 use super::inbox::{Ask, Inbox};
@@ -44,6 +45,9 @@ const METHODS: &[(&str, Access, Method)] = &[
     ("gateways", Access::Read, gateways),
     ("explain", Access::Read, explain),
     ("sources.unknown", Access::Read, unknown_sources),
+    ("calls", Access::Read, |methods, _, params| calls::list(&methods.inbox, params)),
+    ("calls.count", Access::Read, |methods, _, params| calls::count(&methods.inbox, params)),
+    ("calls.end", Access::Write, |methods, _, params| calls::end(&methods.inbox, params)),
     ("registrations", Access::Read, |methods, _, params| registrations::list(&methods.inbox, params)),
     ("registrations.count", Access::Read, |methods, _, params| registrations::count(&methods.inbox, params)),
     ("registrations.remove", Access::Write, |methods, _, params| registrations::remove(&methods.inbox, params)),

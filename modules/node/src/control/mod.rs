@@ -18,6 +18,8 @@
 
 pub mod accounts;
 mod admin;
+mod call_methods;
+mod calls;
 mod change;
 mod credit;
 mod credit_methods;

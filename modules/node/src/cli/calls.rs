@@ -1,0 +1,145 @@
+//! `tandem calls`: live calls; counts; ending one.
+//!
+//! Pages are asked for and shown one after the other, so that many calls neither wait for one another nor are held
+//! anywhere at once.
+
+use super::client::{self, CallError, call, fail, print};
+use super::table::{self, Align, Column, Text};
+use super::{Connection, Exit, Format};
+use crate::reply::{CallCount, CallLine, CallPage, CallsEnded};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    connection: Connection,
+    /// Only calls from or to numbers that begin with this.
+    #[arg(long, value_name = "DIGITS")]
+    number: Option<String>,
+    /// Only calls of this customer.
+    #[arg(long)]
+    customer: Option<String>,
+    /// Only calls over this vendor.
+    #[arg(long)]
+    vendor: Option<String>,
+    /// How many there are, by this.
+    #[arg(long, value_enum, value_name = "BY")]
+    count: Option<By>,
+    #[command(subcommand)]
+    change: Option<Change>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Change {
+    /// End a customer's call: both sides get a BYE.
+    End {
+        /// Its Call-ID.
+        #[arg(value_name = "CALL-ID")]
+        call_id: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum By {
+    Customer,
+    Vendor,
+    Country,
+}
+
+const COLUMNS: &[Column] = &[
+    ("caller", Align::Left),
+    ("called", Align::Left),
+    ("customer", Align::Left),
+    ("vendor", Align::Left),
+    ("gateway", Align::Left),
+    ("for", Align::Right),
+    ("Call-ID", Align::Left),
+];
+
+pub(super) fn calls(arguments: &Arguments) -> Exit {
+    let connection = &arguments.connection;
+    if let Some(Change::End { call_id }) = &arguments.change {
+        return end(connection, call_id);
+    }
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let mut filter = json!({
+        "number": text(&arguments.number), "customer": text(&arguments.customer), "vendor": text(&arguments.vendor),
+    });
+    match arguments.count {
+        Some(by) => {
+            filter["by"] = json!(format!("{by:?}").to_lowercase());
+            client::show(connection, "calls.count", &filter, |reply: &Vec<CallCount>| counts(reply))
+        }
+        None => list(connection, filter),
+    }
+}
+
+fn end(connection: &Connection, call_id: &str) -> Exit {
+    let ended =
+        client::show(connection, "calls.end", &json!({ "call_id": call_id }), |reply: &CallsEnded| match reply.ended {
+            0 => format!("{}: no live call of a customer\n", reply.call_id),
+            ended => format!("{}: {ended} ended, a BYE to both sides\n", reply.call_id),
+        });
+    ended
+}
+
+/// Page after page.
+fn list(connection: &Connection, mut filter: Value) -> Exit {
+    let (mut begun, mut total) = (false, 0usize);
+    loop {
+        let page = match page(connection, &filter) {
+            Ok(page) => page,
+            Err(error) => return fail(connection.format, &error),
+        };
+        let text = match connection.format {
+            Format::Json => page.rows.iter().fold(String::new(), |mut text, row| {
+                text += if begun { ",\n " } else { "[" };
+                begun = true;
+                text + &json!(row).to_string()
+            }),
+            Format::Text if page.rows.is_empty() => String::new(),
+            Format::Text => rows(&page.rows),
+        };
+        total += page.rows.len();
+        if print(&text) != Exit::Good {
+            return Exit::Failed;
+        }
+        let Some((shard, from)) = page.next else { break };
+        filter["shard"] = json!(shard);
+        filter["from"] = json!(from);
+    }
+    match connection.format {
+        Format::Json => print(if begun { "]\n" } else { "[]\n" }),
+        Format::Text if total == 0 => print("no such calls\n"),
+        Format::Text => Exit::Good,
+    }
+}
+
+fn page(connection: &Connection, filter: &Value) -> Result<CallPage, CallError> {
+    let reply = call(connection, "calls", filter)?;
+    serde_json::from_value(reply)
+        .map_err(|error| CallError::Garbled(connection.socket.clone().unwrap_or_default(), error.to_string()))
+}
+
+fn rows(rows: &[CallLine]) -> String {
+    let text = |text: &Option<String>| Text::from(text.as_deref().unwrap_or("-"));
+    let cells = rows.iter().map(|row| {
+        vec![
+            text(&row.caller),
+            text(&row.called),
+            text(&row.customer),
+            text(&row.vendor),
+            text(&row.gateway),
+            Text::from(format!("{}{} s", if row.ending { "ending, " } else { "" }, row.seconds)),
+            text(&row.call_id),
+        ]
+    });
+    table::render(COLUMNS, &cells.collect::<Vec<_>>(), table::colour())
+}
+
+fn counts(counts: &[CallCount]) -> String {
+    let total: u64 = counts.iter().map(|entry| entry.count).sum();
+    let lines = counts.iter().map(|entry| format!("{:>12}  {}\n", entry.count, entry.kind));
+    lines.collect::<String>() + &format!("{total:>12}  in all\n")
+}
