@@ -94,6 +94,8 @@ pub enum NetworkErrorKind {
     NetUnreachable,
     /// The packet was larger than the path takes and could not be fragmented.
     MessageTooLong,
+    /// The address that it was to be sent from is not on this host now: the destination has nothing to do with it.
+    SourceAway,
     /// Any other `errno`.
     Other(i32),
 }

@@ -62,6 +62,8 @@ pub struct Dispatcher {
     schedule: Schedule,
     /// When the first breaker could move by time.
     next_tick: Option<Mono>,
+    /// By listener: when something could not leave by it last.
+    unsent: [Option<Mono>; limits::LISTENERS_MAX],
 }
 
 /// What a shard knows of a gateway.
@@ -107,6 +109,7 @@ impl Dispatcher {
             events: Events::default(),
             schedule: Schedule::new(setup.shard, setup.shards, setup.seed),
             next_tick: None,
+            unsent: [None; limits::LISTENERS_MAX],
             setup,
         };
         dispatcher.install(tables, now);

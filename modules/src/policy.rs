@@ -234,6 +234,11 @@ impl TandemPolicy {
         self.dispatcher.unreachable(&self.tables, address, now);
     }
 
+    /// What was to leave by a listener could not: its address is not on this host now.
+    pub fn could_not_send(&mut self, listener: u16, now: Now) {
+        self.dispatcher.could_not_send(listener, now);
+    }
+
     /// The next event for all other shards; to be called until there is none.
     pub fn next_event(&mut self) -> Option<GatewayEvent> {
         self.dispatcher.next_event()

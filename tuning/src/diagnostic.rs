@@ -4,6 +4,7 @@
 //! [`Diagnostics`] is all that was found in one file, and renders itself for people (like a
 //! compiler: file, line, the line itself, a caret, what to write) and for programs (JSON).
 
+use crate::read::masked_source;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -113,9 +114,11 @@ impl Diagnostics {
     /// `colour` adds terminal escapes.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        // WHY: a message goes into logs and tickets.
+        let shown = masked_source(&self.source);
         let mut text = String::new();
         for finding in &self.findings {
-            text.push_str(&renderer.render(&[self.group(finding)]));
+            text.push_str(&renderer.render(&[self.group(finding, &shown)]));
             text.push_str("\n\n");
         }
         text.push_str(&self.count());
@@ -123,7 +126,7 @@ impl Diagnostics {
         text
     }
 
-    fn group<'a>(&'a self, finding: &'a Finding) -> Group<'a> {
+    fn group<'a>(&'a self, finding: &'a Finding, source: &'a str) -> Group<'a> {
         let level = match finding.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -140,7 +143,7 @@ impl Diagnostics {
             .related
             .iter()
             .map(|(place, label)| AnnotationKind::Context.span(self.visible(place)).label(label.as_str()));
-        let snippet = Snippet::source(&*self.source).path(self.file.as_str()).annotation(primary).annotations(related);
+        let snippet = Snippet::source(source).path(self.file.as_str()).annotation(primary).annotations(related);
         title.element(snippet).elements(remedy)
     }
 

@@ -30,8 +30,8 @@ pub use diagnostic::{Diagnostics, Finding, Severity};
 pub use environment::Environment;
 pub use load::{Loaded, load, load_against, parse};
 pub use read::{
-    DeckName, GatewayUri, Host, HostPort, ListenerName, Network, OffOr, OneOrMany, SIP_PORT, SetName, SourceName,
-    StatusCodes,
+    ConnectionString, DeckName, GatewayUri, Host, HostPort, ListenerName, Network, OffOr, OneOrMany, SIP_PORT, Secret,
+    SetName, SourceName, StatusCodes,
 };
 pub use reload::{Change, Refusal, Reload, guard, reload};
 pub use schema::{Effect, Fallback, Key, Kind, json_schema, reference};

@@ -102,7 +102,7 @@ pub fn parse(text: &str, file_name: &str, environment: &Environment) -> Result<L
 
 impl Loaded {
     /// The effective configuration as TOML: what the file gives stands plain, each default as a comment.
-    /// Loading it gives the same configuration.
+    /// Loading it gives the same configuration; but secrets are masked, and refused when they are read so.
     pub fn to_toml_with_defaults(&self) -> String {
         print_file(&self.config, &|path| self.marks.given(path))
     }

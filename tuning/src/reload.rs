@@ -8,7 +8,7 @@ use crate::config::{Config, SourceGroup};
 use crate::diagnostic::Severity;
 use crate::environment::Environment;
 use crate::load::Loaded;
-use crate::read::Marks;
+use crate::read::{Marks, OffOr};
 use crate::resolve::resolve;
 use crate::schema::{Effect, Key, Section, show};
 use std::collections::{HashMap, HashSet};
@@ -102,8 +102,39 @@ impl Config {
     pub fn difference(old: &Config, new: &Config) -> Vec<Change> {
         let mut changes = Vec::new();
         compare_tables(&mut changes, "", &without_copies(old), &without_copies(new), &Config::keys());
+        changes.extend(changed_secrets(old, new));
         changes
     }
+}
+
+/// Secrets that differ where what is shown of them does not.
+fn changed_secrets(old: &Config, new: &Config) -> Vec<Change> {
+    let mut pairs = Vec::new();
+    for domain in &new.domains {
+        let before = old.domains.iter().find(|before| before.name == domain.name);
+        if let (Some(before), Some(after)) = (before.and_then(|before| before.accounts.as_ref()), &domain.accounts)
+            && before.print_table() == after.print_table()
+        {
+            let subject = format!("domain {}, accounts", domain.name);
+            pairs.push((subject, Effect::Live, before.secrets(), after.secrets()));
+        }
+    }
+    if let (OffOr::On(before), OffOr::On(after)) = (&old.records, &new.records)
+        && before.print_table() == after.print_table()
+    {
+        pairs.push(("records".to_owned(), Effect::Restart, before.secrets(), after.secrets()));
+    }
+    let changes = pairs.into_iter().flat_map(|(subject, effect, before, after)| {
+        let differ = before.into_iter().zip(after).filter(|(before, after)| before != after);
+        let changes = differ.map(move |((key, _), _)| Change {
+            subject: format!("{subject}, {key}: another secret"),
+            old: None,
+            new: None,
+            effect,
+        });
+        changes.collect::<Vec<_>>()
+    });
+    changes.collect()
 }
 
 /// The group that `sources` makes is the same thing twice.

@@ -139,7 +139,7 @@ impl MmsgDevice {
                         }
                         Failure::GiveUp { own } => {
                             if own && let Some(peer) = slots.peer(first) {
-                                reports.push(index, peer, code, &self.stats);
+                                reports.push_own(index, port.local, peer, code, &self.stats);
                             }
                             queue.give_up(slots, &self.stats);
                         }

@@ -9,7 +9,8 @@ use crate::stats::ShardStats;
 use engine_sys::send_slots::{SendSlots, SlotId};
 use engine_sys::{errno, error_queue};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
 /// What to do about a send that failed.
@@ -142,15 +143,34 @@ impl Reports {
         found
     }
 
+    /// Adds one of a send from `local` that the kernel refused.
+    pub(super) fn push_own(
+        &mut self,
+        listener: usize,
+        local: SocketAddr,
+        peer: SocketAddr,
+        code: i32,
+        stats: &ShardStats,
+    ) {
+        // WHY looked at: EINVAL and ENETUNREACH come of a bad route as well, and that is the destination's.
+        let may_be_ours = matches!(code, errno::EINVAL | errno::EADDRNOTAVAIL | errno::ENETUNREACH | errno::ENETDOWN);
+        let kind = if may_be_ours && is_away(local.ip()) {
+            NetworkErrorKind::SourceAway
+        } else {
+            NetworkErrorKind::from_errno(code)
+        };
+        self.add(listener, peer, kind, stats);
+    }
+
     /// Adds one, unless the same already waits. What finds no room is counted and forgotten: a
     /// destination that stays dead will be reported again.
     pub(super) fn push(&mut self, listener: usize, peer: SocketAddr, code: i32, stats: &ShardStats) {
+        self.add(listener, peer, NetworkErrorKind::from_errno(code), stats);
+    }
+
+    fn add(&mut self, listener: usize, peer: SocketAddr, kind: NetworkErrorKind, stats: &ShardStats) {
         stats.network_errors.add(1);
-        let error = NetworkError {
-            listener: u16::try_from(listener).unwrap_or(u16::MAX),
-            peer,
-            kind: NetworkErrorKind::from_errno(code),
-        };
+        let error = NetworkError { listener: u16::try_from(listener).unwrap_or(u16::MAX), peer, kind };
         if self.0.contains(&error) {
             return;
         }
@@ -160,6 +180,11 @@ impl Reports {
             stats.network_errors_untold.add(1);
         }
     }
+}
+
+/// Whether an address of a listener is not on this host. A wildcard always is.
+fn is_away(address: IpAddr) -> bool {
+    std::net::UdpSocket::bind((address, 0)).is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
 }
 
 /// Different errors that wait to be told.
@@ -176,6 +201,23 @@ const PENDING_TRIES_MAX: u8 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_send_from_an_address_that_is_away_says_nothing_of_its_destination() {
+        let (stats, peer) = (ShardStats::default(), SocketAddr::from(([192, 0, 2, 1], 5060)));
+        let kind = |local: [u8; 4], code| {
+            let mut reports = Reports::new();
+            reports.push_own(0, SocketAddr::from((local, 5060)), peer, code, &stats);
+            reports.pop().map(|error| (error.peer, error.kind))
+        };
+        let away = [203, 0, 113, 77];
+        for code in [errno::EINVAL, errno::EADDRNOTAVAIL, errno::ENETUNREACH] {
+            assert_eq!(kind(away, code), Some((peer, NetworkErrorKind::SourceAway)));
+        }
+        assert_eq!(kind([127, 0, 0, 1], errno::ENETUNREACH), Some((peer, NetworkErrorKind::NetUnreachable)));
+        assert_eq!(kind([0, 0, 0, 0], errno::ENETUNREACH), Some((peer, NetworkErrorKind::NetUnreachable)));
+        assert_eq!(kind(away, errno::EPERM), Some((peer, NetworkErrorKind::Other(errno::EPERM))));
+    }
 
     #[test]
     fn a_send_is_repeated_for_others_errors_and_given_up_for_its_own() {

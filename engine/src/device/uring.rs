@@ -135,7 +135,7 @@ impl UringDevice {
     /// WHY a plain call for the repetition: it follows the reading of the error queue directly, so that
     /// the next pending error, of another send of the same batch, has no time to get between.
     fn settle_failure(&mut self, id: SlotId, mut code: i32) {
-        let UringReceiver { uring, reports, .. } = &mut self.receiver;
+        let UringReceiver { uring, ports, reports, .. } = &mut self.receiver;
         let UringTransmitter { slots, queue, .. } = &mut self.transmitter;
         let index = usize::from(slots.socket(id));
         let Some(socket) = uring.socket(index) else {
@@ -156,8 +156,8 @@ impl UringDevice {
                     return queue.again(id);
                 }
                 Failure::GiveUp { own } => {
-                    if own && let Some(peer) = slots.peer(id) {
-                        reports.push(index, peer, code, &self.stats);
+                    if own && let (Some(peer), Some(port)) = (slots.peer(id), ports.get(index)) {
+                        reports.push_own(index, port.local, peer, code, &self.stats);
                     }
                     self.stats.send_failed.add(1);
                     return slots.release(id);

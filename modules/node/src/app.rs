@@ -253,7 +253,8 @@ impl ShardApp {
         let Some(registrar) = self.proxy.policy.registrar() else { return };
         match registrar.batch_back(batch) {
             (true, number) => self.pending.replies.synced(number),
-            (false, number) => self.pending.replies.lost(number),
+            // WHY all that waits: when the disk works again it is too late to say for how long a phone is registered.
+            (false, _) => self.pending.replies.lost(u64::MAX),
         }
     }
 
@@ -298,6 +299,9 @@ impl App for ShardApp {
         // WHY not these: one message was too large, or a filter dropped it; the peer may be well.
         if matches!(error.kind, NetworkErrorKind::MessageTooLong | NetworkErrorKind::Other(_)) {
             return;
+        }
+        if error.kind == NetworkErrorKind::SourceAway {
+            return self.proxy.policy.could_not_send(error.listener, now_of(now));
         }
         // WHY the policy is not told here: it hears of each branch that fails by it. An error that our own probe
         // drew says nothing of calls, least of all of a gateway that has never answered one.

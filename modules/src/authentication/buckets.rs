@@ -17,6 +17,9 @@ pub(super) struct Buckets<T> {
 }
 
 impl<T: Entry> Buckets<T> {
+    /// Memory of a place.
+    pub(super) const PLACE_BYTES: usize = size_of::<Option<(u128, T)>>();
+
     /// Room for at least `capacity` entries.
     pub(super) fn new(capacity: u32) -> Self {
         let buckets = (capacity as usize).div_ceil(BUCKET).next_power_of_two();

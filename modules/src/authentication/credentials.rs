@@ -85,6 +85,9 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// Memory of a place.
+    pub(super) const PLACE_BYTES: usize = Buckets::<Account>::PLACE_BYTES;
+
     /// Room for `capacity` users. `decoy`: for HA1s of users that there are not.
     pub fn new(capacity: u32, decoy: Secret) -> Self {
         Credentials { table: Buckets::new(capacity), decoy }

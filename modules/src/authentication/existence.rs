@@ -26,6 +26,9 @@ pub(super) struct Existence {
 }
 
 impl Existence {
+    /// Memory of a place.
+    pub(super) const PLACE_BYTES: usize = Buckets::<Told>::PLACE_BYTES;
+
     /// Room for `capacity` users.
     pub(super) fn new(capacity: u32) -> Self {
         Existence { table: Buckets::new(capacity) }

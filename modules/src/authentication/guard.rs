@@ -95,6 +95,9 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Memory of a place.
+    pub(super) const PLACE_BYTES: usize = Buckets::<Record>::PLACE_BYTES;
+
     /// Room for `capacity` users and as many addresses.
     pub fn new(capacity: u32, rules: Rules, living: Arc<Living>, secret: Secret) -> Self {
         Guard { rules, users: Buckets::new(capacity), sources: Buckets::new(capacity), living, secret }

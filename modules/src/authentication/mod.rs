@@ -189,6 +189,13 @@ impl Figures {
     }
 }
 
+// WHY: a configuration is held against the host's memory by this.
+const _: () = {
+    let remembered = Credentials::PLACE_BYTES + Existence::PLACE_BYTES + 2 * Windows::PLACE_BYTES;
+    assert!(remembered <= limits::pool::REMEMBERED_ACCOUNT_BYTES as usize, "as checked against memory");
+    assert!(2 * Guard::PLACE_BYTES <= limits::pool::FAILURES_BYTES as usize, "as checked against memory");
+};
+
 /// Windows for each account: phones of one user, and nonces one after the other.
 const WINDOWS_PER_ACCOUNT: u32 = 2;
 

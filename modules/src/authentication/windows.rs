@@ -50,6 +50,9 @@ pub struct Windows {
 }
 
 impl Windows {
+    /// Memory of a place.
+    pub(super) const PLACE_BYTES: usize = Buckets::<Window>::PLACE_BYTES + 1;
+
     /// Room for `capacity` windows. `started`: the moment of the nonces' clock.
     pub fn new(capacity: u32, secret: Secret, started: u64) -> Self {
         let table = Buckets::new(capacity);

@@ -85,6 +85,9 @@ impl Dispatcher {
             note.settled = true;
         }
         let Some(address) = gateway.address.and_then(|address| tables.address(address)) else { return };
+        if sent.is_some_and(|ago| self.may_not_have_left(target.listener, ago, now)) {
+            return;
+        }
         match (outcome, sent) {
             (Outcome::Unreachable, _) => self.learn(address, What::Unreachable, now),
             (Outcome::TimedOut { .. }, _) if !owed && note.set.is_some() => {
@@ -101,6 +104,17 @@ impl Dispatcher {
             }
             _ => {}
         }
+    }
+
+    /// What was to leave by a listener could not, through no fault of whom it was for.
+    pub fn could_not_send(&mut self, listener: u16, now: Now) {
+        self.unsent.get_mut(usize::from(listener)).into_iter().for_each(|moment| *moment = Some(now.mono));
+    }
+
+    /// Whether what was first sent so long `ago` may be unanswered because it, or its repetition, could not leave.
+    pub(super) fn may_not_have_left(&self, listener: u16, ago: Micros, now: Now) -> bool {
+        let unsent = self.unsent.get(usize::from(listener)).copied().flatten();
+        unsent.is_some_and(|moment| moment.0.saturating_add(ago.0) >= now.mono.0)
     }
 
     /// The transaction is over: what is still open of it owes nothing any more.

@@ -157,6 +157,10 @@ impl Dispatcher {
                 let steady = self.addresses.get(known.number.slot()).is_some_and(|state| state.health.is_steady());
                 self.schedule.rest(known.address, steady, now.mono);
             }
+            _ if known.rules.probe.as_ref().is_some_and(|rules| self.may_not_have_left(rules.listener, after, now)) => {
+                // Asked again as after a miss, which it is not.
+                _ = self.schedule.missed(known.address, now.mono);
+            }
             _ => self.probe_missed(known, now),
         }
     }

@@ -48,6 +48,8 @@ pub(super) struct Journal {
     durability: Durability,
     filling: Box<Batch>,
     spare: Option<Box<Batch>>,
+    /// What the disk did not take: it goes first when the disk works again, so that what is removed here is removed there.
+    lost: Option<Box<Batch>>,
     /// The last batch that is on the disk.
     synced: u64,
     broken: bool,
@@ -66,6 +68,7 @@ impl Journal {
             durability,
             filling: batch(1),
             spare: (room > 0).then(|| batch(0)),
+            lost: None,
             synced: 0,
             broken: false,
             round: 0,
@@ -108,9 +111,13 @@ impl Journal {
         live_bytes: u64,
         next: impl Fn(u32) -> Option<(u32, &'t [u8], Account<'t>)>,
     ) -> Option<Box<Batch>> {
-        if self.broken || self.spare.is_none() {
+        if self.broken {
             return None;
         }
+        if let Some(lost) = self.lost.take() {
+            return Some(lost);
+        }
+        self.spare.as_ref()?;
         let mut rewritten = 0;
         if let Some(mut number) = self.rewriting {
             let full = (self.filling.bytes.len() + REWRITE_BYTES).min(JOURNAL_BATCH_BYTES - ENTRY_BYTES_MAX);
@@ -140,23 +147,18 @@ impl Journal {
         let kept = batch.kept;
         if kept {
             self.synced = self.synced.max(batch.number);
+            batch.bytes.clear();
+            self.spare = Some(batch);
         } else {
             self.broken = true;
-            // INVARIANT: a round is over only when all of it is on the disk; what this batch said again is not.
-            if self.rewriting.is_some() || batch.rewritten != 0 {
-                self.rewriting = Some(0);
-            }
+            self.lost = Some(batch);
         }
-        batch.bytes.clear();
-        self.spare = Some(batch);
         kept
     }
 
-    /// The disk works again. What was lost was told to nobody: who asks again gets it recorded again.
+    /// The disk works again. What was lost was told to nobody; it is sent again.
     pub(super) fn mend(&mut self) {
         self.broken = false;
-        // Their responses were dropped; nothing waits for them any more.
-        self.synced = self.synced.max(self.filling.number - 1);
     }
 
     /// Everything that holds is to be said again.
@@ -167,7 +169,8 @@ impl Journal {
 
     /// Whether a batch with more of what is said again could be sent at once.
     pub(super) fn has_more(&self) -> bool {
-        !self.broken && self.spare.is_some() && (self.rewriting.is_some() || !self.filling.bytes.is_empty())
+        let more = self.rewriting.is_some() || !self.filling.bytes.is_empty();
+        !self.broken && (self.lost.is_some() || self.spare.is_some() && more)
     }
 }
 
@@ -286,9 +289,16 @@ mod tests {
         let mut journal = Journal::new(Durability::Strict);
         journal.record(b"example.com", &account(&bindings));
         let lost = journal.take(0, |_| None).unwrap();
-        assert!(!journal.back(lost) && !journal.is_open());
+        let bytes = lost.bytes.clone();
+        assert!(!journal.back(lost) && !journal.is_open() && journal.take(0, |_| None).is_none());
         journal.mend();
-        assert!(journal.is_open() && journal.pending().is_none());
+        assert!(journal.is_open() && journal.has_more());
+        // It goes again, and what it tells of waits for it.
+        assert_eq!(journal.pending(), Some(1));
+        let mut again = journal.take(0, |_| None).unwrap();
+        assert_eq!((again.number, &again.bytes), (1, &bytes));
+        again.kept = true;
+        assert!(journal.back(again) && journal.pending().is_none());
     }
 
     #[test]
@@ -318,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_of_which_a_part_was_lost_begins_again() {
+    fn a_round_of_which_a_part_was_lost_goes_on_with_it() {
         let bindings = bytes();
         let mut journal = Journal::new(Durability::Strict);
         journal.rewrite(7);

@@ -162,3 +162,31 @@ fn a_branch_to_a_gateway_disabled_meanwhile_does_not_leave() {
     assert!(!bench.policy.branch(b"", &target, &mut transaction.note, bench.now));
     assert_eq!(bench.figures("a").pending, 0);
 }
+
+/// What could not leave this host is not held against whom it was for; what left and was not answered is.
+#[test]
+fn silence_while_our_address_is_away_is_nobodys_fault() {
+    let mut bench = Bench::new(TWO);
+    let silent_call = |bench: &mut Bench, id: &str, away: bool| {
+        let (gateway, mut transaction) = bench.call(id);
+        bench.wait(100);
+        if away {
+            let now = bench.now;
+            bench.policy.could_not_send(0, now);
+        }
+        let wait = transaction.targets[0].0.no_response;
+        bench.wait(wait.0 / 1_000 - 100);
+        bench.silence(&mut transaction, Outcome::GivenUp);
+        bench.end(transaction, 408);
+        gateway
+    };
+    for round in 0..30 {
+        silent_call(&mut bench, &format!("away{round}"), true);
+    }
+    assert_eq!((bench.state("a"), bench.state("b")), (State::Up, State::Up));
+    let down = (0..30).any(|round| {
+        let gateway = silent_call(&mut bench, &format!("here{round}"), false);
+        bench.state(&gateway) != State::Up
+    });
+    assert!(down, "silence counts again");
+}

@@ -1,4 +1,5 @@
-"""Real servers, each with a data folder and a loopback address of its own: PostgreSQL, MariaDB, FreeRADIUS, NATS."""
+"""Real servers, each with a data folder and a loopback address of its own: PostgreSQL and MariaDB, which may take TLS
+alone, FreeRADIUS, NATS."""
 
 import base64
 import glob
@@ -32,6 +33,16 @@ def accepts(address):
         return probe.connect_ex(address) == 0
 
 
+def certificate(folder, host):
+    """An authority `ca.pem`, and a certificate of it for an address: `server.pem`, `server.key`."""
+    new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    run([*new, "-x509", "-days", "7", "-subj", "/CN=authority", "-keyout", folder / "ca.key", "-out", folder / "ca.pem"], check=True)
+    run([*new, "-subj", "/CN=database", "-keyout", folder / "server.key", "-out", folder / "server.csr"], check=True)
+    (folder / "names").write_text(f"subjectAltName=IP:{host}\n")
+    run(["openssl", "x509", "-req", "-days", "7", "-in", folder / "server.csr", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key",
+         "-CAcreateserial", "-extfile", folder / "names", "-out", folder / "server.pem"], check=True)
+
+
 class Server(Process):
     """A server that can be stopped and made to hang."""
 
@@ -49,41 +60,51 @@ class Server(Process):
 
 
 class Postgres(Server):
-    """PostgreSQL with a table `subscriber`. Runs as `postgres` where we are root, which it refuses to be."""
+    """PostgreSQL with a table `subscriber`, perhaps by TLS alone. Runs as `postgres` where we are root, which it refuses to be."""
 
-    def __init__(self, scene, users):
+    def __init__(self, scene, users, tls=False):
         found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
         if not found:
             raise Skipped("PostgreSQL is not installed")
         self.bin, self.host, self.scene = pathlib.Path(found[-1]), scene.ip(90), scene
         self.data = pathlib.Path(tempfile.mkdtemp(prefix="tandem-postgres-"))
         scene.ending.callback(shutil.rmtree, self.data, True)
+        certificate(self.data, self.host)
+        (self.data / "server.key").chmod(0o600)
         self.wrap = []
         if os.geteuid() == 0:
-            shutil.chown(self.data, "postgres", "postgres")
+            for path in (self.data, self.data / "server.key"):
+                shutil.chown(path, "postgres", "postgres")
             self.wrap = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         run([*self.wrap, self.bin / "initdb", "-D", self.data / "db", "-A", "trust", "-U", "tandem", "--no-sync"], 20, check=True)
+        rules = self.data / "db" / "pg_hba.conf"
+        if tls:
+            rules.write_text(rules.read_text().replace("\nhost ", "\nhostssl "))
         self.start()
         sql = f"CREATE TABLE subscriber ({COLUMNS}); INSERT INTO subscriber VALUES {rows(users)};"
         run(["psql", "-h", self.host, "-U", "tandem", "-d", "postgres", "-qc", sql], check=True)
 
     def start(self):
-        options = [f"-clisten_addresses={self.host}", "-cfsync=off", f"-cunix_socket_directories={self.data}"]
+        options = [f"-clisten_addresses={self.host}", "-cfsync=off", f"-cunix_socket_directories={self.data}",
+                   "-cssl=on", f"-cssl_cert_file={self.data / 'server.pem'}", f"-cssl_key_file={self.data / 'server.key'}"]
         super().__init__(self.scene.folder, "postgres", [*self.wrap, self.bin / "postgres", "-D", self.data / "db", *options])
         ready = lambda: run([self.bin / "pg_isready", "-q", "-h", self.host, "-U", "tandem"])[0] == 0
         wait_until(ready, 10, lambda: self.output()[-1000:], every=0.1)
 
-    def accounts(self):
-        return {"postgres": f"host={self.host} user=tandem dbname=postgres"}
+    def accounts(self, **tls):
+        tls = tls or {"tls": "verify", "tls_authorities": str(self.data / "ca.pem")}
+        return {"postgres": f"host={self.host} user=tandem dbname=postgres password=unused", **tls}
 
 
 class MariaDb(Server):
-    """MariaDB with a table `subscriber`."""
+    """MariaDB with a table `subscriber`, perhaps by TLS alone."""
 
-    def __init__(self, scene, users):
+    def __init__(self, scene, users, tls=False):
         self.host, self.scene = scene.ip(91), scene
         self.data = pathlib.Path(tempfile.mkdtemp(prefix="tandem-mariadb-"))
         scene.ending.callback(shutil.rmtree, self.data, True)
+        self.tls = tls
+        certificate(self.data, self.host)
         self.user = "root" if os.geteuid() == 0 else os.environ.get("USER", "nobody")
         run(["mariadb-install-db", "--no-defaults", f"--datadir={self.data / 'db'}", f"--user={self.user}", "--skip-test-db",
              "--auth-root-authentication-method=normal"], 30, check=True)
@@ -94,12 +115,14 @@ class MariaDb(Server):
 
     def start(self):
         options = [f"--datadir={self.data / 'db'}", f"--socket={self.data / 'socket'}", f"--bind-address={self.host}",
-                   f"--user={self.user}", "--innodb-flush-method=nosync", "--skip-name-resolve"]
+                   f"--user={self.user}", "--innodb-flush-method=nosync", "--skip-name-resolve",
+                   f"--require-secure-transport={'ON' if self.tls else 'OFF'}", f"--ssl-cert={self.data / 'server.pem'}", f"--ssl-key={self.data / 'server.key'}"]
         super().__init__(self.scene.folder, "mariadb", ["mariadbd", "--no-defaults", *options])
         wait_until(lambda: accepts((self.host, 3306)), 15, lambda: self.output()[-1000:], every=0.1)
 
     def accounts(self):
-        return {"mysql": f"mysql://tandem:open%20sesame@{self.host}:3306/kamailio"}
+        tls = {"tls": "verify", "tls_authorities": str(self.data / "ca.pem")}
+        return {"mysql": f"mysql://tandem:open%20sesame@{self.host}:3306/kamailio", **tls}
 
 
 RADIUSD = """

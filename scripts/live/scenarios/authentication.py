@@ -145,14 +145,25 @@ def source_dies(scene, server, restart=True):
 
 @scenario(programs=("psql",), seconds=40)
 def accounts_of_postgresql(scene):
-    """A real PostgreSQL with Kamailio's `subscriber`: works, hangs, dies, comes back."""
-    source_dies(scene, scene.keep(Postgres(scene, USERS)))
+    """A real PostgreSQL that takes TLS alone, with Kamailio's `subscriber`: works, hangs, dies, comes back."""
+    server = scene.keep(Postgres(scene, USERS, tls=True))
+    source_dies(scene, server)
+    for number, (tls, status) in enumerate([({"tls": "require"}, 200), ({"tls": "verify"}, 503), ({"tls": "off"}, 503)], 2):
+        domain = {"name": "example.com", "accounts": server.accounts(**tls)}
+        tree = scene.tree([scene.gateway_address()], listen=[(scene.ip(number), 5060)], tables={"domain": [domain]})
+        for section, key in (("control", "socket"), ("state", "dir")):
+            tree[section][key] += f"-{number}"
+        tandem = scene.tandem(tree=tree, listen=[(scene.ip(number), 5060)], name=f"tandem-{tls['tls']}")
+        expect((got := phone(scene, tandem, "alice", number=230 + number).register()) == status, f"{tls}: {got}")
+        code, out, err = run([tandem.program, "check", "--print", tandem.file])
+        expect(code == 0 and "password=***" in out and "unused" not in out + err + tandem.output(), f"{code}: {out}{err}")
+        tandem.stop()
 
 
 @scenario(programs=("mariadbd",), seconds=40)
 def accounts_of_mariadb(scene):
-    """A real MariaDB with Kamailio's `subscriber`: works, hangs, dies, comes back."""
-    source_dies(scene, scene.keep(MariaDb(scene, USERS)))
+    """A real MariaDB that takes TLS alone, with Kamailio's `subscriber`: works, hangs, dies, comes back."""
+    source_dies(scene, scene.keep(MariaDb(scene, USERS, tls=True)))
 
 
 @scenario(programs=("freeradius",), seconds=40)

@@ -334,8 +334,7 @@ def bypass_address_moved(scene):
     there = pair(scene)
     floating = there.near().rsplit(".", 1)[0] + ".250"
     gateway = uas(scene, there)
-    # WHY no breaker: what cannot be sent while the address is away is held against the only gateway.
-    tandem = start(scene, there, gateway.address, listen=[(floating, 5060)], breaker="off")
+    tandem = start(scene, there, gateway.address, listen=[(floating, 5060)])
     there.ip("addr", "add", f"{floating}/24", "dev", near(there))
     time.sleep(0.2)
     caller = uac(scene, there, tandem.address, 300, 100)

@@ -8,6 +8,7 @@ from harness import sip
 from harness.baresip import Baresip
 from harness.call import Call
 from harness.kamailio import Kamailio
+from harness.linphone import Linphone
 from harness.nat import Home
 from harness.phone import Phone
 from harness.registry import DRIVERS, expect, scenario
@@ -270,6 +271,45 @@ def phones_with_passwords_call(scene):
     expect(invite.message.all("p-asserted-identity") == [said], f"bob was told {invite.message.all('p-asserted-identity')}")
     bob.reply(invite, 486)
     call.ack_failure(call.expect(486))
+    tandem.must_live()
+
+
+@scenario(programs=("linphone-daemon",), seconds=40, here="linphone chooses its own address")
+def linphone_registers_and_calls(scene):
+    """linphone proves its password, calls and is called, hangs up and is hung up on."""
+    passwords = {"carol": "singer", "dave": "drummer"}
+    accounts = scene.folder / "accounts.toml"
+    accounts.write_text("".join(f'[[account]]\nuser = "{user}"\npassword = "{password}"\n' for user, password in passwords.items()))
+    server = scene.endpoint(scene.gateway_address())
+    made = tables(server.address, accounts={"file": str(accounts)})
+    del made["sources"]
+    listen = (scene.ip(1), 5060)
+    tandem = scene.tandem(listen=[listen], tables=made, shards=2)
+    carol = scene.keep(Linphone(scene.folder, "carol", listen, DOMAIN, passwords["carol"]))
+    dave = scene.keep(Phone(scene.caller_address(), "dave", DOMAIN, listen, passwords["dave"]))
+    dave.register()
+    carol.wait_ready()
+    carol.wait_registered()
+    rows = {row["user"]: row for row in tandem.ask("registrations")}
+    expect(set(rows) == {"carol", "dave"}, f"registered: {set(rows)}")
+
+    carol.order(f"call sip:dave@{DOMAIN}")
+    invite = dave.expect("INVITE", within=8)
+    told_by_us([invite], "carol")
+    dave.reply(invite, 200, body=sip.SDP)
+    dave.expect("ACK", within=8)
+    carol.order("terminate")
+    dave.reply(dave.expect("BYE", within=8), 200)
+
+    call = dave.call("carol")
+    call.invite()
+    refused = call.expect(407)
+    call.ack_failure(refused)
+    call.invite(headers=[dave.proof(refused.message, "INVITE", call.uri)])
+    call.expect(200, within=8, skip=(180, 183))
+    call.ack()
+    call.bye()
+    call.expect(200, "BYE", within=8)
     tandem.must_live()
 
 

@@ -24,3 +24,12 @@ pub const TIMER_BYTES: u64 = 48;
 
 /// A refused address with its last From and To.
 pub const UNKNOWN_SOURCE_BYTES: u64 = 512;
+
+/// An account that is remembered for its proofs: its hashes, two nonces' windows, whether it exists.
+pub const REMEMBERED_ACCOUNT_BYTES: u64 = 384;
+
+/// A place for a user's failures and one for an address's.
+pub const FAILURES_BYTES: u64 = 384;
+
+/// What a registrar has reserved for each user whom it may have, beside the bindings themselves.
+pub const REGISTERED_USER_BYTES: u64 = 32;

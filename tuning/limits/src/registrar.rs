@@ -29,6 +29,9 @@ pub const EXPIRED_PER_TURN_MAX: usize = 256;
 /// that others use pauses for 30 now and then.
 pub const JOURNAL_BATCH_BYTES: usize = 1_048_576;
 
+/// Version of the journal's format that is written unless told otherwise; the one before can be written as well.
+pub const JOURNAL_VERSION: u32 = 2;
+
 /// Responses that wait for the disk, in bytes, of each shard.
 pub const HELD_REPLIES_BYTES: usize = 4_194_304;
 

@@ -1,7 +1,7 @@
 //! Rules about domains and their registrar.
 
 use super::{Checker, repeated};
-use crate::config::{Accounts, BetweenPhones};
+use crate::config::{Accounts, BetweenPhones, DatabaseTls};
 use crate::read::OffOr;
 
 /// A host that names two domains, or one twice.
@@ -74,7 +74,8 @@ pub(super) fn accounts(checker: &mut Checker<'_>) {
             checker.note(finding.remedy("use letters, digits, dots and spaces"));
         }
         let Some(accounts) = &domain.accounts else { continue };
-        if !accounts.radius.is_empty() && accounts.radius_secret.as_ref().is_none_or(String::is_empty) {
+        let secret_given = checker.given(&format!("domain[{index}].accounts.radius_secret"));
+        if !accounts.radius.is_empty() && accounts.radius_secret.is_none() && !secret_given {
             let message = format!("the RADIUS servers of `{}` share no secret with us", domain.name);
             let finding = checker.error("radius-secret", &format!("domain[{index}].accounts.radius"), message);
             checker.note(finding.remedy("add radius_secret"));
@@ -88,6 +89,13 @@ pub(super) fn accounts(checker: &mut Checker<'_>) {
             );
             let finding = checker.error("radius-deadline", &format!("domain[{index}].accounts.radius"), message);
             checker.note(finding.remedy("shorten radius_wait, or lengthen source_deadline in [authentication]"));
+        }
+        if accounts.tls_authorities.is_some() && accounts.tls != DatabaseTls::Verify {
+            let message =
+                format!("the certificate of the database of `{}` is not held against its authorities", domain.name);
+            let finding =
+                checker.error("tls-authorities", &format!("domain[{index}].accounts.tls_authorities"), message);
+            checker.note(finding.remedy("write tls = \"verify\" too, or remove it"));
         }
         for (key, name) in accounts.names() {
             if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte)) {

@@ -1,7 +1,7 @@
 //! Rules about the host: cores, memory and open files that the configuration asks for.
 
 use super::Checker;
-use crate::config::CoreList;
+use crate::config::{Config, CoreList};
 
 /// Descriptors of a shard beside its sockets: ring, waker, error queue.
 const FILES_PER_SHARD: u64 = 4;
@@ -72,9 +72,16 @@ pub(super) fn memory(checker: &mut Checker<'_>) {
     }
     let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
     let pools = checker.config.limits.pools();
-    let largest = pools.iter().max_by_key(|(_, bytes)| *bytes).map_or("store_mebibytes_per_shard", |(key, _)| key);
-    let given = pools.iter().filter(|(key, _)| checker.given(&format!("limits.{key}"))).max_by_key(|(_, bytes)| *bytes);
-    let at = given.map_or("shards.count".to_owned(), |(key, _)| format!("limits.{key}"));
+    let of_limits = pools.iter().map(|(key, bytes)| ("limits", *key, *bytes));
+    let pools: Vec<_> = of_limits.chain(checker.config.phone_pools()).collect();
+    let (section, largest) = pools
+        .iter()
+        .max_by_key(|(.., bytes)| *bytes)
+        .map_or(("limits", "store_mebibytes_per_shard"), |one| (one.0, one.1));
+    let path = |section: &str, key: &str| format!("{section}.{key}");
+    let given =
+        pools.iter().filter(|(section, key, _)| checker.given(&path(section, key))).max_by_key(|(.., bytes)| *bytes);
+    let at = given.map_or("shards.count".to_owned(), |(section, key, _)| path(section, key));
     let message = format!(
         "the pools need {} MiB ({shards} shards of {} MiB); of {} MiB of memory they may take {}",
         mebibytes(needed),
@@ -85,8 +92,33 @@ pub(super) fn memory(checker: &mut Checker<'_>) {
     let finding = checker
         .error("not-enough-memory", &at, message)
         .label(format!("the largest is `{largest}`"))
-        .remedy(format!("write smaller [limits], beginning with `{largest}`, or use fewer cores"));
+        .remedy(format!("write smaller [{section}], beginning with `{largest}`, or use fewer cores"));
     checker.note(finding);
+}
+
+/// Bindings take their memory as they come; all of it should be there.
+pub(super) fn memory_of_bindings(checker: &mut Checker<'_>) {
+    let (Some(there), Some(shards)) = (checker.environment.memory_bytes, checker.shards()) else { return };
+    if checker.config.domains.is_empty() || checker.findings.iter().any(|finding| finding.rule == "not-enough-memory") {
+        return;
+    }
+    let store = u64::from(checker.config.registrar.store_mebibytes_per_shard) << 20;
+    let needed = shards.saturating_mul(checker.bytes_per_shard().saturating_add(store));
+    let allowed = there / 100 * MEMORY_PERCENT;
+    if needed > allowed {
+        let message = format!(
+            "with a full registrar {} MiB are needed ({shards} shards, of which each has {} MiB of bindings); of {} MiB of \
+             memory {} may be taken",
+            needed.div_ceil(1 << 20),
+            store >> 20,
+            there >> 20,
+            allowed >> 20
+        );
+        let finding = checker.warning("registrar-memory", "registrar.store_mebibytes_per_shard", message);
+        let left = (allowed / shards.max(1)).saturating_sub(checker.bytes_per_shard()) >> 20;
+        let remedy = format!("write store_mebibytes_per_shard = {}: a binding takes about 200 bytes", left.max(1));
+        checker.note(finding.label("is taken as it is needed").remedy(remedy));
+    }
 }
 
 pub(super) fn open_files(checker: &mut Checker<'_>) {
@@ -154,6 +186,26 @@ pub(super) fn pool_order(checker: &mut Checker<'_>) {
     }
 }
 
+impl Config {
+    /// What is reserved for phones: section, key and bytes of each pool of a shard. Without domains nothing is.
+    fn phone_pools(&self) -> Vec<(&'static str, &'static str, u64)> {
+        if self.domains.is_empty() {
+            return Vec::new();
+        }
+        let all = |count: u32, bytes: u64| u64::from(count.next_power_of_two()).saturating_mul(bytes);
+        let held = limits::registrar::HELD_REPLIES_BYTES + 2 * limits::registrar::JOURNAL_BATCH_BYTES;
+        let users = u64::from(self.registrar.users_per_shard) * limits::pool::REGISTERED_USER_BYTES + held as u64;
+        let mut pools = vec![("registrar", "users_per_shard", users)];
+        if self.domains.iter().any(|domain| domain.accounts.is_some()) {
+            let (accounts, failures) = (self.authentication.accounts_per_shard, self.authentication.failures_per_shard);
+            let remembered = all(accounts, limits::pool::REMEMBERED_ACCOUNT_BYTES);
+            pools.push(("authentication", "accounts_per_shard", remembered));
+            pools.push(("authentication", "failures_per_shard", all(failures, limits::pool::FAILURES_BYTES)));
+        }
+        pools
+    }
+}
+
 impl Checker<'_> {
     /// How many shards there will be; `None` when that is in doubt.
     fn shards(&self) -> Option<u64> {
@@ -173,6 +225,8 @@ impl Checker<'_> {
             fixed as u64 + u64::from(hunts) * limits::records::DRAFT_BYTES
         });
         let hunts = u64::from(hunts) * limits::pool::HUNT_BYTES;
-        self.config.limits.bytes_per_shard() + slots * limits::SEND_SLOT_BYTES as u64 + hunts + records
+        let phones: u64 = self.config.phone_pools().iter().map(|(.., bytes)| bytes).sum();
+        let slots = slots * limits::SEND_SLOT_BYTES as u64;
+        self.config.limits.bytes_per_shard() + slots + hunts + records + phones
     }
 }

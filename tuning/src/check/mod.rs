@@ -75,6 +75,7 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     host::cores,
     host::shard_count,
     host::memory,
+    host::memory_of_bindings,
     host::open_files,
     host::pool_order,
     host::ring_sizes,

@@ -51,6 +51,18 @@ section! {
 }
 
 choice! {
+    /// TLS to a database.
+    DatabaseTls {
+        /// None: it is on this host, or the way to it is our own.
+        Off = "off",
+        /// Encrypted; its certificate may be anybody's (`sslmode=require`).
+        Require = "require",
+        /// Encrypted; its certificate is its host's, from an authority that is trusted (`sslmode=verify-full`).
+        Verify = "verify",
+    }
+}
+
+choice! {
     /// Attributes that carry a proof to a RADIUS server.
     RadiusDialect {
         /// RFC 5090.

@@ -1,8 +1,8 @@
 //! `[[domain]]`: domains whose phones register here (RFC 3261 §10).
 
 use super::BetweenPhones;
-use super::authentication::{DigestAlgorithm, ForeignFrom, ProofRow, ProofUri, RadiusDialect};
-use crate::read::{Host, SetName, seconds};
+use super::authentication::{DatabaseTls, DigestAlgorithm, ForeignFrom, ProofRow, ProofUri, RadiusDialect};
+use crate::read::{ConnectionString, Host, Secret, SetName, seconds};
 use crate::schema::defaults;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -67,13 +67,17 @@ section! {
         /// An SQLite database, kept by `tandem accounts`.
         live sqlite: Option<PathBuf> = None;
         /// Connection string of a PostgreSQL database.
-        live postgres: Option<String> = None;
+        live postgres: Option<ConnectionString> = None;
         /// Connection string of a MySQL or MariaDB database.
-        live mysql: Option<String> = None;
+        live mysql: Option<ConnectionString> = None;
+        /// TLS to a PostgreSQL or MySQL database.
+        live tls: DatabaseTls = DatabaseTls::Off;
+        /// PEM file of the authorities that a database's certificate may come from.
+        live tls_authorities: Option<PathBuf> = None, derived "the public ones";
         /// RADIUS servers, `host:port`, in the order in which they are asked.
         live radius: Vec<String> = Vec::new();
         /// The secret shared with the RADIUS servers.
-        live radius_secret: Option<String> = None;
+        live radius_secret: Option<Secret> = None;
         /// Attributes that carry the proof.
         live radius_dialect: RadiusDialect = RadiusDialect::Sterman;
         /// How long a RADIUS server has to answer.
@@ -114,6 +118,15 @@ impl Accounts {
             !self.radius.is_empty(),
         ];
         given.into_iter().filter(|given| *given).count()
+    }
+
+    /// What is shown to nobody, by its key.
+    pub(crate) fn secrets(&self) -> [(&'static str, Option<&str>); 3] {
+        [
+            ("postgres", self.postgres.as_ref().map(ConnectionString::reveal)),
+            ("mysql", self.mysql.as_ref().map(ConnectionString::reveal)),
+            ("radius_secret", self.radius_secret.as_ref().map(Secret::reveal)),
+        ]
     }
 
     /// Names of the table and its columns, by their keys.

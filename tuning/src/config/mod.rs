@@ -30,7 +30,9 @@ mod trunk_headers;
 mod upkeep;
 
 pub use algorithm::Algorithm;
-pub use authentication::{Authentication, DigestAlgorithm, ForeignFrom, ProofRow, ProofUri, RadiusDialect};
+pub use authentication::{
+    Authentication, DatabaseTls, DigestAlgorithm, ForeignFrom, ProofRow, ProofUri, RadiusDialect,
+};
 pub use calls::{Policy, Strangers};
 pub use class4::{Answer, Class4, Customer, Refusals, RouteOrder, TrunkSource, Vendor};
 pub use credit::{AlarmAction, Alarms, Amount};

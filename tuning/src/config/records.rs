@@ -1,6 +1,6 @@
 //! `[records]`: a record of every call and attempt.
 
-use crate::read::{minutes, seconds};
+use crate::read::{ConnectionString, Secret, minutes, seconds};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,18 +26,29 @@ section! {
         /// Longest file, in MiB.
         restart file_mebibytes: u32 = 64, within 1 => 1_024;
         /// PostgreSQL that all records are shipped to, as libpq has it: `"host=… user=… dbname=…"`; none: to nobody.
-        restart postgres: Option<String> = None;
+        restart postgres: Option<ConnectionString> = None;
         /// Its table; made when it is missing.
         restart postgres_table: String = "tandem_records".to_owned();
         /// NATS server whose stream all records are shipped to, such as `"nats://10.0.0.1:4222"`; none: to nobody.
-        restart nats: Option<String> = None;
+        restart nats: Option<ConnectionString> = None;
         /// Subject before the number of the node: `tandem.records.1`. A stream of the server has to take it.
         restart nats_subject: String = "tandem.records".to_owned();
         /// RADIUS servers that hear of each call (Start, Interim-Update, Stop, Failed), as `"host:port"`, the first one first.
         restart radius: Vec<String> = Vec::new();
         /// The secret shared with them.
-        restart radius_secret: Option<String> = None;
+        restart radius_secret: Option<Secret> = None;
         /// Oldest file that is still written.
         restart file_age: Duration = minutes(60), within seconds(1) => minutes(1_440);
+    }
+}
+
+impl Records {
+    /// What is shown to nobody, by its key.
+    pub(crate) fn secrets(&self) -> [(&'static str, Option<&str>); 3] {
+        [
+            ("postgres", self.postgres.as_ref().map(ConnectionString::reveal)),
+            ("nats", self.nats.as_ref().map(ConnectionString::reveal)),
+            ("radius_secret", self.radius_secret.as_ref().map(Secret::reveal)),
+        ]
     }
 }

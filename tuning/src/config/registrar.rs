@@ -25,6 +25,10 @@ section! {
         restart users_per_shard: u32 = 500_000, within 64 => 50_000_000;
         /// Memory for their bindings, in MiB, of each shard. It is taken as it is needed.
         restart store_mebibytes_per_shard: u32 = 512, within 1 => 65_536;
+        /// Version of the journal's format. Before you go back to the release before, write the number of its version
+        /// (`1`) and restart: the log says when all files are of it.
+        restart journal_version: u32 = limits::registrar::JOURNAL_VERSION,
+            within (limits::registrar::JOURNAL_VERSION - 1) => limits::registrar::JOURNAL_VERSION;
         /// Longest file of the journal in MiB; older ones go when all that they hold stands in newer ones.
         restart journal_file_mebibytes: u32 = 64, within 1 => 4_096;
     }

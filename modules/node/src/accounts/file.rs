@@ -58,8 +58,12 @@ pub struct FileAccount {
 /// It cannot be read, or what is wrong in it, with its line.
 pub fn read(path: &Path) -> Result<Vec<FileAccount>, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let whole: Whole =
-        toml::from_str(&text).map_err(|error| format!("{}: {}", path.display(), error.to_string().trim_end()))?;
+    let whole: Whole = toml::from_str(&text).map_err(|error| {
+        // WHY not all that it says: it shows the line, and that may be one with a password.
+        let line =
+            error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
+        format!("{}: line {line}: {}", path.display(), error.message())
+    })?;
     whole.account.into_iter().map(|entry| entry.account().map_err(|why| format!("{}: {why}", path.display()))).collect()
 }
 

@@ -14,6 +14,7 @@
 //! | `sqlite`, `store` | the embedded database, asked; and kept by `tandem accounts` |
 //! | `import` | CSV and dumps of Kamailio's `subscriber` |
 //! | `columns`, `postgres`, `mysql` | databases with Kamailio's columns, or others |
+//! | `tls` | TLS to databases |
 //! | `radius` | RADIUS servers that judge proofs themselves |
 
 mod columns;
@@ -29,6 +30,7 @@ pub mod store;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use columns::Columns;
 pub use desk::{Figures, Report, Settings, Sink};
@@ -36,6 +38,7 @@ pub use file::{FileAccount, read as read_file};
 pub use radius::{Dialect, Servers};
 pub use source::SourceConfig;
 pub use stored::Stored;
+pub use tls::Tls;
 
 use crate::module_question::ModuleQuestion;
 use desk::Lane;

@@ -3,6 +3,7 @@
 use super::columns::Columns;
 use super::source::Failure;
 use super::stored::Stored;
+use super::tls::Tls;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts, Row, Value};
 
@@ -18,12 +19,14 @@ pub(super) struct MySql {
 
 impl MySql {
     /// # Errors
-    /// The connection string cannot be read.
-    pub(super) fn new(connection: &str, columns: &Columns) -> Result<Self, String> {
+    /// The connection string or the authorities cannot be read.
+    pub(super) fn new(connection: &str, tls: &Tls, columns: &Columns) -> Result<Self, String> {
+        // WHY: a file that cannot be read is said now, not with every question.
+        tls.client()?;
         let options = Opts::from_url(connection).map_err(|error| error.to_string())?;
         let bounds = PoolConstraints::new(0, CONNECTIONS_MAX).unwrap_or_default();
         let pool = PoolOpts::default().with_constraints(bounds).with_reset_connection(false);
-        let pool = Pool::new(OptsBuilder::from_opts(options).pool_opts(pool));
+        let pool = Pool::new(OptsBuilder::from_opts(options).pool_opts(pool).ssl_opts(tls.mysql()));
         Ok(MySql { pool, columns: columns.clone(), query: columns.query(|_| "?".to_owned()) })
     }
 

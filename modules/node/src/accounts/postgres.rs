@@ -3,12 +3,17 @@
 use super::columns::Columns;
 use super::source::Failure;
 use super::stored::Stored;
+use super::tls::Tls;
+use rustls::ClientConfig;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// See the module.
 pub(super) struct Postgres {
     config: Config,
+    tls: Option<ClientConfig>,
     columns: Columns,
     query: String,
     /// WHY a lock: tasks of this lane's one thread share it; it is never contended nor held over an await.
@@ -24,12 +29,17 @@ struct Connection {
 
 impl Postgres {
     /// # Errors
-    /// The connection string cannot be read.
-    pub(super) fn new(connection: &str, columns: &Columns) -> Result<Self, String> {
-        let config = connection.parse().map_err(|error: tokio_postgres::Error| error.to_string())?;
+    /// The connection string or the authorities cannot be read.
+    pub(super) fn new(connection: &str, tls: &Tls, columns: &Columns) -> Result<Self, String> {
+        let mut config: Config = connection.parse().map_err(|error: tokio_postgres::Error| error.to_string())?;
+        let tls = tls.client()?;
+        if tls.is_some() {
+            config.ssl_mode(SslMode::Require);
+        }
         let query = columns.query(|number| format!("${number}"));
         Ok(Postgres {
             config,
+            tls,
             columns: columns.clone(),
             query,
             connection: Mutex::default(),
@@ -65,8 +75,18 @@ impl Postgres {
         if let Some(connection) = self.alive() {
             return Ok(connection);
         }
-        let (client, driver) = self.config.connect(NoTls).await?;
-        tokio::spawn(driver);
+        let client = match &self.tls {
+            None => {
+                let (client, driver) = self.config.connect(NoTls).await?;
+                tokio::spawn(driver);
+                client
+            }
+            Some(tls) => {
+                let (client, driver) = self.config.connect(MakeRustlsConnect::new(tls.clone())).await?;
+                tokio::spawn(driver);
+                client
+            }
+        };
         let statement = client.prepare(&self.query).await?;
         let connection = Arc::new(Connection { client, statement });
         self.put(Some(Arc::clone(&connection)));

@@ -129,7 +129,8 @@ fn who_asks_for_the_same_user_waits_for_the_same_answer() {
     // A source that takes its time: a database that drops the connection attempt.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let connection = format!("host=127.0.0.1 port={} user=x", listener.local_addr().unwrap().port());
-    let mut rig = Rig::new(SourceConfig::Postgres(connection, columns::kamailio()));
+    let mut rig =
+        Rig::new(SourceConfig::Postgres(tuning::ConnectionString::new(&connection), Tls::Off, columns::kamailio()));
     (0..20).for_each(|_| rig.ask(b"example.com", b"alice").unwrap());
     (0..20).for_each(|_| assert!(rig.answer().is_none()));
     let figures = rig.lanes.figures().next().unwrap().1;

@@ -3,7 +3,7 @@
 
 use super::inbox::Reply;
 use super::lane::{Control, wall_micros};
-use crate::accounts::{AccountLanes, Columns, Dialect, Report, Servers, Settings, Sink, SourceConfig};
+use crate::accounts::{AccountLanes, Columns, Dialect, Report, Servers, Settings, Sink, SourceConfig, Tls};
 use crate::errand::{Errand, Wish};
 use crate::letter::Letter;
 use crate::log::{Level, Record};
@@ -14,7 +14,7 @@ use crate::snapshot::Sample;
 use modules::class4::dip::answer;
 use modules::question::{Asked, Subject};
 use std::collections::BTreeMap;
-use tuning::{Accounts, Config, RadiusDialect};
+use tuning::{Accounts, Config, DatabaseTls, RadiusDialect};
 
 /// Sources of accounts, and errands under way.
 pub struct AccountDesk {
@@ -156,6 +156,11 @@ fn source_of(accounts: &Accounts) -> Option<SourceConfig> {
     if let Some(path) = &accounts.sqlite {
         return Some(SourceConfig::Sqlite(path.clone()));
     }
+    let tls = || match accounts.tls {
+        DatabaseTls::Off => Tls::Off,
+        DatabaseTls::Require => Tls::Encrypted,
+        DatabaseTls::Verify => Tls::Verified(accounts.tls_authorities.clone()),
+    };
     let columns = || Columns {
         table: accounts.table.clone(),
         username: accounts.username_column.clone(),
@@ -167,14 +172,14 @@ fn source_of(accounts: &Accounts) -> Option<SourceConfig> {
         sha512_256: accounts.sha512_256_column.clone(),
     };
     if let Some(connection) = &accounts.postgres {
-        return Some(SourceConfig::Postgres(connection.clone(), columns()));
+        return Some(SourceConfig::Postgres(connection.clone(), tls(), columns()));
     }
     if let Some(connection) = &accounts.mysql {
-        return Some(SourceConfig::MySql(connection.clone(), columns()));
+        return Some(SourceConfig::MySql(connection.clone(), tls(), columns()));
     }
     let servers = Servers {
         names: accounts.radius.clone(),
-        secret: accounts.radius_secret.clone().unwrap_or_default().into_bytes(),
+        secret: accounts.radius_secret.as_ref().map_or("", tuning::Secret::reveal).as_bytes().to_vec(),
         dialect: match accounts.radius_dialect {
             RadiusDialect::Rfc5090 => Dialect::Rfc5090,
             RadiusDialect::Sterman => Dialect::Sterman,

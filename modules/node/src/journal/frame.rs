@@ -1,13 +1,26 @@
 //! The bytes of a journal file.
 //!
 //! A head (32 bytes: magic, version, number of the file, where the file before ends, checksum), then frames. A frame is
-//! what one sync made durable: 44 bytes of head, then entries. INVARIANT: a frame is written only after the sync of
+//! what one sync made durable: 44 bytes of head, then entries.
+//!
+//! | Version | Since | What |
+//! |---|---|---|
+//! | 1 | the first | entries as `modules::registrar` writes them |
+//! | 2 | | each frame says the version of its entries, which are as in 1; a head of version 1 has zeros there |
+//!
+//! The head of a file has the highest version of its frames. Whoever changes entries raises the version, reads all
+//! before, and keeps writing the one before as it was, for `[registrar] journal_version`. INVARIANT: a frame is written only after the sync of
 //! the one before has returned, so that nothing but the last frame of a file can be torn.
 
 use crc32fast::Hasher;
 
 /// Version of the format that this release writes. It reads this and all before.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
+
+/// The version before, which it writes as well: yesterday's release reads it.
+pub const VERSION_BEFORE: u16 = 1;
+
+const _: () = assert!(VERSION as u32 == limits::registrar::JOURNAL_VERSION, "as the configuration has it");
 
 /// What a file holds: said by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +54,8 @@ pub const TO_ITS_END: u64 = u64::MAX;
 /// Head of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHead {
+    /// Version of its format.
+    pub version: u16,
     /// Files are numbered from 1, without gaps.
     pub number: u64,
     /// Length of the file before at which it was given up, or [`TO_ITS_END`].
@@ -50,6 +65,8 @@ pub struct FileHead {
 /// Head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHead {
+    /// Version of its entries.
+    pub version: u16,
     /// Counts frames, over all files and starts.
     pub sequence: u64,
     /// Drawn at each start: clocks of the registrars of one start belong together.
@@ -69,6 +86,8 @@ pub enum Found<'b> {
     End,
     /// Bytes that are no whole frame.
     Torn,
+    /// A whole frame of this version, which a later release wrote.
+    Later(u16),
 }
 
 /// Why the head of a file cannot be used.
@@ -88,7 +107,7 @@ impl FileHead {
         let mut bytes = [0; FILE_HEAD];
         let parts: [&[u8]; 5] = [
             &content.magic(),
-            &VERSION.to_le_bytes(),
+            &self.version.to_le_bytes(),
             &[0, 0],
             &self.number.to_le_bytes(),
             &self.previous_ends.to_le_bytes(),
@@ -118,7 +137,7 @@ impl FileHead {
             return Err(BadHead::Torn);
         }
         let (number, previous_ends) = (long(head, 12), long(head, 20));
-        Ok(FileHead { number, previous_ends })
+        Ok(FileHead { version, number, previous_ends })
     }
 }
 
@@ -135,7 +154,9 @@ impl FrameHead {
         out.extend_from_slice(&self.session.to_le_bytes());
         out.extend_from_slice(&self.second.to_le_bytes());
         out.extend_from_slice(&self.wall.to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
+        // Version 1 had nothing here.
+        let version = if self.version == VERSION_BEFORE { 0 } else { self.version };
+        out.extend_from_slice(&u32::from(version).to_le_bytes());
         payloads.for_each(|payload| out.extend_from_slice(payload));
         let frame = out.get_mut(from..).unwrap_or_default();
         let sum = checksum(&[frame.get(..8).unwrap_or_default(), frame.get(12..).unwrap_or_default()]);
@@ -164,7 +185,12 @@ impl FrameHead {
             let length = usize::try_from(word(head, 4)).ok()?;
             let frame = bytes.get(..FRAME_HEAD.checked_add(length)?)?;
             let good = !prove || checksum(&[frame.get(..8)?, frame.get(12..)?]) == word(head, 8);
+            let version = u16::try_from(word(head, 40)).unwrap_or(u16::MAX).max(VERSION_BEFORE);
+            if good && version > VERSION {
+                return Some(Found::Later(version));
+            }
             let found = FrameHead {
+                version,
                 sequence: long(head, 12),
                 session: long(head, 20),
                 second: word(head, 28),
@@ -179,7 +205,7 @@ impl FrameHead {
     pub fn any_behind(file: &[u8], at: usize) -> bool {
         let places = file.get(at..).unwrap_or_default().windows(FRAME_MAGIC.len()).enumerate();
         let mut places = places.filter(|(_, window)| *window == FRAME_MAGIC).map(|(place, _)| at + place);
-        places.any(|place| matches!(FrameHead::read(file, place), Found::Frame(..)))
+        places.any(|place| matches!(FrameHead::read(file, place), Found::Frame(..) | Found::Later(_)))
     }
 }
 
@@ -202,7 +228,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
-    const HEAD: FrameHead = FrameHead { sequence: 9, session: 77, second: 1_700_000_000, wall: 1_700_000_005 };
+    const HEAD: FrameHead =
+        FrameHead { version: VERSION, sequence: 9, session: 77, second: 1_700_000_000, wall: 1_700_000_005 };
 
     #[test]
     fn a_frame_comes_back_and_a_changed_or_shorter_one_is_torn() {
@@ -222,18 +249,31 @@ mod tests {
 
     #[test]
     fn the_head_of_a_file_comes_back_and_says_what_is_wrong_with_it() {
-        let head = FileHead { number: 3, previous_ends: 4_096 };
+        let head = FileHead { version: VERSION, number: 3, previous_ends: 4_096 };
+        let before = FileHead { version: VERSION_BEFORE, ..head };
+        let read = |bytes: &[u8]| FileHead::read(bytes, Content::Registrations);
         let bytes = head.bytes(Content::Registrations);
-        assert_eq!(FileHead::read(&bytes, Content::Registrations), Ok(head));
-        assert_eq!(FileHead::read(&bytes[..31], Content::Registrations), Err(BadHead::Torn));
+        assert_eq!((read(&bytes), read(&before.bytes(Content::Registrations))), (Ok(head), Ok(before)));
+        assert_eq!(read(&bytes[..31]), Err(BadHead::Torn));
         let mut later = bytes;
-        later[8] = 2;
-        assert_eq!(FileHead::read(&later, Content::Registrations), Err(BadHead::Version(2)));
+        later[8] = 3;
+        assert_eq!(read(&later), Err(BadHead::Version(3)));
         let mut changed = bytes;
         changed[20] ^= 1;
         assert_eq!(FileHead::read(&changed, Content::Registrations), Err(BadHead::Torn));
         assert_eq!(FileHead::read(&[7; 40], Content::Registrations), Err(BadHead::Foreign));
         assert_eq!(FileHead::read(&bytes, Content::Records), Err(BadHead::Foreign));
+    }
+
+    #[test]
+    fn a_frame_of_a_later_release_is_no_damage() {
+        let mut bytes = Vec::new();
+        FrameHead { version: VERSION + 1, ..HEAD }.write(std::iter::once(&b"x"[..]), &mut bytes);
+        assert_eq!(FrameHead::read(&bytes, 0), Found::Later(VERSION + 1));
+        let mut before = Vec::new();
+        let head = FrameHead { version: VERSION_BEFORE, ..HEAD };
+        head.write(std::iter::once(&b"x"[..]), &mut before);
+        assert_eq!((FrameHead::read(&before, 0), &before[40..44]), (Found::Frame(head, b"x"), &[0; 4][..]));
     }
 
     #[test]

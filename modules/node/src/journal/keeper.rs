@@ -23,12 +23,35 @@ pub struct Keeper<M: Medium> {
     /// Files before this one go when the round is over.
     boundary: u64,
     broken: bool,
+    /// There are files of a version that is not written: all is to be said again, so that they go.
+    converting: bool,
 }
 
 impl<M: Medium> Keeper<M> {
     /// For so many shards.
     pub fn new(log: Log<M>, shards: usize, file_bytes: u64) -> Self {
-        Keeper { log, file_bytes, live: vec![0; shards], said: vec![0; shards], round: 0, boundary: 0, broken: false }
+        Keeper {
+            log,
+            file_bytes,
+            live: vec![0; shards],
+            said: vec![0; shards],
+            round: 0,
+            boundary: 0,
+            broken: false,
+            converting: false,
+        }
+    }
+
+    /// There are files of a later version than the one that is written: they go as soon as all was said again.
+    #[must_use]
+    pub fn converting(mut self, converting: bool) -> Self {
+        self.converting = converting;
+        self
+    }
+
+    /// Whether there still are.
+    pub fn is_converting(&self) -> bool {
+        self.converting
     }
 
     /// Bytes of all files.
@@ -82,7 +105,7 @@ impl<M: Medium> Keeper<M> {
     pub fn begin_round(&mut self) -> Option<u64> {
         let live: u64 = self.live.iter().sum();
         let too_much = self.log.total() > GARBAGE_FACTOR * live + 2 * self.file_bytes;
-        if self.broken || self.is_in_round() || !too_much {
+        if self.broken || self.is_in_round() || !(too_much || self.converting) {
             return None;
         }
         self.round += 1;
@@ -96,7 +119,8 @@ impl<M: Medium> Keeper<M> {
 
     fn end_round(&mut self) {
         if self.boundary > 0 && !self.is_in_round() {
-            self.log.remove_before(self.boundary);
+            // What cannot be removed is tried again with the next round.
+            self.converting &= !self.log.remove_before(self.boundary);
             self.boundary = 0;
         }
     }

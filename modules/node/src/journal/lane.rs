@@ -116,6 +116,11 @@ impl Drop for JournalLane {
     }
 }
 
+/// By how many seconds the wall clock is ahead of the registrars' clock; behind: below 0.
+fn ahead(wall: u64, second: u32) -> i64 {
+    i64::try_from(wall).unwrap_or(i64::MAX).saturating_sub(i64::from(second))
+}
+
 struct Work {
     lane: LaneEnd<Letter>,
     keeper: Keeper<Folder>,
@@ -126,12 +131,15 @@ struct Work {
     figures: Arc<JournalFigures>,
     sent: Vec<Sent>,
     /// Wall minus registrars' clock, as the disk has it.
-    drift: Option<u64>,
+    drift: Option<i64>,
 }
 
 impl Work {
     fn run(mut self) {
         let (mut began, mut looked) = (Instant::now(), Instant::now());
+        let (second, wall) = self.clocks();
+        // WHY before anything is written: what was loaded moves with a jump as well.
+        self.drift = Some(ahead(wall, second));
         loop {
             self.receive();
             let stopping = self.stop.load(Ordering::SeqCst);
@@ -172,11 +180,17 @@ impl Work {
     fn keep(&mut self) {
         let (second, wall) = self.clocks();
         let began = Instant::now();
+        let converting = self.keeper.is_converting();
         let kept = self.keeper.keep(&mut self.sent, second, wall);
+        if converting && !self.keeper.is_converting() {
+            let record =
+                Record::new(Level::Info, "journal").with("state", "all files are of the version that is written");
+            self.log.send(record.always());
+        }
         let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         match kept {
             Ok(()) => {
-                self.drift = Some(wall.saturating_sub(u64::from(second)));
+                self.drift = Some(ahead(wall, second));
                 self.figures.syncs.fetch_add(1, Ordering::Relaxed);
                 self.figures.longest_micros.fetch_max(took, Ordering::Relaxed);
             }
@@ -186,6 +200,10 @@ impl Work {
         for (shard, batch) in std::mem::take(&mut self.sent) {
             self.post(shard, Letter::JournalBack(batch));
         }
+        self.begin_round();
+    }
+
+    fn begin_round(&mut self) {
         if let Some(round) = self.keeper.begin_round() {
             for shard in 0..self.lane.shards() {
                 self.post(shard, Letter::JournalRound(round));
@@ -206,7 +224,10 @@ impl Work {
             }
             return;
         }
-        let drift = wall.saturating_sub(u64::from(second));
+        if self.keeper.is_converting() {
+            self.begin_round();
+        }
+        let drift = ahead(wall, second);
         if self.drift.is_some_and(|noted| noted.abs_diff(drift) >= DRIFT_MAX) {
             match self.keeper.note_clocks(second, wall) {
                 Ok(()) => self.drift = Some(drift),

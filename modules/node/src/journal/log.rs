@@ -27,6 +27,7 @@ pub struct Log<M: Medium> {
     medium: M,
     open: Option<M::Open>,
     position: Position,
+    version: u16,
     session: u64,
     file_bytes: u64,
     frame: Vec<u8>,
@@ -36,9 +37,27 @@ pub struct Log<M: Medium> {
 }
 
 impl<M: Medium> Log<M> {
-    /// Goes on behind what a survey found, in a new file with the first frame. `session`: a number of this start.
-    pub fn new(medium: M, position: Position, lengths: Vec<(u64, u64)>, session: u64, file_bytes: u64) -> Self {
-        Log { medium, open: None, position, session, file_bytes, frame: Vec::new(), lengths, previous_ends: TO_ITS_END }
+    /// Goes on behind what a survey found, in a new file with the first frame. `version`: of what it writes. `session`:
+    /// a number of this start.
+    pub fn new(
+        medium: M,
+        position: Position,
+        lengths: Vec<(u64, u64)>,
+        version: u16,
+        session: u64,
+        file_bytes: u64,
+    ) -> Self {
+        Log {
+            medium,
+            open: None,
+            position,
+            version,
+            session,
+            file_bytes,
+            frame: Vec::new(),
+            lengths,
+            previous_ends: TO_ITS_END,
+        }
     }
 
     /// Writes the payloads as one frame and returns when the disk has them. `second` and `wall`: the registrars'
@@ -52,7 +71,8 @@ impl<M: Medium> Log<M> {
         second: u32,
         wall: u64,
     ) -> io::Result<()> {
-        let head = FrameHead { sequence: self.position.sequence, session: self.session, second, wall };
+        let (version, sequence, session) = (self.version, self.position.sequence, self.session);
+        let head = FrameHead { version, sequence, session, second, wall };
         let mut frame = std::mem::take(&mut self.frame);
         frame.clear();
         head.write(payloads, &mut frame);
@@ -77,8 +97,8 @@ impl<M: Medium> Log<M> {
         self.lengths.last().is_some_and(|(_, length)| *length == FILE_HEAD as u64)
     }
 
-    /// Removes the files before `number`. What cannot be removed stays, and costs room only.
-    pub fn remove_before(&mut self, number: u64) {
+    /// Removes the files before `number`. What cannot be removed stays, and costs room only. Whether all are gone.
+    pub fn remove_before(&mut self, number: u64) -> bool {
         let medium = &mut self.medium;
         let total = &mut self.position.total;
         // INVARIANT: the oldest first, and no further than the first that stays: files have no gaps.
@@ -90,6 +110,7 @@ impl<M: Medium> Log<M> {
             self.lengths.remove(0);
         }
         self.position.oldest = self.lengths.first().map_or(number, |(file, _)| *file);
+        self.position.oldest >= number
     }
 
     fn write(&mut self, frame: &[u8]) -> io::Result<()> {
@@ -125,7 +146,7 @@ impl<M: Medium> Log<M> {
             (file, false) => (file + 1, self.position.length),
         };
         let mut open = self.medium.create(number)?;
-        open.append(&FileHead { number, previous_ends }.bytes(Content::Registrations))?;
+        open.append(&FileHead { version: self.version, number, previous_ends }.bytes(Content::Registrations))?;
         open.sync()?;
         self.open = Some(open);
         self.previous_ends = previous_ends;

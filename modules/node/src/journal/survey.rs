@@ -14,12 +14,16 @@ use std::collections::HashMap;
 pub struct Survey {
     /// The files in their order: number, bytes up to the end of the last good frame.
     pub files: Vec<(u64, Vec<u8>)>,
-    /// Seconds to be added to the times of each session, to have them by the wall clock.
+    /// Seconds to be added to the times of each session, to have them by the wall clock as it stands after the last one.
     pub shifts: HashMap<u64, i64>,
+    /// Sessions in their order, each with how far the wall clock went from the registrars' while it lasted.
+    moved: Vec<(u64, i64)>,
     /// The highest sequence.
     pub sequence: u64,
     /// What was cut, to be said.
     pub cut: Option<String>,
+    /// The highest version of a file; 0: there is none.
+    pub version: u16,
 }
 
 /// Why the journal cannot be used, and what to do about it.
@@ -60,6 +64,7 @@ impl Survey {
             let bytes = medium.read(*number).map_err(|error| damage(medium, *number, &error.to_string()))?;
             survey.add(medium, *number, bytes, place + 1 == numbers.len())?;
         }
+        survey.sum_up();
         Ok(survey)
     }
 
@@ -106,7 +111,12 @@ impl Survey {
             }
             before.truncate(ends);
         }
+        self.version = self.version.max(head.version);
         let end = self.frames(&bytes);
+        if let Found::Later(version) = FrameHead::read(&bytes, end) {
+            let why = format!("has frames of version {version}, made by a later release: start that one");
+            return Err(damage(medium, number, &why));
+        }
         if end < bytes.len() {
             // What follows a given-up end is judged when the file after it says where that was.
             if FrameHead::any_behind(&bytes, end + 1) {
@@ -131,9 +141,24 @@ impl Survey {
             self.sequence = self.sequence.max(head.sequence);
             // The newest frame of a session knows best how its clock stood to the wall's.
             let shift = i64::try_from(head.wall).unwrap_or(0) - i64::from(head.second);
-            self.shifts.insert(head.session, shift);
+            match self.moved.last_mut().filter(|(session, _)| *session == head.session) {
+                Some((_, known)) => *known = shift,
+                None => self.moved.push((head.session, shift)),
+            }
         }
         at
+    }
+}
+
+impl Survey {
+    /// A session begins by the wall clock, with what the ones before left: when the wall is moved while it lasts, their
+    /// times move along.
+    fn sum_up(&mut self) {
+        let mut sum = 0;
+        for (session, shift) in self.moved.iter().rev() {
+            sum += shift;
+            self.shifts.insert(*session, sum);
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 //! breaks: what was kept is read again, whatever happened.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use super::frame::{FRAME_HEAD, Found, FrameHead};
+mod yesterday;
+
+use super::frame::{FRAME_HEAD, Found, FrameHead, VERSION, VERSION_BEFORE};
 use super::keeper::{Keeper, Sent};
 use super::log::Log;
 use super::medium::{Appending, Medium};
@@ -105,8 +107,12 @@ impl Disk {
 fn keeper(disk: &Disk, file_bytes: u64) -> Keeper<Disk> {
     let mut disk = disk.clone();
     let survey = Survey::take(&mut disk).unwrap();
-    let log = Log::new(disk, survey.position(), survey.lengths(), 7, file_bytes);
-    Keeper::new(log, 1, file_bytes)
+    keeper_of(disk, &survey, VERSION, file_bytes)
+}
+
+fn keeper_of(disk: Disk, survey: &Survey, version: u16, file_bytes: u64) -> Keeper<Disk> {
+    let log = Log::new(disk, survey.position(), survey.lengths(), version, 7, file_bytes);
+    Keeper::new(log, 1, file_bytes).converting(survey.version > version)
 }
 
 fn batch(number: u64, text: &str) -> Vec<Sent> {
@@ -252,7 +258,7 @@ fn nothing_that_was_kept_is_lost_by_any_crash() {
             let newest = disk.0.borrow().files.keys().next_back().copied();
             if let Some(newest) = newest {
                 let mut frame = Vec::new();
-                let head = FrameHead { sequence: 9_999, session: 1, second: 1, wall: 1 };
+                let head = FrameHead { version: VERSION, sequence: 9_999, session: 1, second: 1, wall: 1 };
                 head.write(std::iter::once(&b"never kept"[..]), &mut frame);
                 let torn = usize::try_from(draw(frame.len() as u64)).unwrap();
                 disk.0.borrow_mut().files.get_mut(&newest).unwrap().bytes.extend_from_slice(&frame);
@@ -297,4 +303,30 @@ fn how_the_clocks_stood_last_holds_for_a_whole_session() {
     keeper.note_clocks(1_010, 4_610).unwrap();
     let survey = Survey::take(&mut disk.clone()).unwrap();
     assert_eq!(survey.shifts.get(&7), Some(&3_600));
+}
+
+/// Back to the release before: told to write its version, all is said again in it, and the reader of that release finds
+/// everything there was.
+#[test]
+fn yesterdays_reader_reads_what_is_written_for_it() {
+    let disk = Disk::default();
+    keeper(&disk, 1 << 20).keep(&mut batch(1, "of today"), 5, 1_005).unwrap();
+    assert_eq!(yesterday::read(&disk), Err("version 2".to_owned()), "it says whose the file is");
+    let mut medium = disk.clone();
+    let survey = Survey::take(&mut medium).unwrap();
+    let mut keeper = keeper_of(medium, &survey, VERSION_BEFORE, 1 << 20);
+    keeper.keep(&mut batch(1, "more"), 6, 1_006).unwrap();
+    assert!(yesterday::read(&disk).is_err() && keeper.is_converting());
+    let round = keeper.begin_round().unwrap();
+    let mut all_again = batch(2, "of today, and more");
+    all_again[0].1.rewritten = round;
+    keeper.keep(&mut all_again, 7, 1_007).unwrap();
+    assert!(!keeper.is_converting() && keeper.begin_round().is_none());
+    assert_eq!(yesterday::read(&disk).unwrap(), [b"of today, and more".to_vec()]);
+    assert_eq!(payloads(&disk).unwrap(), ["of today, and more"]);
+    // And forward again: what is of the version before is read, and what comes is of today's.
+    drop(keeper);
+    self::keeper(&disk, 1 << 20).keep(&mut batch(1, "again today"), 8, 1_008).unwrap();
+    assert_eq!(payloads(&disk).unwrap(), ["of today, and more", "again today"]);
+    assert_eq!(Survey::take(&mut disk.clone()).unwrap().shifts.get(&7), Some(&1_000));
 }

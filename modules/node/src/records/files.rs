@@ -4,7 +4,7 @@
 //! `wall` in microseconds, its `sequence` that of its first record. INVARIANT: a file is written by one process and
 //! never again: whatever follows its last whole frame was not written whole, and is no record.
 
-use crate::journal::frame::{Content, FILE_HEAD, FRAME_HEAD, FileHead, FrameHead, TO_ITS_END};
+use crate::journal::frame::{Content, FILE_HEAD, FRAME_HEAD, FileHead, FrameHead, TO_ITS_END, VERSION_BEFORE};
 use modules::records::ledger::{Ledger, Page, Place, Shelf};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -13,6 +13,9 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+
+/// Version of the records' frames: there was no other yet.
+const RECORDS_VERSION: u16 = VERSION_BEFORE;
 
 const ENDING: &str = "records";
 
@@ -140,7 +143,9 @@ impl Files {
         let path = path_of(&self.rotation.folder, number);
         let begun = (|| {
             let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
-            (&file).write_all(&FileHead { number, previous_ends: TO_ITS_END }.bytes(Content::Records))?;
+            (&file).write_all(
+                &FileHead { version: RECORDS_VERSION, number, previous_ends: TO_ITS_END }.bytes(Content::Records),
+            )?;
             File::open(&self.rotation.folder)?.sync_all()?;
             Ok(file)
         })();
@@ -169,6 +174,7 @@ impl Files {
     fn write(&mut self, payload: &[u8], wall: u64) -> io::Result<u64> {
         let Some(open) = &mut self.open else { return Err(io::Error::other("no file is open")) };
         let head = FrameHead {
+            version: RECORDS_VERSION,
             sequence: self.sequence,
             session: self.rotation.epoch,
             second: self.rotation.node.into(),

@@ -83,7 +83,7 @@ impl Portion {
                 at += FRAME_HEAD + payload.len();
                 Some((from, head, payload))
             }
-            Found::End | Found::Torn => None,
+            Found::End | Found::Torn | Found::Later(_) => None,
         })
     }
 }

@@ -96,15 +96,18 @@ fn rotation(config: &Config, records: &Records, epoch: u64) -> Rotation {
 fn receivers(records: &Records) -> Result<Vec<Box<dyn Receiver>>, String> {
     let mut receivers: Vec<Box<dyn Receiver>> = Vec::new();
     if let Some(connection) = &records.postgres {
-        let receiver = Postgres::new(connection, &records.postgres_table);
+        let receiver = Postgres::new(connection.reveal(), &records.postgres_table);
         receivers.push(Box::new(receiver.map_err(|why| format!("postgres in [records]: {why}"))?));
     }
     if let Some(server) = &records.nats {
-        let receiver = Nats::new(server, &records.nats_subject);
+        let receiver = Nats::new(server.reveal(), &records.nats_subject);
         receivers.push(Box::new(receiver.map_err(|why| format!("nats in [records]: {why}"))?));
     }
     if !records.radius.is_empty() {
-        receivers.push(Box::new(Radius::new(&records.radius, records.radius_secret.as_deref().unwrap_or_default())));
+        receivers.push(Box::new(Radius::new(
+            &records.radius,
+            records.radius_secret.as_ref().map_or("", tuning::Secret::reveal),
+        )));
     }
     Ok(receivers)
 }

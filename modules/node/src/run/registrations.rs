@@ -30,6 +30,8 @@ pub(super) struct Registrations {
     lengths: Vec<(u64, u64)>,
     clock: Clock,
     cut: Option<String>,
+    /// The highest version of a file.
+    version: u16,
     loaded: Loaded,
 }
 
@@ -76,6 +78,7 @@ impl Registrations {
             position: survey.position(),
             lengths: survey.lengths(),
             cut: survey.cut.take(),
+            version: survey.version,
             path,
             clock,
             loaded: all,
@@ -93,12 +96,16 @@ impl Registrations {
             log.send(Record::new(Level::Warn, "journal").with("cut", cut.as_str()).always());
         }
         let read = Record::new(Level::Info, "journal").with("entries", self.loaded.entries);
-        log.send(read.with("dropped", self.loaded.dropped).with("version", u64::from(frame::VERSION)).always());
+        let version = u16::try_from(config.registrar.journal_version).unwrap_or(frame::VERSION);
+        let converting = self.version > version;
+        let read = read.with("dropped", self.loaded.dropped).with("version", u64::from(version));
+        let read = if converting { read.with("files-of", u64::from(self.version)) } else { read };
+        log.send(read.always());
         let file_bytes = u64::from(config.registrar.journal_file_mebibytes) << 20;
         let session = getrandom::u64().map_err(|error| format!("the kernel's random numbers: {error}"))?;
         let folder = Folder::open(&self.path).map_err(|error| format!("{}: {error}", self.path.display()))?;
-        let journal = Log::new(folder, self.position, self.lengths.clone(), session, file_bytes);
-        let keeper = Keeper::new(journal, self.registrars.len(), file_bytes);
+        let journal = Log::new(folder, self.position, self.lengths.clone(), version, session, file_bytes);
+        let keeper = Keeper::new(journal, self.registrars.len(), file_bytes).converting(converting);
         let relaxed = config.registrar.durability == Durability::Relaxed;
         JournalLane::start(lane, keeper, self.clock, relaxed, log.clone()).map_err(|error| error.to_string())
     }

@@ -1,0 +1,216 @@
+//! One process of Tandem: its shards, and what its journal lane does, without threads.
+
+use crate::disk::Disk;
+use engine::device::sim::SimDevice;
+use engine::{Egress, LaneEnd, LinkConfig, Micros, Mono, Now, Shard, ShardId, ShardStats, Wall};
+use modules::Tables;
+use modules::registrar::{self, Clock, Durability, Registrar};
+use modules::tables::Inputs;
+use proto::hash::Secret;
+use proto::message::Transport;
+use proto::proxy::{Advertised, Capacity, Listener, Settings};
+use proto::token::Keys;
+use proto::transaction::Timers;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tandem::app::{Setup, ShardApp};
+use tandem::journal::keeper::{Keeper, Sent};
+use tandem::journal::load::load;
+use tandem::journal::log::Log;
+use tandem::journal::survey::Survey;
+use tandem::letter::Letter;
+
+pub(crate) const TANDEM: &str = "192.0.2.1:5060";
+
+const TOML: &str = "sources = [\"192.0.2.0/24\"]\n[listen]\nudp = [\"192.0.2.1:5060\"]\n\
+    [[domain]]\nname = \"example.com\"\nexpires = { min = \"1s\", jitter_percent = 0 }\n\
+    [[set]]\nname = \"unused\"\nprobe = \"off\"\ngateways = [\"sip:192.0.2.250\"]\n\
+    [registrar]\nkeep_alive = \"off\"\n";
+
+/// So short that rounds in which all is said again are ordinary.
+const FILE_BYTES: u64 = 1_500;
+
+/// Turns in which all that follows from one event at the same moment must be over.
+const TURNS_MAX: usize = 1_000;
+
+/// See the module.
+pub(crate) struct Process {
+    shards: Vec<Shard<ShardApp, SimDevice>>,
+    journal: LaneEnd<Letter>,
+    /// Held so that its rings stay.
+    _control: LaneEnd<Letter>,
+    keeper: Keeper<Disk>,
+    clock: Clock,
+    /// Wall minus registrars' clock, as the disk has it.
+    drift: i64,
+}
+
+impl Process {
+    /// Starts on what the disk has.
+    ///
+    /// # Errors
+    /// It would not start.
+    pub(crate) fn start(disk: &Disk, shards: u16, version: u16, session: u64, now: Now) -> Result<Self, String> {
+        let mut medium = disk.clone();
+        let survey = Survey::take(&mut medium).map_err(|damage| damage.to_string())?;
+        let (tables, setup, at) = (tables(), setup(shards), times(now));
+        let clock = Clock::start(at);
+        let links = LinkConfig { shards: usize::from(shards), lanes: 2, letters: 256, hand_over_bytes: 1 << 16 };
+        let (links, mut lanes) = engine::join_virtual(&links);
+        let mut made = Vec::new();
+        for (number, link) in (0u16..).zip(links) {
+            let mut registrar = Box::new(Registrar::new(&registrar_setup(clock, number), &tables.domains, at));
+            let slot_secret = setup.proxy.keys.slot_secret();
+            load(&survey, &mut registrar, &slot_secret, number, shards, at).map_err(|damage| damage.to_string())?;
+            let id = ShardId(u8::try_from(number).unwrap());
+            let app = ShardApp::new(id, &setup, Arc::clone(&tables), at).registering(Some(registrar));
+            made.push(Shard::new(app, SimDevice::new(64, 1), link, 1_024, now.mono, Arc::new(ShardStats::default())));
+        }
+        let log = Log::new(medium, survey.position(), survey.lengths(), version, session, FILE_BYTES);
+        let keeper = Keeper::new(log, usize::from(shards), FILE_BYTES).converting(survey.version > version);
+        let (journal, control) = (lanes.remove(1), lanes.remove(0));
+        Ok(Process { shards: made, journal, _control: control, keeper, clock, drift: 0 })
+    }
+
+    /// A datagram arrives at a shard, whichever owns what it is about.
+    pub(crate) fn deliver(&mut self, shard: usize, from: SocketAddr, text: &str) {
+        let shard = shard % self.shards.len();
+        self.shards[shard].device().push(0, TANDEM.parse().unwrap(), from, text.as_bytes());
+    }
+
+    /// Turns until nobody has anything to do; what was sent, and whereto.
+    pub(crate) fn settle(&mut self, now: Now, sent: &mut Vec<(SocketAddr, String)>) {
+        for _ in 0..TURNS_MAX {
+            let mut idle = true;
+            for shard in &mut self.shards {
+                if shard.idle_for(now.mono) == Some(Micros(0)) {
+                    idle = false;
+                    shard.step(now).unwrap();
+                    let mut take = |egress: &Egress, bytes: &[u8]| {
+                        sent.push((egress.peer, String::from_utf8(bytes.to_vec()).unwrap()));
+                    };
+                    while shard.device().take_sent(&mut take).is_some() {}
+                }
+            }
+            if idle {
+                return;
+            }
+        }
+        panic!("the shards do not come to rest");
+    }
+
+    /// How long nobody has anything to do.
+    pub(crate) fn idle_for(&self, now: Now) -> Option<u64> {
+        self.shards.iter().filter_map(|shard| shard.idle_for(now.mono)).map(|idle| idle.0).min()
+    }
+
+    /// The journal's turn. `forgets`: batches go back as kept without having been written (a planted fault).
+    pub(crate) fn write(&mut self, now: Now, forgets: bool) {
+        let mut sent: Vec<Sent> = Vec::new();
+        while let Some((shard, letter)) = self.journal.receive() {
+            if let Letter::Journal(batch) = letter {
+                sent.push((shard.index(), batch));
+            }
+        }
+        if self.keeper.is_broken() {
+            let (second, wall) = self.clocks(now);
+            if self.keeper.mend(second, wall) {
+                self.post_all(|| Letter::JournalMended);
+            }
+        }
+        if !sent.is_empty() {
+            let (second, wall) = self.clocks(now);
+            if forgets {
+                sent.iter_mut().for_each(|(_, batch)| batch.kept = true);
+            } else if self.keeper.keep(&mut sent, second, wall).is_ok() {
+                self.drift = i64::try_from(wall).unwrap() - i64::from(second);
+            }
+            for (shard, batch) in sent {
+                let id = ShardId(u8::try_from(shard).unwrap());
+                assert!(self.journal.post(id, Letter::JournalBack(batch)).is_ok());
+            }
+        }
+        if let Some(round) = self.keeper.begin_round() {
+            self.post_all(|| Letter::JournalRound(round));
+        }
+    }
+
+    /// The lane looks at the clocks, as it does every second.
+    pub(crate) fn look(&mut self, now: Now) {
+        let (second, wall) = self.clocks(now);
+        let drift = i64::try_from(wall).unwrap() - i64::from(second);
+        if self.drift.abs_diff(drift) >= 2 && self.keeper.note_clocks(second, wall).is_ok() {
+            self.drift = drift;
+        }
+    }
+
+    fn clocks(&self, now: Now) -> (u32, u64) {
+        (self.clock.second(times(now)), now.wall.0 / 1_000_000)
+    }
+
+    fn post_all(&mut self, letter: impl Fn() -> Letter) {
+        for id in (0..).map(ShardId).take(self.shards.len()) {
+            assert!(self.journal.post(id, letter()).is_ok(), "a mailbox is full");
+        }
+    }
+}
+
+fn times(now: Now) -> proto::time::Now {
+    proto::time::Now { mono: proto::time::Mono(now.mono.0), wall: proto::time::Wall(now.wall.0) }
+}
+
+/// A moment, in microseconds of both clocks.
+pub(crate) fn moment(mono: u64, wall: u64) -> Now {
+    Now { mono: Mono(mono), wall: Wall(wall) }
+}
+
+fn tables() -> Arc<Tables> {
+    let config = match tuning::parse(TOML, "simulation.toml", &tuning::Environment::unknown()) {
+        Ok(loaded) => loaded.config,
+        Err(findings) => panic!("{findings:?}"),
+    };
+    let (addresses, marks) = (HashMap::new(), BTreeMap::new());
+    let inputs = Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[], decks: None };
+    Arc::new(Tables::build(&inputs, None).unwrap())
+}
+
+fn registrar_setup(clock: Clock, shard: u16) -> registrar::Setup {
+    registrar::Setup {
+        clock,
+        accounts: 64,
+        bytes: 1 << 20,
+        durability: Durability::Strict,
+        boot_secret: Secret([3; 16]),
+        gruu_secret: Secret([4; 16]),
+        seed: u64::from(shard),
+    }
+}
+
+fn setup(shards: u16) -> Setup {
+    let keys = Keys::new(&[(1, Secret([7; 16]))]).unwrap();
+    let boot_secret = Secret([3; 16]);
+    let address: SocketAddr = TANDEM.parse().unwrap();
+    let policy = modules::Setup {
+        shard: 0,
+        shards: usize::from(shards),
+        calls: 16,
+        open_requests: 16,
+        unknown_sources: 16,
+        boot_secret,
+        choice_secret: keys.slot_secret(),
+        seed: 1,
+    };
+    let proxy = Settings {
+        listeners: vec![Listener { address, advertised: Advertised::Bound(address), transport: Transport::Udp }],
+        keys,
+        node: 0,
+        generation: 0,
+        own_slot: 0,
+        boot_secret,
+        timers: Timers::default(),
+        capacity: Capacity { transactions: 256, open: 128, branches: 256, bytes: 1 << 19 },
+        server: Vec::new(),
+    };
+    Setup { shards, proxy, policy, seed: 1 }
+}
