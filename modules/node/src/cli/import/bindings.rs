@@ -3,6 +3,7 @@
 //! WHY not into a running process: what a phone registers meanwhile is newer than any table, and must not be undone by it.
 
 use crate::disk::Directory;
+use crate::journal::frame::VERSION;
 use crate::journal::log::Log;
 use crate::journal::medium::Folder;
 use crate::journal::survey::Survey;
@@ -35,7 +36,7 @@ pub(super) fn write(state: &Path, all: &[Location], listen: &[String], report: &
         ));
     }
     let session = getrandom::u64().map_err(|error| error.to_string())?;
-    let mut journal = Log::new(folder, survey.position(), survey.lengths(), session, FILE_BYTES);
+    let mut journal = Log::new(folder, survey.position(), survey.lengths(), VERSION, session, FILE_BYTES);
     // Times of the table are the wall clock's: so is this session's clock.
     let wall = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
     let second = u32::try_from(wall).unwrap_or(u32::MAX);
