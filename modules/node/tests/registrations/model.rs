@@ -35,20 +35,23 @@ impl Model {
         self.users.get(user).is_some_and(|known| known.unsure)
     }
 
-    /// A 200 to the last REGISTER of a user, which was for `contact`, lists these.
+    /// A 200 to the last REGISTER of a user, which was for `contact` and first sent `since` seconds ago, lists these. It
+    /// may be the answer to a repetition, when some of the time has passed.
     ///
     /// # Errors
     /// What it says is not what was told before.
     pub(crate) fn told(
         &mut self,
         (user, sure): (&str, bool),
-        (contact, expires): (&str, u64),
+        (contact, expires, since): (&str, u64, u64),
         listed: Bindings,
         now: u64,
     ) -> Result<(), String> {
         let known = self.users.entry(user.to_owned()).or_default();
         let granted = listed.get(contact).map(|ends| ends.saturating_sub(now));
-        if granted != Some(expires).filter(|expires| *expires > 0) {
+        let passed = since + SLACK;
+        let fits = |left: u64| expires > 0 && left <= expires && left + passed >= expires;
+        if granted.map_or(expires > passed, |left| !fits(left)) {
             return Err(format!("{user} asked {expires} s for {contact} and was granted {granted:?}"));
         }
         if sure {
@@ -63,7 +66,11 @@ impl Model {
                 return Err(format!("{user} never registered {other}"));
             }
         }
-        known.told = listed;
+        // What is over is not listed any more, and stands as long as its grace.
+        let over = std::mem::take(&mut known.told)
+            .into_iter()
+            .filter(|(other, ends)| other != contact && *ends <= now + SLACK);
+        known.told = over.chain(listed).collect();
         known.unsure = false;
         Ok(())
     }

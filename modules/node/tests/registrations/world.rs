@@ -37,6 +37,8 @@ struct Asked {
     expires: u64,
     cseq: u32,
     text: String,
+    /// The second in which it was first sent.
+    at: u64,
     /// What holds of the user was known when it was sent.
     sure: bool,
 }
@@ -144,7 +146,8 @@ impl World {
         );
         let sure = !self.model.is_unsure(&user);
         self.model.asks(&user);
-        let asked = Asked { user: user.clone(), contact, expires, cseq, text, sure };
+        let at = self.passed / SECOND;
+        let asked = Asked { user: user.clone(), contact, expires, cseq, text, at, sure };
         self.asked.insert(user, asked.clone());
         self.send(&asked.text)
     }
@@ -297,23 +300,30 @@ impl World {
         let listed: Bindings = listed.collect();
         self.asked.remove(&user);
         self.acknowledged += 1;
-        self.model.told((&user, asked.sure), (&asked.contact, asked.expires), listed, now)
+        self.model.told((&user, asked.sure), (&asked.contact, asked.expires, now - asked.at), listed, now)
     }
 
     /// If power were gone at this moment: the last record of the user has what is being told.
     fn is_on_the_disk(&self, asked: &Asked) -> Result<(), String> {
         let mut medium = self.disk.as_after_a_crash();
         let survey = Survey::take(&mut medium).map_err(|damage| damage.to_string())?;
+        let wall = (self.ahead + self.passed) / SECOND;
         let mut last = None;
         for (_, bytes) in &survey.files {
             let mut at = FILE_HEAD;
-            while let Found::Frame(_, payload) = FrameHead::read(bytes, at) {
+            while let Found::Frame(head, payload) = FrameHead::read(bytes, at) {
+                let shift = survey.shifts.get(&head.session).copied().unwrap_or(0);
+                // What has ended by its time is gone without a record.
+                let is_over = |expires: u32| {
+                    let ends = i64::from(expires) + shift + i64::from(limits::registrar::GRACE_SECONDS);
+                    ends <= i64::try_from(wall).unwrap() + 2
+                };
                 at += FRAME_HEAD + payload.len();
                 let mut rest = payload;
                 while let Some((entry, behind)) = Entry::read(rest) {
                     if entry.user == asked.user.as_bytes() {
                         let mut found = entry.bindings().filter(|one| one.contact == asked.contact.as_bytes());
-                        last = Some(found.next().map(|one| one.cseq));
+                        last = Some(found.next().filter(|one| !is_over(one.expires)).map(|one| one.cseq));
                     }
                     rest = behind;
                 }
