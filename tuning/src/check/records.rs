@@ -28,7 +28,7 @@ pub(super) fn name_of_the_table(checker: &mut Checker<'_>) {
 /// Without a secret no server believes us.
 pub(super) fn secret_of_radius(checker: &mut Checker<'_>) {
     let Some(records) = checker.config.records.on() else { return };
-    if !records.radius.is_empty() && records.radius_secret.as_ref().is_none_or(String::is_empty) {
+    if !records.radius.is_empty() && records.radius_secret.is_none() {
         let finding = checker.error("records-secret", "records.radius", "these RADIUS servers share no secret with us");
         checker.note(finding.remedy("add radius_secret"));
     }

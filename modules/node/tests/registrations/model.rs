@@ -22,6 +22,8 @@ struct User {
     told: Bindings,
     /// A REGISTER was sent that was not answered: what holds is not known until one is.
     unsure: bool,
+    /// Until then bindings of REGISTERs that were not answered may stand in their grace, which no 200 lists.
+    unlisted_until: u64,
 }
 
 impl Model {
@@ -72,6 +74,9 @@ impl Model {
             .filter(|(other, ends)| other != contact && *ends <= now + SLACK);
         known.told = over.chain(listed).collect();
         known.unsure = false;
+        if !sure {
+            known.unlisted_until = now + GRACE + SLACK;
+        }
         Ok(())
     }
 
@@ -91,7 +96,7 @@ impl Model {
             return Err(format!("{user}'s {lost} lasts until {ends} and is not reached at {now}"));
         }
         let alive = |contact: &String| known.told.get(contact).is_some_and(|ends| ends + GRACE + SLACK >= now);
-        match contacts.iter().find(|contact| !alive(contact)) {
+        match contacts.iter().find(|contact| !alive(contact) && now > known.unlisted_until) {
             Some(contact) => Err(format!("{user}'s {contact} is reached at {now} and should not be")),
             None => Ok(()),
         }
