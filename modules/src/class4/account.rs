@@ -116,6 +116,8 @@ pub struct Statement {
     pub hour: i64,
     /// Spent since the day began.
     pub day: i64,
+    /// What outlives a restart of both.
+    pub began: [Began; 2],
     /// What running calls cost a minute.
     pub a_minute: i64,
     /// Alarms for short calls.
@@ -124,6 +126,15 @@ pub struct Statement {
     pub sequence_alarms: u64,
     /// Until when new calls are refused, in seconds since 1970; 0: they are not.
     pub blocked_until: i64,
+}
+
+/// An hour or a day: its number since 1970, and what had been spent when it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Began {
+    /// Its number.
+    pub number: i64,
+    /// What had been spent.
+    pub before: i64,
 }
 
 impl Statement {
@@ -240,9 +251,13 @@ impl Account {
         self.paid.store(balance.saturating_add(self.running.spent(now)), Relaxed);
     }
 
-    /// What was paid in and spent in a process before.
-    pub fn restore(&self, paid: i64, charged: i64) {
+    /// What was paid in and spent in a process before, and what had been when its last hour and day began.
+    pub fn restore(&self, paid: i64, charged: i64, began: [Began; 2]) {
         self.paid.store(paid, Relaxed);
+        for (period, began) in [&self.hour, &self.day].into_iter().zip(began) {
+            period.number.store(began.number, Relaxed);
+            period.before.store(began.before, Relaxed);
+        }
         self.running.write(charged, 0, 0);
     }
 
@@ -255,11 +270,13 @@ impl Account {
     /// How it stands.
     pub fn statement(&self, now: Now) -> Statement {
         let (at, spent) = (seconds(now.wall), self.running.spent(now.mono));
+        let (hour, day) = (self.hour.spent(at.div_euclid(HOUR), spent), self.day.spent(at.div_euclid(DAY), spent));
         Statement {
             paid: self.paid.load(Relaxed),
             spent,
-            hour: self.hour.spent(at.div_euclid(HOUR), spent),
-            day: self.day.spent(at.div_euclid(DAY), spent),
+            hour,
+            day,
+            began: [self.hour.began(), self.day.began()],
             a_minute: self.running.prices.load(Relaxed),
             short_alarms: self.risk.short_alarms.load(Relaxed),
             sequence_alarms: self.risk.sequence_alarms.load(Relaxed),
@@ -329,6 +346,10 @@ impl Running {
 }
 
 impl Period {
+    fn began(&self) -> Began {
+        Began { number: self.number.load(Relaxed), before: self.before.load(Relaxed) }
+    }
+
     /// What was spent since the period of that number began, of all that was.
     fn spent(&self, number: i64, spent: i64) -> i64 {
         let known = self.number.load(Relaxed);
@@ -420,6 +441,11 @@ mod tests {
         assert_eq!(account.admit(&rules, 1, at(2_800)), Ok(()), "23:00");
         spend(3 * ONE, 2_801);
         assert_eq!(account.admit(&rules, 1, at(2_802)), Err(Why::Spend), "the day's");
+        let statement = account.statement(at(2_803));
+        let again = Account::default();
+        again.restore(statement.paid, statement.spent, statement.began);
+        assert_eq!(again.admit(&rules, 1, at(2_804)), Err(Why::Spend), "in another process, too");
+        assert_eq!((again.statement(at(2_804)).hour, again.statement(at(2_804)).day), (3 * ONE, 8 * ONE));
         assert_eq!(account.admit(&rules, 1, at(6_400)), Ok(()), "midnight");
     }
 

@@ -34,6 +34,7 @@ def headers_between_trunks(scene):
     table_of(tables, "vendor", "cheap").update(
         caller_in="p-asserted-identity", sent_headers=[{"set": "X-Trunk", "value": "{customer}>{vendor} {called} {call_id}"}],
     )
+    tables["class4"] = {"hold_503": "5m"}
     table_of(tables, "vendor", "dear").update(received_headers=[{"remove": "X-Secret"}])
     proxy = scene.tandem(tree=scene.tree(sets=sets, tables=tables))
 
@@ -199,7 +200,7 @@ def ported_numbers(scene):
     redirect = scene.answering(scene.gateway_address(2), redirects)
     caller = scene.endpoint(scene.caller_address(1))
     tables = trunks(scene, ("only",), [{"name": "acme", "sources": [caller.address[0]]}])
-    tables["class4"] = {"lnp": {"servers": [sip.hostport(redirect.address)], "timeout": "1s"}}
+    tables["class4"] = {"lnp": {"servers": [sip.hostport(redirect.address)], "timeout": "2s"}}
     proxy = scene.tandem(tree=scene.tree(sets=[config.gateway_set("only", [gateway.address])], tables=tables))
     for number, wanted in (("4930120", ";rn=+4989000;npdi"), ("4930120", ";rn=+4989000;npdi"), ("4930129", "")):
         call = Call(caller, proxy.address, user=number)

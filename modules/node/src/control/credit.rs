@@ -8,7 +8,7 @@ use crate::log::{Level, Log, Record};
 use crate::reply::CreditRow;
 use modules::Tables;
 use modules::class4::Customer;
-use modules::class4::account::Statement;
+use modules::class4::account::{Began, Statement};
 use proto::time::{Mono, Now, Wall};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Receiver;
@@ -27,6 +27,9 @@ pub enum CreditChange {
     /// New calls are taken again after an alarm.
     Unblock,
 }
+
+/// How an account stands after a change, and news of that being on the disk, if anything was written.
+pub type CreditChanged = (CreditRow, Option<Receiver<Saved>>);
 
 /// See the module.
 #[derive(Debug)]
@@ -65,7 +68,8 @@ impl CreditKeeper {
         self.restored.retain(|name| names.contains(name));
         for customer in watched(tables).filter(|customer| !self.restored.contains(&*customer.name)) {
             if let Some(entry) = self.book.get(&*customer.name) {
-                customer.account.restore(entry.paid, entry.spent);
+                let began = |(number, before)| Began { number, before };
+                customer.account.restore(entry.paid, entry.spent, [began(entry.hour), began(entry.day)]);
             }
         }
         self.restored.extend(names);
@@ -81,7 +85,8 @@ impl CreditKeeper {
         let mut changed = false;
         for customer in watched(tables) {
             let statement = customer.account.statement(now());
-            let entry = CreditEntry { paid: statement.paid, spent: statement.spent };
+            let [hour, day] = statement.began.map(|began| (began.number, began.before));
+            let entry = CreditEntry { paid: statement.paid, spent: statement.spent, hour, day };
             let before = self.book.get(&*customer.name).copied().unwrap_or_default();
             if before != entry {
                 self.book.insert(customer.name.to_string(), entry);
@@ -148,7 +153,7 @@ impl Control {
         name: &str,
         change: CreditChange,
         who: &str,
-    ) -> Result<(CreditRow, Option<Receiver<Saved>>), RpcError> {
+    ) -> Result<CreditChanged, RpcError> {
         let tables = std::sync::Arc::clone(&self.tables);
         let customer = watched(&tables).find(|customer| &*customer.name == name).ok_or_else(|| {
             let message = format!("no customer {name:?} has credit, a bound of spend or alarms");

@@ -19,6 +19,12 @@ pub struct CreditEntry {
     pub paid: i64,
     /// Spent.
     pub spent: i64,
+    /// Number of the last hour since 1970, and what had been spent when it began.
+    #[serde(default)]
+    pub hour: (i64, i64),
+    /// The same of the day.
+    #[serde(default)]
+    pub day: (i64, i64),
 }
 
 /// The file in the state directory.
@@ -84,7 +90,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = CreditFile::of(&Directory::open(folder.path()).unwrap());
         assert_eq!(file.read().unwrap(), CreditBook::new());
-        let book = CreditBook::from([("acme".to_owned(), CreditEntry { paid: 5, spent: 3 })]);
+        let book =
+            CreditBook::from([("acme".to_owned(), CreditEntry { paid: 5, spent: 3, hour: (7, 2), day: (1, 0) })]);
         file.write(&book).unwrap();
         assert_eq!(file.read().unwrap(), book);
         std::fs::write(&file.path, "{\"version\":2,\"customers\":{}}").unwrap();
