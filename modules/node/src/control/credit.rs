@@ -1,6 +1,7 @@
 //! Balances of customers on the control lane: restored from the state directory, written back as they change, changed
 //! by operators; alarms are written to the log.
 
+use super::inbox::CreditChanged;
 use super::lane::Control;
 use super::rpc::{RpcError, code};
 use crate::disk::{CreditBook, CreditEntry, DiskLane, Job, Saved};
@@ -27,9 +28,6 @@ pub enum CreditChange {
     /// New calls are taken again after an alarm.
     Unblock,
 }
-
-/// How an account stands after a change, and news of that being on the disk, if anything was written.
-pub type CreditChanged = (CreditRow, Option<Receiver<Saved>>);
 
 /// See the module.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! How others speak to the control lane: an [`Ask`] in a queue, and the bell of its thread.
 
-use super::credit::{CreditChange, CreditChanged};
+use super::credit::CreditChange;
 use super::gather::Gathered;
 use super::rpc::RpcError;
 use crate::accounts;
@@ -8,7 +8,7 @@ use crate::admin::AdminState;
 use crate::disk::Saved;
 use crate::dns;
 use crate::errand::Wish;
-use crate::reply::{Bans, Drain, GatewayChanged, Reload};
+use crate::reply::{Bans, CreditRow, Drain, GatewayChanged, Reload};
 use engine::{LaneWaker, ShardId};
 use modules::calls::look::{CallLook, EndCall};
 use modules::class4::DeckImage;
