@@ -13,6 +13,7 @@
 use modules::registrar::Binding;
 use std::path::Path;
 use std::time::Instant;
+use tandem::journal::frame::VERSION;
 use tandem::journal::log::{Log, Position};
 use tandem::journal::medium::Folder;
 
@@ -40,7 +41,7 @@ fn main() {
     let begun = Instant::now();
     let folder = Folder::open(&Path::new(&state).join(FOLDER)).unwrap();
     let position = Position { file: 0, length: 0, sequence: 1, total: 0, oldest: 1 };
-    let mut log = Log::new(folder, position, Vec::new(), wall, FILE_BYTES);
+    let mut log = Log::new(folder, position, Vec::new(), VERSION, wall, FILE_BYTES);
     let mut payload = Vec::new();
     for place in 0..bindings {
         let user = format!("{prefix}{:010}", first + place);
