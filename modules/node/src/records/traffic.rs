@@ -160,9 +160,8 @@ fn outcome(fields: &[u8]) -> &'static str {
     match find(fields, Field::Cause).unwrap_or_default() {
         b"cancelled" => "user",
         b"rejected" if matches!(status, 480 | 486 | 487 | 600 | 603 | 607 | 608) => "user",
-        b"rejected" | b"no_response" | b"ring_timeout" | b"timeout" | b"unreachable" | b"no_final_response" | b"" => {
-            "network"
-        }
+        b"rejected" | b"no_response" | b"not_ringing" | b"ring_timeout" | b"timeout" | b"unreachable"
+        | b"no_final_response" | b"" => "network",
         _ => "refused",
     }
 }
