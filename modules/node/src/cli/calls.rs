@@ -76,12 +76,10 @@ pub(super) fn calls(arguments: &Arguments) -> Exit {
 }
 
 fn end(connection: &Connection, call_id: &str) -> Exit {
-    let ended =
-        client::show(connection, "calls.end", &json!({ "call_id": call_id }), |reply: &CallsEnded| match reply.ended {
-            0 => format!("{}: no live call of a customer\n", reply.call_id),
-            ended => format!("{}: {ended} ended, a BYE to both sides\n", reply.call_id),
-        });
-    ended
+    client::show(connection, "calls.end", &json!({ "call_id": call_id }), |reply: &CallsEnded| match reply.ended {
+        0 => format!("{}: no live call of a customer\n", reply.call_id),
+        ended => format!("{}: {ended} ended, a BYE to both sides\n", reply.call_id),
+    })
 }
 
 /// Page after page.
