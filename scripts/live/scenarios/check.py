@@ -12,7 +12,7 @@ HERE = "carries no calls"
 MISTAKES = tandem.ROOT / "tuning" / "tests" / "mistakes"
 # What these find depends on the host: they are made by hand below, for this one.
 OF_THE_HOST = re.compile(
-    r"not-enough|no-such-core|privileged-port|no-name-server|gateway-is-us|too-many-shards|shards-and-cores|loopback-sender",
+    r"not-enough|registrar-memory|no-such-core|privileged-port|no-name-server|gateway-is-us|too-many-shards|shards-and-cores|loopback-sender",
 )
 GOOD = """
 [listen]
@@ -90,6 +90,10 @@ def check_against_this_host(scene):
     ):
         code, out, err = check(write(scene, text, name))
         expect(code == 78 and f"[{rule}]" in err and name in err and "help" in err, f"{name}: exit {code}: {out}{err}")
+    domain = '\n[[domain]]\nname = "example.com"\n[registrar]\nstore_mebibytes_per_shard = 65536\n[shards]\ncount = 1\n'
+    code, out, err = check(write(scene, GOOD + domain, "bindings.toml"))
+    little = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < 64 << 30
+    expect(code == 0 and ("[registrar-memory]" in out + err) == little, f"bindings.toml: exit {code}: {out}{err}")
 
 
 @scenario()
