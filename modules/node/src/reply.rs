@@ -252,24 +252,6 @@ pub struct CallLine {
     pub shard: u8,
 }
 
-/// A page of `tandem calls`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CallPage {
-    /// Calls, in no order.
-    pub rows: Vec<CallLine>,
-    /// `shard` and `from` of the next page; none: this was the last.
-    pub next: Option<(u8, u32)>,
-}
-
-/// A line of `tandem calls --count`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CallCount {
-    /// Customer, vendor or country code.
-    pub kind: String,
-    /// Calls.
-    pub count: u64,
-}
-
 /// `tandem calls end`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallsEnded {
@@ -308,21 +290,21 @@ pub struct RegistrationRow {
     pub reg_id: Option<u32>,
 }
 
-/// A page of `tandem registrations`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Registrations {
-    /// Bindings, in no order.
-    pub rows: Vec<RegistrationRow>,
+/// A page of a long list: `tandem registrations`, `tandem calls`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Page<R> {
+    /// Rows, in no order.
+    pub rows: Vec<R>,
     /// `shard` and `from` of the next page; none: this was the last.
     pub next: Option<(u8, u32)>,
 }
 
-/// A line of `tandem registrations --count`.
+/// A line of such a list's `--count`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RegistrationCount {
-    /// Domain, agent or minutes that are left.
+pub struct Counted {
+    /// What is counted together: a domain, an agent, a customer, ...
     pub kind: String,
-    /// Bindings.
+    /// How many.
     pub count: u64,
 }
 

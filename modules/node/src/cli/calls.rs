@@ -1,14 +1,12 @@
 //! `tandem calls`: live calls; counts; ending one.
-//!
-//! Pages are asked for and shown one after the other, so that many calls neither wait for one another nor are held
-//! anywhere at once.
 
-use super::client::{self, CallError, call, fail, print};
+use super::client;
+use super::pages::{self, counts};
 use super::table::{self, Align, Column, Text};
-use super::{Connection, Exit, Format};
-use crate::reply::{CallCount, CallLine, CallPage, CallsEnded};
+use super::{Connection, Exit};
+use crate::reply::{CallLine, CallsEnded, Counted};
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -69,9 +67,9 @@ pub(super) fn calls(arguments: &Arguments) -> Exit {
     match arguments.count {
         Some(by) => {
             filter["by"] = json!(format!("{by:?}").to_lowercase());
-            client::show(connection, "calls.count", &filter, |reply: &Vec<CallCount>| counts(reply))
+            client::show(connection, "calls.count", &filter, |reply: &Vec<Counted>| counts(reply))
         }
-        None => list(connection, filter),
+        None => pages::list(connection, "calls", filter, "no such calls\n", rows),
     }
 }
 
@@ -80,44 +78,6 @@ fn end(connection: &Connection, call_id: &str) -> Exit {
         0 => format!("{}: no live call of a customer\n", reply.call_id),
         ended => format!("{}: {ended} ended, a BYE to both sides\n", reply.call_id),
     })
-}
-
-/// Page after page.
-fn list(connection: &Connection, mut filter: Value) -> Exit {
-    let (mut begun, mut total) = (false, 0usize);
-    loop {
-        let page = match page(connection, &filter) {
-            Ok(page) => page,
-            Err(error) => return fail(connection.format, &error),
-        };
-        let text = match connection.format {
-            Format::Json => page.rows.iter().fold(String::new(), |mut text, row| {
-                text += if begun { ",\n " } else { "[" };
-                begun = true;
-                text + &json!(row).to_string()
-            }),
-            Format::Text if page.rows.is_empty() => String::new(),
-            Format::Text => rows(&page.rows),
-        };
-        total += page.rows.len();
-        if print(&text) != Exit::Good {
-            return Exit::Failed;
-        }
-        let Some((shard, from)) = page.next else { break };
-        filter["shard"] = json!(shard);
-        filter["from"] = json!(from);
-    }
-    match connection.format {
-        Format::Json => print(if begun { "]\n" } else { "[]\n" }),
-        Format::Text if total == 0 => print("no such calls\n"),
-        Format::Text => Exit::Good,
-    }
-}
-
-fn page(connection: &Connection, filter: &Value) -> Result<CallPage, CallError> {
-    let reply = call(connection, "calls", filter)?;
-    serde_json::from_value(reply)
-        .map_err(|error| CallError::Garbled(connection.socket.clone().unwrap_or_default(), error.to_string()))
 }
 
 fn rows(rows: &[CallLine]) -> String {
@@ -134,10 +94,4 @@ fn rows(rows: &[CallLine]) -> String {
         ]
     });
     table::render(COLUMNS, &cells.collect::<Vec<_>>(), table::colour())
-}
-
-fn counts(counts: &[CallCount]) -> String {
-    let total: u64 = counts.iter().map(|entry| entry.count).sum();
-    let lines = counts.iter().map(|entry| format!("{:>12}  {}\n", entry.count, entry.kind));
-    lines.collect::<String>() + &format!("{total:>12}  in all\n")
 }

@@ -17,6 +17,7 @@ mod explain;
 mod gateways;
 mod generate;
 mod import;
+mod pages;
 mod registrations;
 mod replay;
 mod show;

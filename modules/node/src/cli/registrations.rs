@@ -1,12 +1,10 @@
 //! `tandem registrations`: who is registered; counts; one user in detail; taking one away.
-//!
-//! Pages are asked for and shown one after the other, so that a million rows neither wait for one another nor are held
-//! anywhere at once.
 
-use super::client::{self, CallError, call, fail, print};
+use super::client;
+use super::pages::{self, counts};
 use super::table::{self, Align, Column, Text};
-use super::{Connection, Exit, Format};
-use crate::reply::{RegistrationCount, RegistrationRow, Registrations, Unregistered};
+use super::{Connection, Exit};
+use crate::reply::{Counted, RegistrationRow, Unregistered};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
@@ -71,9 +69,16 @@ pub(super) fn registrations(arguments: &Arguments) -> Exit {
     match arguments.count {
         Some(by) => {
             filter["by"] = json!(format!("{by:?}").to_lowercase());
-            client::show(connection, "registrations.count", &filter, |reply: &Vec<RegistrationCount>| counts(reply))
+            client::show(connection, "registrations.count", &filter, |reply: &Vec<Counted>| counts(reply))
         }
-        None => list(connection, filter, arguments.user.is_some()),
+        None => {
+            let in_detail = arguments.user.is_some();
+            let nobody = "nobody is registered by that name\n";
+            pages::list(connection, "registrations", filter, nobody, |page: &[RegistrationRow]| match in_detail {
+                true => page.iter().map(detail).collect(),
+                false => rows(page),
+            })
+        }
     }
 }
 
@@ -85,45 +90,6 @@ fn filter(arguments: &Arguments) -> Value {
     };
     domain = arguments.domain.clone().or(domain);
     json!({ "user": user, "prefix": arguments.prefix.is_some(), "domain": domain.unwrap_or_default() })
-}
-
-/// Page after page.
-fn list(connection: &Connection, mut filter: Value, in_detail: bool) -> Exit {
-    let (mut begun, mut total) = (false, 0usize);
-    loop {
-        let page: Registrations = match page(connection, &filter) {
-            Ok(page) => page,
-            Err(error) => return fail(connection.format, &error),
-        };
-        let text = match connection.format {
-            Format::Json => page.rows.iter().fold(String::new(), |mut text, row| {
-                text += if begun { ",\n " } else { "[" };
-                begun = true;
-                text + &json!(row).to_string()
-            }),
-            Format::Text if in_detail => page.rows.iter().map(detail).collect(),
-            Format::Text if page.rows.is_empty() => String::new(),
-            Format::Text => rows(&page.rows),
-        };
-        total += page.rows.len();
-        if print(&text) != Exit::Good {
-            return Exit::Failed;
-        }
-        let Some((shard, from)) = page.next else { break };
-        filter["shard"] = json!(shard);
-        filter["from"] = json!(from);
-    }
-    match connection.format {
-        Format::Json => print(if begun { "]\n" } else { "[]\n" }),
-        Format::Text if total == 0 => print("nobody is registered by that name\n"),
-        Format::Text => Exit::Good,
-    }
-}
-
-fn page(connection: &Connection, filter: &Value) -> Result<Registrations, CallError> {
-    let reply = call(connection, "registrations", filter)?;
-    serde_json::from_value(reply)
-        .map_err(|error| CallError::Garbled(connection.socket.clone().unwrap_or_default(), error.to_string()))
 }
 
 fn rows(rows: &[RegistrationRow]) -> String {
@@ -154,10 +120,4 @@ fn detail(row: &RegistrationRow) -> String {
     lines.extend(row.instance.iter().map(|instance| format!("  instance  {instance}")));
     lines.extend(row.reg_id.iter().map(|reg_id| format!("  reg-id    {reg_id}")));
     lines.join("\n") + "\n"
-}
-
-fn counts(counts: &[RegistrationCount]) -> String {
-    let total: u64 = counts.iter().map(|entry| entry.count).sum();
-    let lines = counts.iter().map(|entry| format!("{:>12}  {}\n", entry.count, entry.kind));
-    lines.collect::<String>() + &format!("{total:>12}  in all\n")
 }

@@ -6,7 +6,7 @@
 use super::inbox::{Ask, Inbox};
 use super::methods::{DEADLINE, late, params};
 use super::rpc::{Outcome, RpcError};
-use crate::reply::{CallCount, CallLine, CallPage, CallsEnded, to_value};
+use crate::reply::{CallLine, CallsEnded, Counted, Page, to_value};
 use engine::ShardId;
 use modules::calls::look::{CallLook, CallRow, EndCall};
 use serde::Deserialize;
@@ -65,7 +65,7 @@ pub(super) fn list(inbox: &Inbox, given: Value) -> Outcome {
     let mut rows = Vec::new();
     while rows.len() < PAGE_ROWS && walk.part(|shard, row| rows.push(line_of(shard, &row)))? {}
     let next = walk.look.map(|look| (walk.shard, look.from));
-    Ok(to_value(&CallPage { rows, next }))
+    Ok(to_value(&Page { rows, next }))
 }
 
 /// How many calls there are, by kind.
@@ -74,7 +74,7 @@ pub(super) fn count(inbox: &Inbox, given: Value) -> Outcome {
     let mut walk = Walk { inbox, shard: 0, look: Some(look_for(&number, &customer, &vendor)) };
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     while walk.part(|_, row| *counts.entry(kind_of(&row, by)).or_default() += 1)? {}
-    let mut counts: Vec<_> = counts.into_iter().map(|(kind, count)| CallCount { kind, count }).collect();
+    let mut counts: Vec<_> = counts.into_iter().map(|(kind, count)| Counted { kind, count }).collect();
     counts.sort_by_key(|entry| std::cmp::Reverse(entry.count));
     Ok(to_value(&counts))
 }

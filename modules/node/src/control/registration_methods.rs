@@ -6,7 +6,7 @@
 use super::inbox::{Ask, Inbox};
 use super::methods::{DEADLINE, late, params};
 use super::rpc::{Outcome, RpcError, code};
-use crate::reply::{RegistrationCount, RegistrationRow, Registrations, Unregistered, to_value};
+use crate::reply::{Counted, Page, RegistrationRow, Unregistered, to_value};
 use engine::ShardId;
 use modules::registrar::{Look, Row, Unregister};
 use serde::Deserialize;
@@ -71,7 +71,7 @@ pub(super) fn list(inbox: &Inbox, given: Value) -> Outcome {
     let mut rows = Vec::new();
     while rows.len() < PAGE_ROWS && walk.part(|row| rows.push(row_of(&row)))? {}
     let next = walk.look.map(|look| (walk.shard, look.from));
-    Ok(to_value(&Registrations { rows, next }))
+    Ok(to_value(&Page { rows, next }))
 }
 
 /// How many bindings there are, by kind.
@@ -84,7 +84,7 @@ pub(super) fn count(inbox: &Inbox, given: Value) -> Outcome {
         let known = counts.len() < COUNTED_MAX || counts.contains_key(&kind);
         *counts.entry(if known { kind } else { "others".to_owned() }).or_default() += 1;
     })? {}
-    let mut counts: Vec<_> = counts.into_iter().map(|(kind, count)| RegistrationCount { kind, count }).collect();
+    let mut counts: Vec<_> = counts.into_iter().map(|(kind, count)| Counted { kind, count }).collect();
     if !matches!(by, By::Expiry) {
         counts.sort_by_key(|entry| std::cmp::Reverse(entry.count));
     }
