@@ -4,21 +4,19 @@
 //! One test, alone in its program: the allocator counts for all threads.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "composed/mod.rs"]
+mod composed;
+
+use composed::Room;
 use engine::device::sim::SimDevice;
 use engine::{LinkConfig, Mono, Now, Shard, ShardId, ShardStats, Wall};
 use modules::class4::{DeckImage, DeckOctets};
-use modules::tables::Inputs;
-use proto::hash::Secret;
-use proto::message::Transport;
-use proto::proxy::{Advertised, Capacity, Listener, Settings};
-use proto::token::Keys;
+use proto::proxy::Capacity;
 use proto::transaction::Timers;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
-use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
-use tandem::app::{Setup, ShardApp};
+use tandem::app::ShardApp;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -68,6 +66,13 @@ deck = "deck"
 const WARM: usize = 1_000;
 const COUNTED: usize = 10_000;
 const GAP: u64 = 100_000;
+
+/// Enough for a few hundred calls.
+const ROOM: Room = Room {
+    capacity: Capacity { transactions: 2_048, open: 256, branches: 512, bytes: 4 << 20 },
+    calls: 1_024,
+    open_requests: 256,
+};
 
 struct Rig {
     shard: Shard<ShardApp, SimDevice>,
@@ -152,42 +157,13 @@ fn decks() -> Arc<DeckImage> {
 
 /// `recorded`: events of calls are gathered too; the lane that they are for is not there, and gives them back at once.
 fn rig(toml: &str, recorded: bool) -> Rig {
-    let loaded = tuning::parse(toml, "test.toml", &tuning::Environment::unknown());
-    let config = loaded.unwrap_or_else(|findings| panic!("{findings:?}")).config;
-    let (addresses, marks) = (HashMap::new(), BTreeMap::new());
-    let inputs =
-        Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[], decks: Some(&decks()) };
-    let tables = Arc::new(modules::Tables::build(&inputs, None).unwrap());
-    let keys = Keys::new(&[(1, Secret([7; 16]))]).unwrap();
-    let boot_secret = Secret([3; 16]);
-    let address: SocketAddr = TANDEM.parse().unwrap();
-    let policy = modules::Setup {
-        shard: 0,
-        shards: 1,
-        calls: 1_024,
-        open_requests: 256,
-        unknown_sources: 16,
-        boot_secret,
-        choice_secret: keys.slot_secret(),
-        seed: 1,
-    };
-    let proxy = Settings {
-        listeners: vec![Listener { address, advertised: Advertised::Bound(address), transport: Transport::Udp }],
-        keys,
-        node: 0,
-        generation: 0,
-        own_slot: 0,
-        boot_secret,
-        timers: Timers::default(),
-        capacity: Capacity { transactions: 2_048, open: 256, branches: 512, bytes: 4 << 20 },
-        server: Vec::new(),
-    };
-    let setup = Setup { shards: 1, proxy, policy, seed: 1 };
+    let (_, tables) = composed::compile(toml, None, Some(&decks()));
+    let setup = composed::setup(&[TANDEM.parse().unwrap()], 1, Timers::default(), ROOM, 1);
     let link_config = LinkConfig { shards: 1, lanes: 1, letters: 64, hand_over_bytes: 1 };
     let (mut links, _lanes) = engine::join_virtual(&link_config);
     let begin = proto::time::Now { mono: proto::time::Mono(1), wall: proto::time::Wall(1) };
     let open: Option<&[_]> = if recorded { Some(&[]) } else { None };
-    let app = ShardApp::new(ShardId(0), &setup, tables, begin).recording(open, 256, begin);
+    let app = ShardApp::new(ShardId(0), &setup, Arc::new(tables), begin).recording(open, 256, begin);
     let stats = Arc::new(ShardStats::default());
     let shard = Shard::new(app, SimDevice::new(64, 1), links.remove(0), 4_096, Mono(1), stats);
     Rig { shard, now: 1, allocations: 0 }

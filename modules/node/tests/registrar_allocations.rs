@@ -5,6 +5,10 @@
 //! One test, alone in its program: the allocator counts for all threads.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "composed/mod.rs"]
+mod composed;
+
+use composed::Room;
 use engine::device::sim::SimDevice;
 use engine::{LaneEnd, LinkConfig, Mono, Now, Shard, ShardId, ShardStats, Wall};
 use modules::authentication::algorithm::Algorithm;
@@ -13,18 +17,12 @@ use modules::authentication::living::Living;
 use modules::authentication::question::write_answer;
 use modules::authentication::{self, Said};
 use modules::registrar::{self, Clock, Durability, Registrar};
-use modules::tables::Inputs;
-use proto::hash::Secret;
-use proto::message::Transport;
-use proto::proxy::{Advertised, Capacity, Listener, Settings};
-use proto::token::Keys;
+use proto::proxy::Capacity;
 use proto::transaction::Timers;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
-use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
-use tandem::app::{Setup, ShardApp};
+use tandem::app::ShardApp;
 use tandem::letter::Letter;
 
 #[global_allocator]
@@ -58,6 +56,13 @@ const USERS: usize = 100;
 const WARM: usize = 5;
 const COUNTED: usize = 20;
 const GAP: u64 = 100_000;
+
+/// Enough for a few hundred calls.
+const ROOM: Room = Room {
+    capacity: Capacity { transactions: 2_048, open: 256, branches: 512, bytes: 4 << 20 },
+    calls: 1_024,
+    open_requests: 256,
+};
 
 struct Rig {
     shard: Shard<ShardApp, SimDevice>,
@@ -209,39 +214,12 @@ fn response(request: &str, status: &str, user: usize) -> String {
 }
 
 fn rig() -> Rig {
-    let loaded = tuning::parse(TOML, "test.toml", &tuning::Environment::unknown());
-    let config = loaded.unwrap_or_else(|findings| panic!("{findings:?}")).config;
-    let (addresses, marks) = (HashMap::new(), BTreeMap::new());
-    let inputs = Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[], decks: None };
-    let tables = Arc::new(modules::Tables::build(&inputs, None).unwrap());
-    let keys = Keys::new(&[(1, Secret([7; 16]))]).unwrap();
-    let boot_secret = Secret([3; 16]);
-    let address: SocketAddr = TANDEM.parse().unwrap();
-    let policy = modules::Setup {
-        shard: 0,
-        shards: 1,
-        calls: 1_024,
-        open_requests: 256,
-        unknown_sources: 16,
-        boot_secret,
-        choice_secret: keys.slot_secret(),
-        seed: 1,
-    };
-    let proxy = Settings {
-        listeners: vec![Listener { address, advertised: Advertised::Bound(address), transport: Transport::Udp }],
-        keys: keys.clone(),
-        node: 0,
-        generation: 0,
-        own_slot: 0,
-        boot_secret,
-        timers: Timers::default(),
-        capacity: Capacity { transactions: 2_048, open: 256, branches: 512, bytes: 4 << 20 },
-        server: Vec::new(),
-    };
-    let setup = Setup { shards: 1, proxy, policy, seed: 1 };
+    let (config, tables) = composed::compile(TOML, None, None);
+    let setup = composed::setup(&[TANDEM.parse().unwrap()], 1, Timers::default(), ROOM, 1);
+    let (boot_secret, slot_secret) = (setup.proxy.boot_secret, setup.proxy.keys.slot_secret());
     let begin = proto::time::Now { mono: proto::time::Mono(1), wall: proto::time::Wall(1) };
     let authentication = authentication::Setup {
-        nonce_secrets: vec![keys.slot_secret()],
+        nonce_secrets: vec![slot_secret],
         boot_secret,
         seed: 1,
         accounts: config.authentication.accounts_per_shard,
@@ -255,13 +233,13 @@ fn rig() -> Rig {
         bytes: 1 << 20,
         durability: Durability::Strict,
         boot_secret,
-        gruu_secret: keys.slot_secret(),
+        gruu_secret: slot_secret,
         seed: 1,
     };
     let registrar = Box::new(Registrar::new(&registrar, &tables.domains, begin));
     let link_config = LinkConfig { shards: 1, lanes: 2, letters: 64, hand_over_bytes: 1 };
     let (mut links, lanes) = engine::join_virtual(&link_config);
-    let app = ShardApp::new(ShardId(0), &setup, tables, begin)
+    let app = ShardApp::new(ShardId(0), &setup, Arc::new(tables), begin)
         .authenticating(Some(&authentication), begin)
         .registering(Some(registrar));
     let stats = Arc::new(ShardStats::default());

@@ -21,7 +21,9 @@
 //! (`counted::invite`, ...), so that `callgrind_annotate --inclusive=yes` shows them apart.
 #![allow(clippy::unwrap_used, reason = "a measuring instrument may panic")]
 
+#[path = "../../tests/composed/mod.rs"]
 mod composed;
+mod shard;
 mod text;
 
 use engine::device::sim::SimDevice;
@@ -186,7 +188,7 @@ fn main() {
     let number = |name: &str, default: u64| given.get(name).copied().unwrap_or(default);
     let (calls, warm) = (number("calls", 20_000) as usize, number("warm", 2_000) as usize);
     let (gap, side_by_side) = (number("gap", 1_000), number("side-by-side", 8) as usize);
-    let shard = composed::shard(TANDEM, GATEWAYS, warm + calls);
+    let shard = shard::shard(TANDEM, GATEWAYS, warm + calls);
     let spent = [Duration::ZERO; STEPS.len()];
     let mut rig = Rig { shard, now: 1, gap, counting: false, spent, probes: 0, bytes_in: 0, frames: 0 };
     rig.run(0, warm, side_by_side);

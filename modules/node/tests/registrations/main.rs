@@ -12,6 +12,8 @@
 //! `SIM_SEEDS`, `SIM_FROM`: how many seeds, from which one on; `SIM_SEED`: this one alone, with all that happens in it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../composed/mod.rs"]
+mod composed;
 mod disk;
 mod model;
 mod process;

@@ -1,20 +1,16 @@
 //! One process of Tandem: its shards, and what its journal lane does, without threads.
 
+use crate::composed::{self, Room};
 use crate::disk::Disk;
 use engine::device::sim::SimDevice;
 use engine::{Egress, LaneEnd, LinkConfig, Micros, Mono, Now, Shard, ShardId, ShardStats, Wall};
-use modules::Tables;
 use modules::registrar::{self, Clock, Durability, Registrar};
-use modules::tables::Inputs;
 use proto::hash::Secret;
-use proto::message::Transport;
-use proto::proxy::{Advertised, Capacity, Listener, Settings};
-use proto::token::Keys;
+use proto::proxy::Capacity;
 use proto::transaction::Timers;
-use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tandem::app::{Setup, ShardApp};
+use tandem::app::ShardApp;
 use tandem::journal::keeper::{Keeper, Sent};
 use tandem::journal::load::load;
 use tandem::journal::log::Log;
@@ -27,6 +23,12 @@ const TOML: &str = "sources = [\"192.0.2.0/24\"]\n[listen]\nudp = [\"192.0.2.1:5
     [[domain]]\nname = \"example.com\"\nexpires = { min = \"1s\", jitter_percent = 0 }\n\
     [[set]]\nname = \"unused\"\nprobe = \"off\"\ngateways = [\"sip:192.0.2.250\"]\n\
     [registrar]\nkeep_alive = \"off\"\n";
+
+const ROOM: Room = Room {
+    capacity: Capacity { transactions: 256, open: 128, branches: 256, bytes: 1 << 19 },
+    calls: 16,
+    open_requests: 16,
+};
 
 /// So short that rounds in which all is said again are ordinary.
 const FILE_BYTES: u64 = 1_500;
@@ -54,7 +56,9 @@ impl Process {
     pub(crate) fn start(disk: &Disk, shards: u16, version: u16, session: u64, now: Now) -> Result<Self, String> {
         let mut medium = disk.clone();
         let survey = Survey::take(&mut medium).map_err(|damage| damage.to_string())?;
-        let (tables, setup, at) = (tables(), setup(shards), times(now));
+        let (_, tables) = composed::compile(TOML, None, None);
+        let setup = composed::setup(&[TANDEM.parse().unwrap()], shards, Timers::default(), ROOM, 1);
+        let (tables, at) = (Arc::new(tables), times(now));
         let clock = Clock::start(at);
         let links = LinkConfig { shards: usize::from(shards), lanes: 2, letters: 256, hand_over_bytes: 1 << 16 };
         let (links, mut lanes) = engine::join_virtual(&links);
@@ -165,16 +169,6 @@ pub(crate) fn moment(mono: u64, wall: u64) -> Now {
     Now { mono: Mono(mono), wall: Wall(wall) }
 }
 
-fn tables() -> Arc<Tables> {
-    let config = match tuning::parse(TOML, "simulation.toml", &tuning::Environment::unknown()) {
-        Ok(loaded) => loaded.config,
-        Err(findings) => panic!("{findings:?}"),
-    };
-    let (addresses, marks) = (HashMap::new(), BTreeMap::new());
-    let inputs = Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[], decks: None };
-    Arc::new(Tables::build(&inputs, None).unwrap())
-}
-
 fn registrar_setup(clock: Clock, shard: u16) -> registrar::Setup {
     registrar::Setup {
         clock,
@@ -185,32 +179,4 @@ fn registrar_setup(clock: Clock, shard: u16) -> registrar::Setup {
         gruu_secret: Secret([4; 16]),
         seed: u64::from(shard),
     }
-}
-
-fn setup(shards: u16) -> Setup {
-    let keys = Keys::new(&[(1, Secret([7; 16]))]).unwrap();
-    let boot_secret = Secret([3; 16]);
-    let address: SocketAddr = TANDEM.parse().unwrap();
-    let policy = modules::Setup {
-        shard: 0,
-        shards: usize::from(shards),
-        calls: 16,
-        open_requests: 16,
-        unknown_sources: 16,
-        boot_secret,
-        choice_secret: keys.slot_secret(),
-        seed: 1,
-    };
-    let proxy = Settings {
-        listeners: vec![Listener { address, advertised: Advertised::Bound(address), transport: Transport::Udp }],
-        keys,
-        node: 0,
-        generation: 0,
-        own_slot: 0,
-        boot_secret,
-        timers: Timers::default(),
-        capacity: Capacity { transactions: 256, open: 128, branches: 256, bytes: 1 << 19 },
-        server: Vec::new(),
-    };
-    Setup { shards, proxy, policy, seed: 1 }
 }

@@ -13,6 +13,8 @@
 #![allow(clippy::cast_precision_loss, reason = "milliseconds for people")]
 
 mod callers;
+#[path = "../composed/mod.rs"]
+mod composed;
 mod faults;
 mod file;
 mod gateways;

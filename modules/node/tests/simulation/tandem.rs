@@ -1,5 +1,6 @@
 //! Tandem itself: its real shards on simulated drivers, in one thread; one process after the other.
 
+use crate::composed::{self, Room};
 use crate::file::File;
 use crate::network::SECOND;
 use crate::scenario::{HandOver, Scenario, listeners, tandem_for};
@@ -9,16 +10,12 @@ use engine::{
 };
 use modules::Tables;
 use modules::dispatcher::figures::Figures;
-use modules::tables::Inputs;
-use proto::hash::Secret;
-use proto::message::Transport;
-use proto::proxy::{Advertised, Capacity, Listener, Occupancy, Settings};
-use proto::token::Keys;
+use proto::proxy::{Capacity, Occupancy};
 use proto::transaction::Timers;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tandem::app::{Setup, ShardApp};
+use tandem::app::ShardApp;
 use tandem::letter::Letter;
 use tandem::shard_hand_over::Taken;
 
@@ -88,20 +85,13 @@ pub(crate) fn timers() -> Timers {
 
 impl Tandem {
     pub(crate) fn start(scenario: &Scenario, timers: Timers, seed: u64) -> Self {
-        let capacity = if scenario.tight { TIGHT } else { ROOMY };
-        Tandem::boot(scenario.shards, &scenario.file, (timers, capacity), seed, START, 0)
+        let room = if scenario.tight { TIGHT } else { ROOMY };
+        Tandem::boot(scenario.shards, &scenario.file, (timers, room), seed, START, 0)
     }
 
-    fn boot(
-        count: u8,
-        file: &File,
-        (timers, capacity): (Timers, (Capacity, u32)),
-        seed: u64,
-        start: u64,
-        now: u64,
-    ) -> Self {
-        let tables = Arc::new(tables(&file.toml(), None));
-        let setup = setup(u16::from(count), timers, capacity, seed);
+    fn boot(count: u8, file: &File, (timers, room): (Timers, Room), seed: u64, start: u64, now: u64) -> Self {
+        let tables = Arc::new(composed::compile(&file.toml(), None, None).1);
+        let setup = composed::setup(&listeners(), u16::from(count), timers, room, seed);
         let now = Now { mono: Mono(start + now), wall: Wall(WALL + now) };
         let (links, mut lanes) = engine::join_virtual(&LinkConfig {
             shards: usize::from(count),
@@ -187,7 +177,7 @@ impl Tandem {
     /// All shards get a new configuration.
     pub(crate) fn reload(&mut self, file: &File) {
         // The figures of a gateway that is taken away go with it.
-        self.tables = Arc::new(tables(&file.toml(), Some(&self.tables)));
+        self.tables = Arc::new(composed::compile(&file.toml(), Some(&self.tables), None).1);
         let tables = Arc::clone(&self.tables);
         self.replaced += u32::try_from(self.shards.len()).unwrap();
         self.post_all(|| Letter::Install(Arc::clone(&tables)));
@@ -290,46 +280,12 @@ impl Tandem {
     }
 }
 
-/// Compiles a file, over what holds now.
-fn tables(toml: &str, previous: Option<&Tables>) -> Tables {
-    let config = match tuning::parse(toml, "simulation.toml", &tuning::Environment::unknown()) {
-        Ok(loaded) => loaded.config,
-        Err(findings) => panic!("{toml}\n{findings:?}"),
-    };
-    let (addresses, marks) = (HashMap::new(), BTreeMap::new());
-    let inputs = Inputs { config: &config, addresses: &addresses, marks: &marks, local_addresses: &[], decks: None };
-    Tables::build(&inputs, previous).unwrap()
-}
-
-const ROOMY: (Capacity, u32) = (Capacity { transactions: 512, open: 256, branches: 512, bytes: 1 << 20 }, 128);
+const ROOMY: Room = Room {
+    capacity: Capacity { transactions: 512, open: 256, branches: 512, bytes: 1 << 20 },
+    calls: 128,
+    open_requests: 128,
+};
 
 /// Pools of a shard, and calls, that a few calls fill.
-const TIGHT: (Capacity, u32) = (Capacity { transactions: 4, open: 2, branches: 3, bytes: 1 << 14 }, 2);
-
-fn setup(shards: u16, timers: Timers, (capacity, calls): (Capacity, u32), seed: u64) -> Setup {
-    let keys = Keys::new(&[(1, Secret([7; 16]))]).unwrap();
-    let boot_secret = Secret([3; 16]);
-    let policy = modules::Setup {
-        shard: 0,
-        shards: usize::from(shards),
-        calls,
-        open_requests: calls,
-        unknown_sources: 16,
-        boot_secret,
-        choice_secret: keys.slot_secret(),
-        seed,
-    };
-    let listener = |address| Listener { address, advertised: Advertised::Bound(address), transport: Transport::Udp };
-    let proxy = Settings {
-        listeners: listeners().map(listener).to_vec(),
-        keys,
-        node: 0,
-        generation: 0,
-        own_slot: 0,
-        boot_secret,
-        timers,
-        capacity,
-        server: Vec::new(),
-    };
-    Setup { shards, proxy, policy, seed }
-}
+const TIGHT: Room =
+    Room { capacity: Capacity { transactions: 4, open: 2, branches: 3, bytes: 1 << 14 }, calls: 2, open_requests: 2 };
