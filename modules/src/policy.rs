@@ -86,6 +86,7 @@ impl TandemPolicy {
         };
         // WHY none without customers: the first one needs a restart.
         let hunts = if tables.class4.is_some() { setup.open_requests } else { 0 };
+        tables.class4.iter().for_each(|trunks| trunks.loops.keyed(setup.boot_secret));
         TandemPolicy {
             hunting: Hunting::new(hunts, mix(setup.seed)),
             dispatcher: Dispatcher::new(dispatcher, &tables, now),

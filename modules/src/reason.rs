@@ -78,6 +78,12 @@ reasons! {
     CustomerConcurrent = "customer_concurrent" => Some(503);
     /// The customer is at its cap of calls a second.
     CustomerCps = "customer_cps" => Some(503);
+    /// The customer is at its cap of calls to this destination at the same time.
+    DestinationConcurrent = "destination_concurrent" => Some(503);
+    /// The customer is at its cap of calls a second to this destination.
+    DestinationCps = "destination_cps" => Some(503);
+    /// The same caller and called number came from another carrier just before.
+    CarrierLoop = "carrier_loop" => Some(482);
     /// Records of calls cannot be written, and the file says that no call goes without.
     RecordsClosed = "records_closed" => Some(503);
     /// No vendor has sent an 18x in the time for it.

@@ -331,7 +331,9 @@ impl Policy for TandemPolicy {
         let (tables, dispatcher) = (&*self.tables, &mut self.dispatcher);
         match &tables.class4 {
             Some(trunks) if note.hunt.is_some() => {
-                let choice = self.hunting.best_response(trunks, tables, dispatcher, request, best, note, targets, now);
+                let (hunting, records) = (&mut self.hunting, self.records.as_deref_mut());
+                let choice =
+                    hunting.best_response(trunks, tables, dispatcher, request, best, note, targets, records, now);
                 if matches!(choice, Choice::Answer { .. }) {
                     self.reasons.count(Reason::VendorOnly);
                 }

@@ -4,6 +4,7 @@
 mod authentication;
 mod calls;
 mod class4;
+mod class4_bounds;
 mod class4_choice;
 mod dialogs;
 mod failover;

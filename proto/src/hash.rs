@@ -208,6 +208,8 @@ pub enum Purpose {
     Initiator = 9,
     /// Where a side of a dialog really is.
     Address = 11,
+    /// The numbers of a call, which comes back from another carrier.
+    Numbers = 12,
     /// MAC of a digest nonce, RFC 7616 §3.3.
     Nonce = 30,
     /// An account in tables of nonce counts, credentials and failures.

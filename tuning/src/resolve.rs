@@ -33,6 +33,10 @@ pub(crate) fn fill_in(config: &mut Config, marks: &mut Marks, environment: &Envi
     for burst in config.customers.iter_mut().map(|customer| (customer.cps, &mut customer.burst)) {
         derive_burst(burst);
     }
+    let destinations = config.customers.iter_mut().flat_map(|customer| &mut customer.destinations);
+    for burst in destinations.map(|destination| (destination.cps, &mut destination.burst)) {
+        derive_burst(burst);
+    }
     for burst in config.vendors.iter_mut().map(|vendor| (vendor.cps, &mut vendor.burst)) {
         derive_burst(burst);
     }

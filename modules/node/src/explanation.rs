@@ -4,6 +4,7 @@
 use crate::control::Gathered;
 use deck::image::State;
 use modules::Tables;
+use modules::class4::destinations::Destination;
 use modules::class4::quality::Count;
 use modules::class4::refusal::Why;
 use modules::class4::sources::Sender;
@@ -56,11 +57,41 @@ pub struct Explanation {
     pub vendors: Vec<Row>,
     /// Vendors of an emergency, in the order of their turns.
     pub emergency: Option<Vec<String>>,
+    /// Bounds of the customer's destination that hold for the number.
+    #[serde(default)]
+    pub destination: Option<Bound>,
+    /// The same numbers that have just come from another carrier; only of what is in service.
+    #[serde(default)]
+    pub looped: Option<Looped>,
     /// Why there is no vendor, and what the customer gets.
     pub refusal: Option<Refusal>,
     /// What the customer does now; only of what is in service.
     #[serde(default)]
     pub live: Option<Live>,
+}
+
+/// A destination that is bounded for the customer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Its name.
+    pub name: String,
+    /// Calls now; only of what is in service.
+    pub calls: Option<u32>,
+    /// Most of them.
+    pub concurrent: Option<u32>,
+    /// Most new calls a second.
+    pub cps: Option<u64>,
+}
+
+/// The call that came before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looped {
+    /// Whose it was.
+    pub customer: String,
+    /// Its carrier.
+    pub carrier: String,
+    /// How long ago, in milliseconds.
+    pub ago_ms: u64,
 }
 
 /// What the customer's deck says.
@@ -171,7 +202,16 @@ pub fn explain(tables: &Tables, asked: &Asked<'_>, live: Option<&Gathered>) -> R
         _ => Some(Why::NoRoute),
     };
     let now = Now { tables, trunks, at: asked.at, live };
-    let refusal = refusal.or_else(|| customer.filter(|_| emergency.is_none()).and_then(|one| now.refuses(one)));
+    let destination = decided.and_then(|(customer, call)| {
+        let mut deciding = Deciding::new(SEED);
+        trunks.destination_of(customer, (call.called.as_bytes(), &call.question), &mut deciding)
+    });
+    let looped = decided.and_then(|(customer, call)| now.looped(customer, &call));
+    let passing = customer.filter(|_| emergency.is_none());
+    let refusal = match looped {
+        Some(_) => Some(Why::Loop),
+        None => refusal.or_else(|| passing.and_then(|customer| now.refuses(customer, destination))),
+    };
     Ok(Explanation {
         source: asked.source.to_string(),
         at: jiff::Timestamp::from_second(asked.at).map_or_else(|_| asked.at.to_string(), |time| time.to_string()),
@@ -189,6 +229,13 @@ pub fn explain(tables: &Tables, asked: &Asked<'_>, live: Option<&Gathered>) -> R
         sell: decision.as_ref().map(|decision| now.sell(decision)),
         vendors: decision.iter().flat_map(|decision| now.rows(decision)).collect(),
         emergency,
+        destination: destination.map(|destination| Bound {
+            name: destination.name.to_string(),
+            calls: live.map(|_| destination.load.calls()),
+            concurrent: destination.caps.concurrent(),
+            cps: destination.caps.cps(),
+        }),
+        looped,
         refusal: refusal.map(|why| {
             let answer = trunks.refusals.answer(why);
             Refusal { status: answer.status, cause: answer.cause, why: in_words(why).to_owned() }
@@ -274,9 +321,24 @@ impl Now<'_> {
         })
     }
 
-    /// Why the customer's next call would be refused at this moment, whatever its number.
-    fn refuses(&self, customer: &Customer) -> Option<Why> {
+    fn looped(&self, customer: &Customer, call: &Understood) -> Option<Looped> {
         self.live?;
+        let before = self.trunks.would_loop(customer, call, crate::control::clocks().mono)?;
+        let first = self.trunks.customer(before.customer)?;
+        Some(Looped {
+            customer: first.name.to_string(),
+            carrier: first.carrier_name.to_string(),
+            ago_ms: before.ago.0 / 1_000,
+        })
+    }
+
+    /// Why the customer's next call to this destination would be refused at this moment.
+    fn refuses(&self, customer: &Customer, destination: Option<&Destination>) -> Option<Why> {
+        self.live?;
+        let is_full = |one: &&Destination| one.caps.concurrent().is_some_and(|most| one.load.calls() >= most);
+        if destination.filter(is_full).is_some() {
+            return Some(Why::DestinationConcurrent);
+        }
         let full = customer.caps.concurrent().is_some_and(|most| customer.load.calls() >= most);
         let row = crate::control::credit_row(customer, &self.trunks.currency);
         match row.refused() {
@@ -303,6 +365,9 @@ const fn in_words(why: Why) -> &'static str {
         Why::Alarm => "the customer's calls looked like fraud a while ago",
         Why::Concurrent => "the customer has as many calls as it may",
         Why::Cps => "the customer sends more calls a second than it may",
+        Why::DestinationConcurrent => "the customer has as many calls to this destination as it may",
+        Why::DestinationCps => "the customer sends more calls a second to this destination than it may",
+        Why::Loop => "the same numbers have just come from another carrier: a loop",
         Why::Vendor => "the vendors' answer is no customer's business",
         Why::PostDial => "no vendor has rung in time",
         Why::RangTooLong | Why::EarlyMedia => "it rang too long without an answer",

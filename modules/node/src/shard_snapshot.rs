@@ -83,6 +83,7 @@ impl ShardApp {
             ("vendor_503_noted", noted),
             ("vendor_passed_over_for_503", passed_over),
             ("emergency_call", hunting.emergencies()),
+            ("call_forgotten_for_loops", hunting.loops_forgotten()),
         ];
         for (event, count) in events {
             some(snapshot, Metric::Events, &[event], count);

@@ -3,6 +3,7 @@
 use super::account::AccountRules;
 use super::advance::Advance;
 use super::caps::Caps;
+use super::destinations::{Destination, Destinations};
 use super::dialled::{Inward, Outward};
 use super::dip::DipRules;
 use super::emergency::Emergency;
@@ -46,13 +47,19 @@ impl Trunks {
         let many = |_| TablesError::TooManyTrunks;
         let customers = config.customers.iter().map(|customer| customer.name.clone());
         let vendors = config.vendors.iter().map(|vendor| vendor.name.clone());
+        let destinations = config.customers.iter().flat_map(|customer| {
+            customer.destinations.iter().map(|destination| (customer.name.clone(), destination.name.clone()))
+        });
         let numbers = Numbers {
+            destinations: known.destinations.renew(destinations, limits::CAPPED_DESTINATIONS_MAX).map_err(many)?,
             customers: known.customers.renew(customers, limits::TRUNKS_MAX).map_err(many)?,
             vendors: known.vendors.renew(vendors, limits::TRUNKS_MAX).map_err(many)?,
         };
         let mut trunks = Trunks {
             customers: vec![None; numbers.customers.slots()],
             vendors: vec![None; numbers.vendors.slots()],
+            destinations: vec![None; numbers.destinations.slots()],
+            loops: previous.map(|trunks| Arc::clone(&trunks.loops)).unwrap_or_default(),
             sources: SourceTable::default(),
             offers: Vec::new(),
             image: Arc::clone(image),
@@ -146,6 +153,7 @@ impl Trunks {
         sources: &mut Vec<Entry>,
     ) -> Result<(), TablesError> {
         let number = self.numbers.customers.get(&customer.name).ok_or(TablesError::Unchecked)?;
+        let destinations = self.add_destinations(customer, previous)?;
         let tech_prefix = text(customer.tech_prefix.as_ref());
         for source in &customer.sources {
             let entry = |prefix| Entry {
@@ -160,6 +168,8 @@ impl Trunks {
             number,
             name: customer.name.as_str().into(),
             carrier: carriers.number(customer.carrier()),
+            carrier_name: customer.carrier().into(),
+            destinations,
             tech_prefix,
             inward: Inward {
                 strip: usize::from(customer.strip),
@@ -196,6 +206,30 @@ impl Trunks {
         Ok(())
     }
 
+    /// Bounds of a customer's calls to some destinations.
+    fn add_destinations(
+        &mut self,
+        customer: &tuning::Customer,
+        previous: Option<&Trunks>,
+    ) -> Result<Destinations, TablesError> {
+        let number = |name: &str| self.numbers.destinations.get(&(customer.name.clone(), name.to_owned()));
+        for destination in &customer.destinations {
+            let number = number(&destination.name).ok_or(TablesError::Unchecked)?;
+            let compiled = Destination {
+                number,
+                name: destination.name.as_str().into(),
+                caps: Caps::new(destination.cps, destination.burst, destination.concurrent),
+                load: previous
+                    .and_then(|trunks| trunks.destination(number))
+                    .map(|destination| Arc::clone(&destination.load))
+                    .unwrap_or_default(),
+            };
+            *self.destinations.get_mut(number.slot()).ok_or(TablesError::Unchecked)? = Some(compiled);
+        }
+        let deck = self.image.deck(&customer.deck.name).map(|(index, _)| index).ok_or(TablesError::NoDecks)?;
+        Ok(Destinations::new(customer, number, &self.image, deck))
+    }
+
     /// What is asked for the calls of a plan with a customer's deck.
     fn add_offer(&mut self, config: &Config, customer: &tuning::Customer) -> Result<usize, TablesError> {
         let deck = |name: &str| self.image.deck(name).map(|(index, _)| index).ok_or(TablesError::NoDecks);
@@ -223,11 +257,13 @@ impl Trunks {
 
 fn rules(class4: &tuning::Class4) -> HuntRules {
     let seconds = |seconds: u32| Micros::from_secs(u64::from(seconds));
+    let micros = |span: &std::time::Duration| Micros(u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
     HuntRules {
         attempts_max: usize::try_from(class4.attempts_max).unwrap_or(limits::BRANCHES_MAX),
         after_ringing: class4.advance_after_ringing,
         after_media: class4.advance_after_media,
-        hold_503: class4.hold_503.on().map(|hold| Micros(u64::try_from(hold.as_micros()).unwrap_or(u64::MAX))),
+        hold_503: class4.hold_503.on().map(micros),
+        loop_window: class4.loop_window.on().map(micros),
         gateways_answer_for_503: class4.gateways_answer_for_503,
         vendor_ring: seconds(class4.vendor_ring_seconds),
         post_dial: seconds(class4.post_dial_seconds),

@@ -55,9 +55,27 @@ impl Caps {
         Caps { concurrent: concurrent.unwrap_or(u32::MAX), pace }
     }
 
+    /// New calls a second.
+    pub fn cps(&self) -> Option<u64> {
+        self.pace.map(|pace| NANOSECONDS / pace.interval.max(1))
+    }
+
     /// Most calls at the same time.
     pub fn concurrent(&self) -> Option<u32> {
         (self.concurrent != u32::MAX).then_some(self.concurrent)
+    }
+}
+
+/// A step of a pace that was taken: from where, and to where.
+#[derive(Clone, Copy, Debug)]
+struct Paid(u64, u64);
+
+impl Pace {
+    /// Where the next call brings it. `None`: that is too far ahead.
+    fn step(self, paid_off: u64, now: Mono) -> Option<u64> {
+        let now = now.0.saturating_mul(1_000);
+        let next = paid_off.max(now).saturating_add(self.interval);
+        (next <= now.saturating_add(self.tolerance)).then_some(next)
     }
 }
 
@@ -67,18 +85,67 @@ impl Load {
     /// # Errors
     /// A cap is used up; nothing was taken.
     pub fn take(&self, caps: &Caps, now: Mono) -> Result<(), Full> {
-        let one_more = |calls: u32| calls.checked_add(1).filter(|_| calls < caps.concurrent);
-        self.calls.fetch_update(Relaxed, Relaxed, one_more).map_err(|_| Full::Concurrent)?;
-        let Some(pace) = caps.pace else { return Ok(()) };
-        let now = now.0.saturating_mul(1_000);
-        let pay = |paid_off: u64| {
-            let next = paid_off.max(now).saturating_add(pace.interval);
-            (next <= now.saturating_add(pace.tolerance)).then_some(next)
+        // WHY a look first: what is refused takes no place for a moment, which another call could be refused for.
+        self.look(caps, now)?;
+        self.enter(caps)?;
+        self.pay(caps, now).map(drop).inspect_err(|_| self.release())
+    }
+
+    /// Lets one call in here and there, or neither.
+    ///
+    /// # Errors
+    /// Which cap is used up, and whether it is the other one's; nothing was taken.
+    pub fn take_both(&self, caps: &Caps, other: (&Load, &Caps), now: Mono) -> Result<(), (Full, bool)> {
+        let (their, theirs) = other;
+        self.look(caps, now).map_err(|full| (full, false))?;
+        their.look(theirs, now).map_err(|full| (full, true))?;
+        self.enter(caps).map_err(|full| (full, false))?;
+        let rest = || {
+            their.enter(theirs).map_err(|full| (full, true))?;
+            let steps = || {
+                let own = self.pay(caps, now).map_err(|full| (full, false))?;
+                their.pay(theirs, now).map(drop).map_err(|full| {
+                    self.take_back(own);
+                    (full, true)
+                })
+            };
+            steps().inspect_err(|_| their.release())
         };
-        self.paid_off.fetch_update(Relaxed, Relaxed, pay).map(drop).map_err(|_| {
-            self.release();
-            Full::Pace
-        })
+        rest().inspect_err(|_| self.release())
+    }
+
+    /// Whether a call could be let in now. Takes nothing.
+    ///
+    /// # Errors
+    /// Which cap is used up.
+    pub fn look(&self, caps: &Caps, now: Mono) -> Result<(), Full> {
+        if self.calls() >= caps.concurrent {
+            return Err(Full::Concurrent);
+        }
+        match caps.pace {
+            Some(pace) if pace.step(self.paid_off.load(Relaxed), now).is_none() => Err(Full::Pace),
+            _ => Ok(()),
+        }
+    }
+
+    fn enter(&self, caps: &Caps) -> Result<(), Full> {
+        let one_more = |calls: u32| calls.checked_add(1).filter(|_| calls < caps.concurrent);
+        self.calls.fetch_update(Relaxed, Relaxed, one_more).map(drop).map_err(|_| Full::Concurrent)
+    }
+
+    fn pay(&self, caps: &Caps, now: Mono) -> Result<Option<Paid>, Full> {
+        let Some(pace) = caps.pace else { return Ok(None) };
+        let before = self.paid_off.fetch_update(Relaxed, Relaxed, |paid_off| pace.step(paid_off, now));
+        let before = before.map_err(|_| Full::Pace)?;
+        Ok(pace.step(before, now).map(|after| Paid(before, after)))
+    }
+
+    /// A step that was taken for nothing. INVARIANT: only while nobody has taken another one, or more would pass than
+    /// may; else it is lost, which takes a third call within the same few nanoseconds.
+    fn take_back(&self, paid: Option<Paid>) {
+        if let Some(Paid(before, after)) = paid {
+            let _ = self.paid_off.compare_exchange(after, before, Relaxed, Relaxed);
+        }
     }
 
     /// Lets one call in, whatever the caps say: an emergency, or a gateway that was left and has answered after all.
@@ -122,6 +189,34 @@ mod tests {
         assert_eq!((taken, load.calls()), (3, 3));
         assert_eq!(load.take(&caps, Mono(1_000_000)), Err(Full::Pace));
         assert_eq!(load.take(&caps, Mono(1_100_001)), Ok(()));
+    }
+
+    #[test]
+    fn both_let_a_call_in_or_neither_counts_it() {
+        let (all, there) = (Load::default(), Load::default());
+        let (caps, bound) = (Caps::new(Some(10), Some(4), Some(3)), Caps::new(Some(2), Some(2), Some(2)));
+        let at = |ms: u64| Mono(1_000_000 + ms * 1_000);
+        let take = |ms| all.take_both(&caps, (&there, &bound), at(ms));
+        assert_eq!([take(0), take(0), take(0)], [Ok(()), Ok(()), Err((Full::Concurrent, true))]);
+        there.release();
+        assert_eq!((take(0), all.calls(), there.calls()), (Err((Full::Pace, true)), 2, 1));
+        // What the other one refused has used up nothing here: two of four at once are left, and one place.
+        assert_eq!([all.take(&caps, at(0)), all.take(&caps, at(0))], [Ok(()), Err(Full::Concurrent)]);
+        assert_eq!(take(900), Err((Full::Concurrent, false)));
+        all.release();
+        assert_eq!((take(900), all.calls(), there.calls()), (Ok(()), 3, 2));
+    }
+
+    #[test]
+    fn threads_that_take_two_caps_keep_both() {
+        let (all, there) = (Load::default(), Load::default());
+        let (caps, bound) = (Caps::new(None, None, Some(900)), Caps::new(Some(1), Some(300), Some(700)));
+        let taken: usize = std::thread::scope(|scope| {
+            let take = || (0..1_000).filter(|_| all.take_both(&caps, (&there, &bound), Mono(0)).is_ok()).count();
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!((taken, all.calls(), there.calls()), (300, 300, 300));
     }
 
     #[test]

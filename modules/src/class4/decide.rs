@@ -11,7 +11,7 @@ use super::trunks::{Customer, DeckPlace, Trunks, Vendor};
 use super::windows;
 use super::worth::Worth;
 use algorithms::Random;
-use deck::image::{Found, Quotes, State};
+use deck::image::{Asked, Found, Question, Quotes, State};
 use std::cmp::Ordering;
 use tuning::RouteOrder;
 
@@ -135,6 +135,12 @@ impl Deciding {
             candidates: Vec::with_capacity(limits::PLAN_VENDORS_MAX),
             random: Random::new(seed),
         }
+    }
+
+    /// What one deck says.
+    pub(super) fn quote(&mut self, trunks: &Trunks, question: &Question, asked: &Asked) -> Option<Found> {
+        trunks.image.quote(question, asked, &mut self.quotes);
+        self.quotes.found.first().copied()
     }
 
     /// Decides.

@@ -8,22 +8,25 @@
 use super::account::Tariff;
 use super::advance::cause;
 use super::call::Understood;
-use super::caps::Full;
 use super::decide::Deciding;
-use super::dialled::{Digits, split};
+use super::destinations::Destination;
+use super::dialled::Digits;
 use super::dip::Dipped;
+use super::entry::{looped, take};
 use super::held::Held;
-use super::identity::{Crossing, caller};
+use super::identity::caller;
+use super::outbound::{cross, outward};
+use super::passed::Passed;
 use super::progress::Progress;
 use super::quality::{Count, seconds};
-use super::refusal::Why;
-use super::trunks::{Charge, Customer, HuntRules, Trunks, Vendor};
+use super::refusal::{Why, last};
+use super::trunks::{Charge, Customer, HuntRules, Trunks};
 use crate::dispatcher::{Dispatcher, UriTooLong};
 use crate::note::Note;
 use crate::records::Records;
 use crate::tables::{Number, Tables};
 use deck::Code;
-use proto::message::{HeaderName, Message, Writer};
+use proto::message::{HeaderName, Message};
 use proto::policy::{Choice, Inbound, Outcome, Patience, TargetSet};
 use proto::pool::Slab;
 use proto::time::{Micros, Mono, Now};
@@ -43,6 +46,8 @@ pub struct Hunting {
     dips: [u64; 3],
     /// Emergency calls.
     emergencies: u64,
+    /// Calls whose numbers were forgotten too early for finding loops.
+    loops_forgotten: u64,
 }
 
 /// Which hunt a transaction has: its place and one more.
@@ -55,6 +60,8 @@ struct Hunt {
     customer: Option<Number>,
     /// The vendor whose turn it is, as long as a place is held there.
     vendor: Option<Number>,
+    /// The customer's destination, as long as a place is held there.
+    destination: Option<Number>,
     /// Vendors in the order of their turns, and how many had theirs.
     vendors: [u32; limits::HUNT_VENDORS_MAX],
     len: u8,
@@ -129,6 +136,7 @@ impl Hunting {
             held,
             dips: [0; 3],
             emergencies: 0,
+            loops_forgotten: 0,
         }
     }
 
@@ -170,6 +178,11 @@ impl Hunting {
         self.emergencies
     }
 
+    /// Calls whose numbers were forgotten too early for finding loops.
+    pub const fn loops_forgotten(&self) -> u64 {
+        self.loops_forgotten
+    }
+
     /// Whether the call that a transaction sets up is an emergency.
     pub fn is_emergency(&self, note: &Note) -> bool {
         note.hunt.and_then(|index| self.hunts.get(index.get() - 1)).is_some_and(|hunt| hunt.emergency)
@@ -203,7 +216,7 @@ impl Hunting {
             if let Some(records) = &mut records {
                 records.emergency(&called, now);
             }
-            return self.start(trunks, tables, dispatcher, customer, hunt, request, note, targets, records, now);
+            return self.start(trunks, tables, dispatcher, hunt, request, note, targets, records, now);
         }
         let caller = caller(request.message, customer.boundary.trusted);
         let understood = Understood::of(customer, &request.request_uri, caller, now.wall.0);
@@ -213,51 +226,71 @@ impl Hunting {
         };
         understood.question.routing = dipped.code().unwrap_or(understood.question.routing);
         understood.dip = dipped.label();
+        let numbers = match looped(trunks, customer, &understood, now.mono) {
+            Ok(numbers) => numbers,
+            Err(found) => {
+                trunks.loops.tell(&found);
+                if let Some(records) = &mut records {
+                    let first = trunks.customer(found.before.customer);
+                    records.looped(&understood, first.map_or("", |first| &first.name), found.before.ago, now);
+                }
+                return refused(Why::Loop);
+            }
+        };
         if customer.spending.watches()
             && let Err(why) = customer.account.admit(&customer.spending, understood.question.dialled.value(), now)
         {
             return refused(why);
         }
-        match customer.load.take(&customer.caps, now.mono) {
-            Ok(()) => {}
-            Err(Full::Concurrent) => return refused(Why::Concurrent),
-            Err(Full::Pace) => return refused(Why::Cps),
+        let question = (understood.called.as_bytes(), &understood.question);
+        let destination = trunks.destination_of(customer, question, &mut self.deciding);
+        if let Err(why) = take(customer, destination, now.mono) {
+            if let (Some(records), Some(destination)) = (&mut records, destination) {
+                records.bounded(&understood, &destination.name, now);
+            }
+            return refused(why);
         }
-        let hunt = self.plan(trunks, customer, &understood, records.as_deref_mut(), now);
-        let hunt = hunt.map(|hunt| Hunt { dipped: *dipped, ..hunt });
-        self.start(trunks, tables, dispatcher, customer, hunt, request, note, targets, records, now)
+        let hunt = match self.plan(trunks, customer, &understood, destination, records.as_deref_mut(), now) {
+            Ok(hunt) => Hunt { dipped: *dipped, ..hunt },
+            Err(why) => {
+                trunks.release(
+                    Charge::new(Some(customer.number), None).to(destination.map(|destination| destination.number)),
+                );
+                return refused(why);
+            }
+        };
+        self.start(trunks, tables, dispatcher, hunt, request, note, targets, records, now)?;
+        if let (Some(numbers), Some(window)) = (numbers, trunks.rules.loop_window) {
+            // WHY now: what was refused goes nowhere it could come back from.
+            self.loops_forgotten += u64::from(trunks.loops.note(numbers, customer.number, window, now.mono));
+        }
+        Ok(())
     }
 
-    /// The first vendor's turn. A place is held at the customer; it is given back if there is none.
+    /// The first vendor's turn. Places are held for the hunt; they are given back if there is none.
     #[allow(clippy::too_many_arguments, reason = "the parts of a policy, borrowed apart")]
     fn start(
         &mut self,
         trunks: &Trunks,
         tables: &Tables,
         dispatcher: &mut Dispatcher,
-        customer: &Customer,
-        hunt: Result<Hunt, Why>,
+        hunt: Hunt,
         request: &Inbound<'_>,
         note: &mut Note,
         targets: &mut TargetSet,
-        records: Option<&mut Records>,
+        mut records: Option<&mut Records>,
         now: Now,
     ) -> Result<(), NoWay> {
-        let hunt = hunt.map_err(NoWay::Refused);
-        let begun = hunt.and_then(|hunt| self.hunts.insert(hunt).map_err(|_| NoWay::NoRoom));
-        let index = match begun {
-            Ok(index) => index,
-            Err(no_way) => {
-                customer.load.release();
-                return Err(no_way);
-            }
+        let Ok(index) = self.hunts.insert(hunt) else {
+            trunks.release(hunt.charge());
+            return Err(NoWay::NoRoom);
         };
         note.hunt = index.checked_add(1).and_then(NonZeroU32::new);
-        if let Some(records) = records {
+        if let Some(records) = &mut records {
             records.hunting(index);
         }
         note.customers = true;
-        let found = self.next_vendor(trunks, tables, dispatcher, request, note, targets, now);
+        let found = self.next_vendor(trunks, tables, dispatcher, request, note, targets, records, now);
         match found {
             Ok(true) => targets.wait(Patience { overdue: Progress::first_look(&trunks.rules), ..targets.patience() }),
             _ => self.end(trunks, note),
@@ -271,17 +304,20 @@ impl Hunting {
         trunks: &Trunks,
         customer: &Customer,
         call: &Understood,
+        destination: Option<&Destination>,
         records: Option<&mut Records>,
         now: Now,
     ) -> Result<Hunt, Why> {
         let decision = self.deciding.decide(trunks, customer, call).ok_or(Why::NoRoute)?;
         if let Some(records) = records {
-            records.chosen(trunks, call, &decision, now);
+            let bounded = destination.map_or("", |destination| &destination.name);
+            records.chosen(trunks, call, &decision, bounded, now);
         }
         if let Some(why) = decision.refusal() {
             return Err(why);
         }
         let mut hunt = Hunt::new(customer, call.called, now.mono);
+        hunt.destination = destination.map(|destination| destination.number);
         if customer.spending.watches() {
             (hunt.tariff, hunt.fee) = trunks.tariff(&decision, call.question.at);
         }
@@ -303,27 +339,34 @@ impl Hunting {
         request: &Inbound<'_>,
         note: &mut Note,
         targets: &mut TargetSet,
+        mut records: Option<&mut Records>,
         now: Now,
     ) -> Result<bool, UriTooLong> {
         let Some(hunt) = note.hunt.and_then(|index| self.hunts.get_mut(index.get() - 1)) else { return Ok(false) };
         while hunt.next < hunt.len {
             let number = hunt.vendors.get(usize::from(hunt.next)).copied().map(Number);
             let code = hunt.codes.get(usize::from(hunt.next)).copied().unwrap_or_default();
+            let place = hunt.next;
             hunt.next += 1;
             let Some(vendor) = number.and_then(|number| trunks.vendor(number)) else { continue };
             hunt.leave_vendor(trunks);
+            let mut pass_over = |why: Passed| {
+                records.as_deref_mut().into_iter().for_each(|records| records.passed_over(note, place, why, now));
+            };
             if hunt.emergency {
                 vendor.load.force();
             } else if self.held.stands(vendor.number, code, now.mono) {
+                pass_over(Passed::Held503);
                 continue;
-            } else if vendor.load.take(&vendor.caps, now.mono).is_err() {
+            } else if let Err(full) = vendor.load.take(&vendor.caps, now.mono) {
                 self.capped += 1;
+                pass_over(full.into());
                 continue;
             }
             hunt.vendor = Some(vendor.number);
             hunt.advance = true;
             note.next_set();
-            cross(trunks, hunt, vendor, request, targets)?;
+            cross(hunt.customer.and_then(|number| trunks.customer(number)), vendor, request, targets)?;
             let placed = outward(vendor, (&hunt.called, &hunt.dipped), request, |request| {
                 dispatcher.place(tables, vendor.set, request, note, targets, now)
             });
@@ -332,6 +375,9 @@ impl Hunting {
                 vendor.quality.count(&trunks.quality, seconds(now.wall), Count::Attempt, 1);
                 hunt.placed(&trunks.rules, note, targets, now.mono);
                 return Ok(true);
+            }
+            if let Some(records) = &mut records {
+                records.passed_over(note, place, Passed::NoGateway, now);
             }
         }
         hunt.leave_vendor(trunks);
@@ -405,6 +451,7 @@ impl Hunting {
         best: Outcome,
         note: &mut Note,
         targets: &mut TargetSet,
+        records: Option<&mut Records>,
         now: Now,
     ) -> Choice {
         let rules = &trunks.rules;
@@ -417,7 +464,7 @@ impl Hunting {
         };
         let has_time = now.mono.since(hunt.turned) < rules.vendor_ring;
         if let Some(vendor) = hunt.vendor.and_then(|number| trunks.vendor(number)).filter(|_| has_time)
-            && cross(trunks, &hunt, vendor, request, targets).is_ok()
+            && cross(hunt.customer.and_then(|number| trunks.customer(number)), vendor, request, targets).is_ok()
         {
             let choice = outward(vendor, (&hunt.called, &hunt.dipped), request, |request| {
                 Ok(dispatcher.best_response(tables, request, best, note, targets, now))
@@ -430,7 +477,7 @@ impl Hunting {
             }
         }
         let moves_on = hunt.advance;
-        match moves_on.then(|| self.next_vendor(trunks, tables, dispatcher, request, note, targets, now)) {
+        match moves_on.then(|| self.next_vendor(trunks, tables, dispatcher, request, note, targets, records, now)) {
             Some(Ok(true)) => Choice::Advance,
             _ => last(trunks, best, targets),
         }
@@ -459,16 +506,17 @@ impl Hunting {
             vendor.load.force();
             hunt.vendor = by;
         }
+        let destination = hunt.destination.take();
         let number = hunt.customer.take();
         let customer = number.and_then(|number| trunks.customer(number)).filter(|one| one.spending.watches());
         let tariff = customer.map(|one| one.account.begin(hunt.tariff, hunt.fee, now.mono)).unwrap_or_default();
-        Charge::new(number, hunt.vendor.take()).at(tariff)
+        Charge::new(number, hunt.vendor.take()).to(destination).at(tariff)
     }
 
     /// Point 6: what is still held is given back.
     pub(crate) fn end(&mut self, trunks: &Trunks, note: &mut Note) {
         let Some(hunt) = note.hunt.take().and_then(|index| self.hunts.remove(index.get() - 1)) else { return };
-        trunks.release(Charge::new(hunt.customer, hunt.vendor));
+        trunks.release(hunt.charge());
     }
 
     /// The file has no customers any more: a hunt that ends gives nothing back, for nobody counts.
@@ -482,6 +530,7 @@ impl Hunt {
         Hunt {
             customer: Some(customer.number),
             vendor: None,
+            destination: None,
             vendors: [u32::MAX; limits::HUNT_VENDORS_MAX],
             len: 0,
             next: 0,
@@ -503,13 +552,13 @@ impl Hunt {
     }
 
     /// To the vendors of emergency calls, in their order.
-    fn emergency(trunks: &Trunks, customer: &Customer, called: Digits, now: Mono) -> Result<Self, Why> {
+    fn emergency(trunks: &Trunks, customer: &Customer, called: Digits, now: Mono) -> Self {
         let mut hunt = Hunt { emergency: true, ..Hunt::new(customer, called, now) };
         for (place, vendor) in hunt.vendors.iter_mut().zip(&trunks.emergency.vendors) {
             *place = vendor.0;
             hunt.len += 1;
         }
-        Ok(hunt)
+        hunt
     }
 
     /// Targets of the vendor whose turn it is were chosen: they have what is left of its time.
@@ -532,55 +581,12 @@ impl Hunt {
         self.vendors.get(usize::from(*turn)).copied().map(Number)
     }
 
+    /// The places that it holds.
+    fn charge(&self) -> Charge {
+        Charge::new(self.customer, self.vendor).to(self.destination)
+    }
+
     fn leave_vendor(&mut self, trunks: &Trunks) {
         trunks.release(Charge::new(None, self.vendor.take()));
     }
-}
-
-/// What the customer gets in the end: the best response, unless it is a redirection or a challenge.
-fn last(trunks: &Trunks, best: Outcome, targets: &mut TargetSet) -> Choice {
-    match best {
-        Outcome::Response(300..=399 | 401 | 407) => {
-            Choice::Answer { status: trunks.refusals.attach(Why::Vendor, targets) }
-        }
-        _ => Choice::Send { status: None },
-    }
-}
-
-/// What changes in the header of the INVITE on its way to this vendor.
-fn cross(
-    trunks: &Trunks,
-    hunt: &Hunt,
-    vendor: &Vendor,
-    request: &Inbound<'_>,
-    targets: &mut TargetSet,
-) -> Result<(), UriTooLong> {
-    targets.clear();
-    let Some(customer) = hunt.customer.and_then(|number| trunks.customer(number)) else { return Ok(()) };
-    let crossing = Crossing { customer, vendor, to_vendor: true };
-    let written = crossing.edit(request.message, request.request_uri.user.unwrap_or_default(), targets);
-    if written { Ok(()) } else { Err(UriTooLong) }
-}
-
-/// Longest parameters that a dip adds: `;rn=+`, a number, `;npdi`.
-const DIP_BYTES_MAX: usize = 64;
-
-/// Asks with the request as this vendor wants its number.
-fn outward<R>(
-    vendor: &Vendor,
-    (called, dipped): (&Digits, &Dipped),
-    request: &Inbound<'_>,
-    ask: impl FnOnce(&Inbound<'_>) -> Result<R, UriTooLong>,
-) -> Result<R, UriTooLong> {
-    let (_, parameters) = split(request.request_uri.user.unwrap_or_default());
-    let mut room = [0; DIP_BYTES_MAX];
-    let mut out = Writer::new(&mut room);
-    dipped.parameters(&mut out);
-    let length = out.finish().unwrap_or(0);
-    // WHY none of a tel: URI: its parameters follow by themselves (RFC 3261 §19.1.6).
-    let told = [parameters, room.get(..length).unwrap_or_default()];
-    let user = vendor.outward.write(called, told).ok_or(UriTooLong)?;
-    let mut written = *request;
-    written.request_uri.user = Some(user.as_bytes());
-    ask(&written)
 }

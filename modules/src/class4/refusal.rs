@@ -1,7 +1,8 @@
 //! What a customer gets when we refuse his call ourselves: one table, from `[class4.refusals]`.
 
+use super::trunks::Trunks;
 use crate::reason::Reason;
-use proto::policy::{TargetSet, Verdict};
+use proto::policy::{Choice, Outcome, TargetSet, Verdict};
 use tuning::Answer;
 
 /// Why we refuse.
@@ -31,6 +32,12 @@ pub enum Why {
     Concurrent,
     /// The customer's calls a second.
     Cps,
+    /// The customer's calls to this destination at the same time.
+    DestinationConcurrent,
+    /// The customer's calls to this destination a second.
+    DestinationCps,
+    /// It has come back from another carrier.
+    Loop,
     /// No 18x in the time for it.
     PostDial,
     /// It rang too long.
@@ -66,6 +73,9 @@ impl Refusals {
             Why::Alarm => &table.alarm,
             Why::Concurrent => &table.concurrent,
             Why::Cps => &table.cps,
+            Why::DestinationConcurrent => &table.destination_concurrent,
+            Why::DestinationCps => &table.destination_cps,
+            Why::Loop => &table.loop_found,
             Why::PostDial => &table.post_dial,
             Why::RangTooLong | Why::EarlyMedia => &table.unanswered,
             Why::Vendor => &table.vendor,
@@ -108,10 +118,23 @@ impl Why {
             Why::Alarm => Reason::CustomerAlarm,
             Why::Concurrent => Reason::CustomerConcurrent,
             Why::Cps => Reason::CustomerCps,
+            Why::DestinationConcurrent => Reason::DestinationConcurrent,
+            Why::DestinationCps => Reason::DestinationCps,
+            Why::Loop => Reason::CarrierLoop,
             Why::PostDial => Reason::PostDial,
             Why::RangTooLong => Reason::RangTooLong,
             Why::EarlyMedia => Reason::EarlyMedia,
             Why::Vendor => Reason::VendorOnly,
         }
+    }
+}
+
+/// What the customer gets in the end: the best response, unless it is a redirection or a challenge.
+pub(super) fn last(trunks: &Trunks, best: Outcome, targets: &mut TargetSet) -> Choice {
+    match best {
+        Outcome::Response(300..=399 | 401 | 407) => {
+            Choice::Answer { status: trunks.refusals.attach(Why::Vendor, targets) }
+        }
+        _ => Choice::Send { status: None },
     }
 }

@@ -3,10 +3,12 @@
 use super::account::{Account, AccountRules, Tariff};
 use super::advance::Advance;
 use super::caps::{Caps, Load};
+use super::destinations::{Destination, Destinations};
 use super::dialled::{Inward, Outward};
 use super::dip::DipRules;
 use super::emergency::Emergency;
 use super::identity::{Boundary, CallerOut};
+use super::loops::Loops;
 use super::pins::Pins;
 use super::quality::{Count, Quality, QualityRules, seconds};
 use super::refusal::Refusals;
@@ -56,6 +58,10 @@ pub struct Trunks {
     pub(super) customers: Vec<Option<Customer>>,
     /// By slot.
     pub(super) vendors: Vec<Option<Vendor>>,
+    /// By slot: bounds of customers' calls to some destinations.
+    pub(super) destinations: Vec<Option<Destination>>,
+    /// Which numbers have called which lately.
+    pub loops: Arc<Loops>,
     pub(super) sources: SourceTable,
     pub(super) offers: Vec<Offer>,
     /// The decks.
@@ -85,6 +91,8 @@ pub struct Trunks {
 pub(super) struct Numbers {
     pub(super) customers: Numbering<String>,
     pub(super) vendors: Numbering<String>,
+    /// Of customers' destinations, by the names of both.
+    pub(super) destinations: Numbering<(String, String)>,
 }
 
 /// Limits of hunting.
@@ -95,7 +103,9 @@ pub(super) struct HuntRules {
     pub(super) after_media: bool,
     /// How long a vendor's 503 is held against its destination; `None`: not at all.
     pub(super) hold_503: Option<Micros>,
-    /// They count against gateways too.
+    /// The same numbers from another carrier within this time are a loop; `None`: nobody looks.
+    pub(super) loop_window: Option<Micros>,
+    /// 503s count against gateways too.
     pub(super) gateways_answer_for_503: bool,
     /// Until a vendor has sent an 18x.
     pub(super) vendor_ring: Micros,
@@ -116,6 +126,8 @@ pub struct Customer {
     pub name: Box<str>,
     /// Which company it is: the same for its vendors.
     pub(super) carrier: u32,
+    /// What that is called.
+    pub carrier_name: Box<str>,
     /// What its numbers begin with.
     pub tech_prefix: Box<str>,
     /// How it writes numbers.
@@ -128,6 +140,7 @@ pub struct Customer {
     pub caps: Caps,
     /// What it does.
     pub load: Arc<Load>,
+    pub(super) destinations: Destinations,
     pub(super) blocked: Box<[Box<str>]>,
     pub(super) allowed: Box<[Box<str>]>,
     /// High-risk numbers of the file, the same for all customers.
@@ -191,6 +204,7 @@ pub(super) struct DeckPlace {
 pub struct Charge {
     customer: u32,
     vendor: u32,
+    destination: u32,
     /// What it costs the customer, where that is looked at.
     tariff: Tariff,
 }
@@ -203,11 +217,17 @@ impl Default for Charge {
 
 impl Charge {
     /// A call that is no customer's.
-    pub const NOBODY: Charge = Charge { customer: u32::MAX, vendor: u32::MAX, tariff: Tariff::NONE };
+    pub const NOBODY: Charge =
+        Charge { customer: u32::MAX, vendor: u32::MAX, destination: u32::MAX, tariff: Tariff::NONE };
 
     pub(super) fn new(customer: Option<Number>, vendor: Option<Number>) -> Self {
         let number = |number: Option<Number>| number.map_or(u32::MAX, |number| number.0);
-        Charge { customer: number(customer), vendor: number(vendor), tariff: Tariff::NONE }
+        Charge { customer: number(customer), vendor: number(vendor), ..Charge::NOBODY }
+    }
+
+    /// Of a call to a destination that is bounded for its customer.
+    pub(super) fn to(self, destination: Option<Number>) -> Self {
+        Charge { destination: destination.map_or(u32::MAX, |number| number.0), ..self }
     }
 
     pub(super) fn at(self, tariff: Tariff) -> Self {
@@ -306,12 +326,15 @@ impl Trunks {
 
     /// An established call of the process before goes on: its places are taken again, at those who are still there.
     /// Its spend is not counted: what the decks said is in its record.
-    pub(crate) fn take_over(&self, customer: &[u8], vendor: &[u8]) -> Charge {
+    pub(crate) fn take_over(&self, [customer, vendor, destination]: [&[u8]; 3]) -> Charge {
         let customer = self.customers().find(|one| one.name.as_bytes() == customer);
         let vendor = self.vendors().find(|one| one.name.as_bytes() == vendor);
         customer.into_iter().for_each(|customer| customer.load.force());
         vendor.into_iter().for_each(|vendor| vendor.load.force());
+        let destination = customer.and_then(|customer| self.destination_named(customer, destination));
+        destination.into_iter().for_each(|destination| destination.load.force());
         Charge::new(customer.map(|customer| customer.number), vendor.map(|vendor| vendor.number))
+            .to(destination.map(|destination| destination.number))
     }
 
     /// Places are given back.
@@ -321,6 +344,9 @@ impl Trunks {
         }
         if let Some(vendor) = self.vendor(Number(charge.vendor)) {
             vendor.load.release();
+        }
+        if let Some(destination) = self.destination(Number(charge.destination)) {
+            destination.load.release();
         }
     }
 }

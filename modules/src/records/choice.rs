@@ -55,6 +55,20 @@ fn write_one(trunks: &Trunks, candidate: &Candidate, out: &mut Vec<u8>) {
     out.extend(deck.settings.currency.bytes().chain(std::iter::repeat(b' ')).take(3));
 }
 
+/// The choice with another standing of the vendor at `place`. `None`: there is none.
+pub(super) fn restand(choice: &[u8], place: usize, standing: &[u8]) -> Option<Vec<u8>> {
+    let mut from = Decoder::new(choice);
+    for _ in 0..place {
+        read_one(&mut from)?;
+    }
+    let at = choice.len() - from.rest().len();
+    let (before, behind) = choice.split_at_checked(at)?;
+    let (&length, behind) = behind.split_first()?;
+    let behind = behind.get(usize::from(length)..)?;
+    let standing = standing.get(..CANDIDATE_NAME_BYTES_MAX).unwrap_or(standing);
+    Some([before, &[u8::try_from(standing.len()).ok()?], standing, behind].concat())
+}
+
 /// Reads a choice; stops at what is none.
 pub fn read(bytes: &[u8]) -> Vec<Stood> {
     let mut from = Decoder::new(bytes);
@@ -71,4 +85,37 @@ fn read_one(from: &mut Decoder<'_>) -> Option<Stood> {
     let currency = text(&from.number::<3>()?).trim_end().to_owned();
     let prefix = if code.is_empty() { String::new() } else { code.to_string() };
     Some(Stood { vendor, standing, prefix, price: priced.then_some(price), currency })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    fn one(vendor: &str, out: &mut Vec<u8>) {
+        for text in ["routed", vendor] {
+            out.push(text.len() as u8);
+            out.extend_from_slice(text.as_bytes());
+        }
+        out.extend_from_slice(&Code::parse(b"49").unwrap().packed().to_le_bytes());
+        out.push(1);
+        out.extend_from_slice(&1_500_i64.to_le_bytes());
+        out.push(4);
+        out.extend_from_slice(b"USD");
+    }
+
+    #[test]
+    fn a_vendor_that_was_passed_over_stands_so_and_the_others_as_before() {
+        let mut choice = Vec::new();
+        ["delta", "echo", "foxtrot"].iter().for_each(|vendor| one(vendor, &mut choice));
+        let before = read(&choice);
+        let after = restand(&choice, 1, b"at its cap of calls").unwrap();
+        let again = restand(&after, 2, b"no gateway that is up").unwrap();
+        let mut wanted = before.clone();
+        wanted[1].standing = "at its cap of calls".to_owned();
+        wanted[2].standing = "no gateway that is up".to_owned();
+        assert_eq!((read(&again), before.len()), (wanted, 3));
+        assert_eq!(restand(&choice, 3, b"x"), None, "there is no fourth");
+        assert!(restand(&choice, 0, &[b'x'; 300]).is_some_and(|long| read(&long).len() == 3));
+    }
 }

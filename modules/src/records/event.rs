@@ -35,10 +35,12 @@ pub enum Happened {
     Ended = 10,
     /// A BYE for a call that is not known.
     Orphan = 11,
+    /// A vendor that might have taken the call was passed over.
+    PassedOver = 12,
 }
 
 impl Happened {
-    const ALL: [Happened; 11] = [
+    const ALL: [Happened; 12] = [
         Happened::Setup,
         Happened::Chosen,
         Happened::Attempt,
@@ -50,6 +52,7 @@ impl Happened {
         Happened::ByeRefused,
         Happened::Ended,
         Happened::Orphan,
+        Happened::PassedOver,
     ];
 }
 

@@ -222,6 +222,17 @@ fields! {
     Emergency = 79, "emergency", Number;
     /// What came of asking for its routing number: `ported`, `not_ported`, `failed`; nothing: it was not asked.
     Dip = 80, "dip", Text;
+    /// The customer's destination (`[[customer.destination]]`) whose bounds hold for it.
+    BoundDestination = 81, "bound_destination", Text;
+    /// Of a loop: the customer that had sent the same numbers just before.
+    LoopCustomer = 82, "loop_customer", Text;
+    /// And how long before, in microseconds.
+    LoopAgo = 83, "loop_ago_us", Number;
+    /// Of a vendor that was passed over: its place among those that may take the call, from 0. In a record both stand in
+    /// the choice.
+    PassedPlace = 84, "passed_place", Inner;
+    /// And why.
+    PassedWhy = 85, "passed_why", Inner;
 }
 
 /// Fields under construction: in a batch of the shard (where nothing is allocated), or in a frame of the lane.

@@ -12,14 +12,14 @@ use crate::calls::{Call, CallId, Calls};
 use crate::class4::dialled::Digits;
 use crate::class4::hunt::{HuntIndex, Turn};
 use crate::class4::identity::is_withheld;
-use crate::class4::{Customer, Decision, Trunks, Understood};
+use crate::class4::{Customer, Decision, Passed, Trunks, Understood};
 use crate::note::{Kind, Note};
 use crate::tables::Tables;
 use deck::Code;
 use deck::image::{Found, State};
 use proto::message::{HeaderName, Message};
 use proto::policy::{Inbound, Outcome, ResponseContext, Target};
-use proto::time::Now;
+use proto::time::{Micros, Now};
 use std::io::Write;
 
 /// See the module. One value a shard.
@@ -187,8 +187,42 @@ impl Records {
         });
     }
 
-    /// Its number is understood, and its vendors stand in their order.
-    pub(crate) fn chosen(&mut self, trunks: &Trunks, call: &Understood, decision: &Decision<'_>, now: Now) {
+    /// It is refused, for it has come back from another carrier: from this customer first.
+    #[cold]
+    pub(crate) fn looped(&mut self, call: &Understood, first: &str, ago: Micros, now: Now) {
+        self.outgoing.event(Happened::Chosen, self.next, now.wall.0, |fields| {
+            numbers(call, fields);
+            fields.text(Field::LoopCustomer, first.as_bytes()).number(Field::LoopAgo, ago.0);
+        });
+    }
+
+    /// It is refused at the bounds of a destination.
+    #[cold]
+    pub(crate) fn bounded(&mut self, call: &Understood, destination: &str, now: Now) {
+        self.outgoing.event(Happened::Chosen, self.next, now.wall.0, |fields| {
+            numbers(call, fields);
+            fields.text(Field::BoundDestination, destination.as_bytes());
+        });
+    }
+
+    /// A vendor that might have taken it was passed over.
+    #[cold]
+    pub(crate) fn passed_over(&mut self, note: &Note, place: u8, why: Passed, now: Now) {
+        self.outgoing.event(Happened::PassedOver, note.record, now.wall.0, |fields| {
+            fields.number(Field::PassedPlace, place.into()).text(Field::PassedWhy, why.label().as_bytes());
+        });
+    }
+
+    /// Its number is understood, and its vendors stand in their order. `bounded`: its customer's destination, if bounds
+    /// hold for that.
+    pub(crate) fn chosen(
+        &mut self,
+        trunks: &Trunks,
+        call: &Understood,
+        decision: &Decision<'_>,
+        bounded: &str,
+        now: Now,
+    ) {
         let number = self.next;
         let Draft { withheld, .. } = self.decided;
         let (at, caller) = (call.question.at, call.question.caller);
@@ -198,13 +232,8 @@ impl Records {
         }
         self.outgoing.event(Happened::Chosen, number, now.wall.0, |fields| {
             let question = &call.question;
-            fields.text(Field::Called, call.called.as_bytes());
-            // WHY ignored: writing into memory does not fail.
-            fields.with(Field::Routing, |out| drop(write!(out, "{}", question.routing)));
-            fields.text(Field::Dip, call.dip.as_bytes());
-            if let Some(caller) = question.caller {
-                fields.with(Field::Caller, |out| drop(write!(out, "{caller}")));
-            }
+            numbers(call, fields);
+            fields.text(Field::BoundDestination, bounded.as_bytes());
             let runs = decision.jurisdiction.map_or("", deck::nanp::Jurisdiction::label);
             fields.text(Field::Jurisdiction, runs.as_bytes()).text(Field::Currency, trunks.currency.as_bytes());
             let [a, b, c, d, e, f, g, h, ..] = trunks.image.hash().0;
@@ -454,6 +483,17 @@ fn which(number: Option<u64>, target: &Target, fields: &mut Fields<'_>) {
         Some(number) => fields.number(Field::Attempt, number),
         None => fields.address(Field::GatewayAddress, target.next_hop),
     };
+}
+
+/// A call's numbers as they are understood.
+fn numbers(call: &Understood, fields: &mut Fields<'_>) {
+    fields.text(Field::Called, call.called.as_bytes());
+    // WHY ignored: writing into memory does not fail.
+    fields.with(Field::Routing, |out| drop(write!(out, "{}", call.question.routing)));
+    fields.text(Field::Dip, call.dip.as_bytes());
+    if let Some(caller) = call.question.caller {
+        fields.with(Field::Caller, |out| drop(write!(out, "{caller}")));
+    }
 }
 
 fn identify(message: &Message<'_>, fields: &mut Fields<'_>) {

@@ -7,7 +7,7 @@
 use super::event::{Event, Happened};
 use super::field::{Field, Fields, Read, find, number};
 use super::record::{RECORD_HEAD, Record, RecordKind};
-use super::terms;
+use super::{choice, terms};
 use std::collections::{BTreeSet, HashMap};
 
 /// Between two interim records of a call, in microseconds.
@@ -200,6 +200,11 @@ impl Ledger {
                 Some(setup) => split(event.fields, &mut setup.fields, &mut setup.chosen),
                 None => self.unknown += 1,
             },
+            Happened::PassedOver => {
+                if let Some(setup) = self.setups.get_mut(&event.call) {
+                    setup.pass_over(event.fields);
+                }
+            }
             Happened::Attempt => match self.setups.get_mut(&event.call) {
                 Some(setup) => setup.attempts.push(Attempt { fields: event.fields.to_vec(), over: false }),
                 None => self.unknown += 1,
@@ -412,6 +417,18 @@ const RENEWED: &[Field] = &[
 ];
 
 impl Setup {
+    /// A vendor's standing among those that were chosen is another one.
+    fn pass_over(&mut self, told: &[u8]) {
+        let place = number(told, Field::PassedPlace).and_then(|place| usize::try_from(place).ok());
+        let (Some(place), Some(why)) = (place, find(told, Field::PassedWhy)) else { return };
+        let Some(choice) = find(&self.chosen, Field::Choice).and_then(|choice| choice::restand(choice, place, why))
+        else {
+            return;
+        };
+        self.chosen.clear();
+        Fields::growing(&mut self.chosen).with(Field::Choice, |out| out.extend_from_slice(&choice));
+    }
+
     /// The attempt that an event is about: by number, else by where it went.
     fn attempt(&mut self, fields: &[u8]) -> Option<&mut Attempt> {
         if let Some(wanted) = number(fields, Field::Attempt) {

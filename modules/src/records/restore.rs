@@ -86,7 +86,8 @@ impl TandemPolicy {
             self.dispatcher.call_taken_over(gateway);
         }
         if let Some(trunks) = &self.tables.class4 {
-            let charge = trunks.take_over(restored.text(Field::Customer), restored.text(Field::Vendor));
+            let names = [Field::Customer, Field::Vendor, Field::BoundDestination].map(|field| restored.text(field));
+            let charge = trunks.take_over(names);
             self.calls.charge(id, charge);
             if let Some(resumed) = resumed {
                 self.calls.resume(id, &resumed, &trunks.lifetimes, now.mono);

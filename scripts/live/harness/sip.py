@@ -133,14 +133,14 @@ def response(request, status, to_tag=None, contact=None, body=b"", headers=()):
 
 
 def request(method, uri, local, *, call_id=None, cseq=1, from_tag=None, to=None, to_tag=None, branch=None,
-            route=(), contact=True, headers=(), body=b"", max_forwards=70):
+            route=(), contact=True, headers=(), body=b"", max_forwards=70, caller="caller"):
     """A request as a UA at address `local` writes it."""
     to = to or uri
     lines = [
         ["Via", f"SIP/2.0/UDP {hostport(local)};rport;branch={branch or 'z9hG4bK' + token()}"],
         ["Max-Forwards", str(max_forwards)],
         *(["Route", value] for value in route),
-        ["From", f"<sip:caller@{hostport(local)}>;tag={from_tag or token()}"],
+        ["From", f"<sip:{caller}@{hostport(local)}>;tag={from_tag or token()}"],
         ["To", f"<{to}>" + (f";tag={to_tag}" if to_tag else "")],
         ["Call-ID", call_id or token(16)],
         ["CSeq", f"{cseq} {method}"],

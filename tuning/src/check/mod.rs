@@ -105,6 +105,8 @@ const RULES: &[fn(&mut Checker<'_>)] = &[
     class4::an_image,
     trunk_headers::header_rules,
     trunk_choice::pins,
+    trunk_choice::destinations,
+    trunk_choice::end_of_calls,
     trunk_choice::windows,
     trunk_choice::emergency,
     trunk_choice::lnp_servers,

@@ -50,6 +50,56 @@ fn vendors_by_name(checker: &mut Checker<'_>, path: &str, names: &[String], know
     }
 }
 
+/// Each bound of a customer's destination is for some numbers, bounds something, and is the only one for its prefixes.
+pub(super) fn destinations(checker: &mut Checker<'_>) {
+    let config = checker.config;
+    for (index, customer) in config.customers.iter().enumerate() {
+        let all = &customer.destinations;
+        let at = |nth: usize, key: &str| format!("customer[{index}].destination[{nth}].{key}");
+        for (nth, one) in all.iter().enumerate() {
+            if one.prefixes.is_empty() && one.deck_destinations.is_empty() {
+                let message = format!("the destination `{}` of `{}` is no number's", one.name, customer.name);
+                let finding = checker.error("empty-destination", &at(nth, "name"), message);
+                checker.note(finding.label("of what?").remedy("write `prefixes` or `deck_destinations`"));
+            }
+            if one.cps.is_none() && one.concurrent.is_none() {
+                let message = format!("the destination `{}` of `{}` has no bound", one.name, customer.name);
+                let finding = checker.error("no-bound", &at(nth, "name"), message);
+                checker.note(finding.label("bounds nothing").remedy("write `cps` or `concurrent`"));
+            }
+        }
+        let (names, prefixes, decks): (Vec<_>, Vec<_>, Vec<_>) = (
+            all.iter().enumerate().map(|(nth, one)| (nth, one.name.as_str())).collect(),
+            every(all.iter().map(|one| one.prefixes.iter().map(crate::config::NumberPrefix::as_str))),
+            every(all.iter().map(|one| one.deck_destinations.iter().map(String::as_str))),
+        );
+        for (key, texts) in [("name", names), ("prefixes", prefixes), ("deck_destinations", decks)] {
+            for (_, again) in repeated(texts.iter().map(|(_, text)| *text)) {
+                let Some((nth, text)) = texts.get(again) else { continue };
+                let message = format!("two destinations of `{}` have the same {key}: {text}", customer.name);
+                let finding = checker.error("overlapping-destinations", &at(*nth, key), message);
+                checker.note(finding.label("again").remedy("write each name, prefix and destination once"));
+            }
+        }
+    }
+}
+
+/// The texts of several lists, each with the number of its list.
+fn every<'t>(lists: impl Iterator<Item = impl Iterator<Item = &'t str>>) -> Vec<(usize, &'t str)> {
+    lists.enumerate().flat_map(|(nth, list)| list.map(move |text| (nth, text))).collect()
+}
+
+/// Running calls are ended for a balance, which only a customer with credit has.
+pub(super) fn end_of_calls(checker: &mut Checker<'_>) {
+    for (index, customer) in checker.config.customers.iter().enumerate() {
+        if customer.end_calls && !customer.credit {
+            let message = format!("`end_calls` of `{}` does nothing: it has no balance", customer.name);
+            let finding = checker.error("ignored-end-calls", &format!("customer[{index}].end_calls"), message);
+            checker.note(finding.label("without credit").remedy("add `credit = true`, or remove it"));
+        }
+    }
+}
+
 /// A window that never opens.
 pub(super) fn windows(checker: &mut Checker<'_>) {
     for (index, vendor) in checker.config.vendors.iter().enumerate() {

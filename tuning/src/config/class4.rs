@@ -1,6 +1,8 @@
 //! `[[customer]]`, `[[vendor]]` and `[class4]`: who sends calls at which price, and over whom they go.
 
-use super::{Alarms, Amount, CallerIn, Emergency, HeaderRule, Lnp, NumberPrefix, Pin, Quality, Window};
+use super::{
+    Alarms, Amount, CallerIn, CappedDestination, Emergency, HeaderRule, Lnp, NumberPrefix, Pin, Quality, Window,
+};
 use crate::read::{
     DeckName, Network, Node, OffOr, Reader, SetName, StatusCodes, Value, milliseconds, minutes, seconds,
 };
@@ -47,6 +49,8 @@ section! {
         live burst: Option<u32> = None, derived "a tenth of cps, at least 2", within 1 => 100_000;
         /// Most calls at the same time, ringing ones included, all shards together.
         live concurrent: Option<u32> = None, within 1 => 100_000_000;
+        /// Bounds of its calls to some destinations, beside those of all its calls.
+        live destinations as "destination": Vec<CappedDestination> = Vec::new();
         /// Digits that are taken off the called number, after the tech prefix.
         live strip: u16 = 0, within 0 => 15;
         /// Digits that are put before what is left.
@@ -65,6 +69,8 @@ section! {
         live high_risk_allowed: Vec<NumberPrefix> = Vec::new();
         /// Its calls are paid from a balance, which `tandem credit` shows and changes: at zero new ones are refused.
         live credit: bool = false;
+        /// Its running calls are ended, too, when its balance is used up: both sides get a BYE within a second or so.
+        live end_calls: bool = false;
         /// Most that it spends in an hour of the clock (UTC), in the currency that prices are compared in.
         live spend_hour: Option<Amount> = None;
         /// Most that it spends in a day (UTC).
@@ -169,6 +175,9 @@ section! {
         /// A vendor's 503 for a destination holds for so long: that vendor is passed over for that prefix of its deck.
         /// "off": 503s are not remembered.
         live hold_503: OffOr<Duration> = OffOr::On(seconds(10)), within milliseconds(100) => minutes(60);
+        /// The same caller and called number coming from another carrier within this time is a loop, and refused. A call
+        /// without a caller's number is not looked at. "off": nobody looks.
+        live loop_window: OffOr<Duration> = OffOr::On(seconds(10)), within seconds(1) => minutes(10);
         /// 503s of vendors count against their gateways too, as any peer's.
         live gateways_answer_for_503: bool = false;
         /// Beginnings of numbers, with country code, that no customer may call unless its `high_risk_allowed` says so.
@@ -211,6 +220,12 @@ section! {
         live concurrent: Answer = Answer::of(503, 34);
         /// The customer sends more calls a second than it may.
         live cps: Answer = Answer::of(503, 42);
+        /// The customer has as many calls to this destination (`[[customer.destination]]`) as it may have.
+        live destination_concurrent: Answer = Answer::of(503, 34);
+        /// The customer sends more calls a second to this destination than it may.
+        live destination_cps: Answer = Answer::of(503, 42);
+        /// The same caller and called number came from another carrier within `loop_window`: 482 and 25 are RFC 3398's.
+        live loop_found as "loop": Answer = Answer::of(482, 25);
         /// No 18x has come within `post_dial_seconds`.
         live post_dial: Answer = Answer::of(408, 102);
         /// It has rung for `ring_seconds`, or heard early media for `early_media_seconds`, without an answer.

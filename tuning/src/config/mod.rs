@@ -53,7 +53,7 @@ pub use set::{Compat, Gateway, LastUnavailable, RequestUri, Set};
 pub use shards::{CoreList, Driver, DriverKind, Shards, Steering, XdpMode};
 pub use source::SourceGroup;
 pub use timers::Timers;
-pub use trunk_choice::{DaySet, Emergency, Moment, Pin, TimeOfDay, Window, Zone};
+pub use trunk_choice::{CappedDestination, DaySet, Emergency, Moment, Pin, TimeOfDay, Window, Zone};
 pub use trunk_headers::{CallerIn, HeaderField, HeaderPiece, HeaderRule, HeaderText, HeaderVariable};
 pub use upkeep::{Breaker, Probe};
 

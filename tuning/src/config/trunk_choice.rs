@@ -20,6 +20,25 @@ section! {
 }
 
 section! {
+    /// Bounds of a customer's calls to a destination, all shards together. The longest of all its `prefixes` holds for a
+    /// number; where none does, its destination in the customer's deck.
+    CappedDestination {
+        /// Name; unique within the customer.
+        live name: String;
+        /// Beginnings of numbers, with country code.
+        live prefixes: Vec<NumberPrefix> = Vec::new();
+        /// Destinations as the customer's deck names them.
+        live deck_destinations: Vec<String> = Vec::new();
+        /// Most new calls a second.
+        live cps: Option<u32> = None, within 1 => 100_000;
+        /// Calls that may come at once above that pace.
+        live burst: Option<u32> = None, derived "a tenth of cps, at least 2", within 1 => 100_000;
+        /// Most calls at the same time, ringing ones included.
+        live concurrent: Option<u32> = None, within 1 => 100_000_000;
+    }
+}
+
+section! {
     /// Days and hours at which a vendor is sent calls, by the clock of a time zone.
     Window {
         /// Days on which it begins: "mon" to "sun", or a range such as "mon-fri".

@@ -9,7 +9,7 @@ use super::client;
 use super::table::{Align, Mood, Text, colour, render};
 use super::{Connection, Exit, Format, colour_on_stderr};
 use crate::deck_files::service;
-use crate::explanation::{self, Asked, Explanation, Live, Row};
+use crate::explanation::{self, Asked, Bound, Explanation, Live, Looped, Row};
 use clap::Args;
 use modules::Tables;
 use modules::tables::Inputs;
@@ -131,6 +131,14 @@ fn as_text(told: &Explanation) -> String {
         let rows: Vec<Vec<Text>> = told.vendors.iter().map(|row| cells(row, &told.compared_in)).collect();
         text += &render(&columns, &rows, colour());
     }
+    if let Some(bound) = &told.destination {
+        text += &format!("its calls to the destination {}: {}\n", bound.name, bounds(bound));
+    }
+    if let Some(before) = &told.looped {
+        let seconds = format!("{}.{:03}", before.ago_ms / 1_000, before.ago_ms % 1_000);
+        let Looped { customer, carrier, .. } = before;
+        text += &format!("the same numbers came {seconds} s ago from the customer {customer}, carrier {carrier}\n");
+    }
     if let Some(refusal) = &told.refusal {
         text += &format!("refused: {} with Q.850 {}: {}\n", refusal.status, refusal.cause, refusal.why);
     }
@@ -165,6 +173,17 @@ fn calls(live: &Live) -> String {
     format!("{}{most} calls", live.calls)
 }
 
+/// What a customer may send to a destination, and does.
+fn bounds(bound: &Bound) -> String {
+    let calls = match (bound.calls, bound.concurrent) {
+        (Some(calls), Some(most)) => Some(format!("{calls} of {most} calls")),
+        (Some(calls), None) => Some(format!("{calls} calls")),
+        (None, most) => most.map(|most| format!("at most {most} calls")),
+    };
+    let cps = bound.cps.map(|cps| format!("at most {cps} new ones a second"));
+    [calls, cps].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 /// What a vendor does now, in words.
 fn now(live: &Live) -> String {
     let gateways = live.gateways.map(|(up, all)| format!("{up} of {all} gateways up"));
@@ -193,7 +212,11 @@ mod tests {
         };
         assert_eq!(now(&live), "1 of 2 gateways up, 3 of 10 calls, ASR 45.5 %, NER 100.0 %, PDD 2.050 s");
         assert_eq!(now(&Live::default()), "0 calls");
+        let bound = Bound { name: "cuba".into(), calls: Some(1), concurrent: Some(5), cps: Some(2) };
+        assert_eq!(bounds(&bound), "1 of 5 calls, at most 2 new ones a second");
         let told = Explanation {
+            looped: Some(Looped { customer: "bolt".into(), carrier: "bolt-group".into(), ago_ms: 1_020 }),
+            destination: Some(Bound { calls: None, cps: None, ..bound }),
             source: "192.0.2.1:5060".into(),
             customer: Some("acme".into()),
             emergency: Some(vec!["delta".into(), "echo".into()]),
@@ -201,6 +224,8 @@ mod tests {
             ..Explanation::default()
         };
         let text = as_text(&told);
+        assert!(text.contains("1.020 s ago from the customer bolt, carrier bolt-group\n"), "{text}");
+        assert!(text.contains("to the destination cuba: at most 5 calls\n"), "{text}");
         assert!(text.contains("it has 2 calls\n") && text.contains("goes to delta, then echo"), "{text}");
     }
 }

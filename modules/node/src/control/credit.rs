@@ -42,7 +42,7 @@ pub(super) struct CreditKeeper {
 }
 
 /// The clocks that shards read, too.
-pub(super) fn now() -> Now {
+pub(crate) fn now() -> Now {
     let now = engine::Now::read();
     Now { mono: Mono(now.mono.0), wall: Wall(now.wall.0) }
 }

@@ -228,6 +228,7 @@ impl Control {
         if now >= self.credit.deadline() {
             // Nobody waits for it.
             drop(self.keep_credit());
+            super::loops::say(&self.tables, &self.log);
         }
         if self.ending.is_some() && now >= self.next_end_look {
             self.next_end_look = now + END_LOOK;

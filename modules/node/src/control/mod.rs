@@ -28,6 +28,7 @@ mod engine_figures;
 mod gather;
 mod inbox;
 mod lane;
+mod loops;
 pub mod methods;
 mod names;
 mod notice;
@@ -42,7 +43,7 @@ mod view;
 mod watch;
 
 pub use admin::marks;
-pub(crate) use credit::row as credit_row;
+pub(crate) use credit::{now as clocks, row as credit_row};
 pub use gather::Gathered;
 pub use inbox::{Ask, Inbox, Signal};
 pub use lane::{Control, End, Parts};

@@ -106,6 +106,9 @@ fn call(told: &Told<'_>) -> String {
         or_none(text(Field::Jurisdiction)),
     );
     out += &format!("decks {}\n", or_none(text(Field::Decks)));
+    if find(fields, Field::BoundDestination).is_some() {
+        out += &format!("bounded as a call to the destination {}\n", text(Field::BoundDestination));
+    }
     out += &side(
         told,
         "charged",
@@ -169,12 +172,25 @@ fn vendors(stood: &[Stood]) -> String {
     render(COLUMNS, &stood.iter().enumerate().map(row).collect::<Vec<_>>(), colour())
 }
 
+/// From whom the same numbers had come, of a call that was refused as a loop.
+fn looped(told: &Told<'_>) -> String {
+    let (first, ago) =
+        (shown::text(told, Field::LoopCustomer), number(told.record.fields, Field::LoopAgo).unwrap_or(0));
+    match first.as_str() {
+        "" => String::new(),
+        first => {
+            let seconds = format!("{}.{:03}", ago / 1_000_000, ago / 1_000 % 1_000);
+            format!("a loop: {first} had sent the same caller and called number {seconds} s before\n")
+        }
+    }
+}
+
 fn ending(told: &Told<'_>) -> String {
     let fields = told.record.fields;
     let text = |field| shown::text(told, field);
     let status = number(fields, Field::Status).unwrap_or(0);
     let Some(answered) = number(fields, Field::Answer) else {
-        return format!("not answered: the customer got {status} ({})\n", or_none(text(Field::Cause)));
+        return format!("not answered: the customer got {status} ({})\n", or_none(text(Field::Cause))) + &looped(told);
     };
     let us = number(fields, Field::Duration).unwrap_or(0);
     let mut out = format!("answered {} by {}", shown::time(answered), text(Field::Vendor));
