@@ -10,6 +10,7 @@
 //! | `tandem-disk` | what outlives a restart ([`disk`]) |
 //! | `tandem-accounts` | each source of accounts: files, databases, RADIUS servers ([`accounts`]) |
 //! | `tandem-dns` | names of gateways, questions of shards ([`dns`]) |
+//! | `tandem-shadow` | what a candidate would have made of each call ([`shadow`]) |
 //! | `tandem-log` | lines ([`log`]) |
 //! | `tandem-metrics` | the page for Prometheus ([`metrics`]) |
 //! | `tandem-signals` | SIGHUP, SIGTERM, SIGINT ([`run`]) |
@@ -40,8 +41,10 @@ pub mod metrics;
 pub mod module_question;
 mod notify;
 pub mod records;
+mod replay;
 pub mod reply;
 pub mod run;
+pub mod shadow;
 pub mod shard_hand_over;
 mod shard_outbox;
 mod shard_pending;

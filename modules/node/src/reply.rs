@@ -3,9 +3,11 @@
 //! never renamed.
 
 use crate::disk::AdminEntry;
+use crate::replay::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// One address of one gateway: a line of `tandem gateways`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -178,6 +180,53 @@ pub struct Reload {
     pub warnings: String,
     /// Number of the tables that hold now.
     pub generation: u64,
+}
+
+/// `tandem shadow`, `shadow status`, `shadow drop`. Amounts are exact decimal numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shadow {
+    /// empty, evaluating or failed.
+    pub(crate) state: String,
+    /// configuration or image.
+    pub(crate) kind: String,
+    /// Its file.
+    pub(crate) path: PathBuf,
+    /// Hash of its image of decks.
+    pub(crate) image: String,
+    /// Who put it there.
+    pub(crate) who: String,
+    /// When: microseconds since 1970 (UTC).
+    pub(crate) since: u64,
+    /// Seconds since then.
+    pub(crate) seconds: u64,
+    /// Margin of an hour, as calls went.
+    pub(crate) margin_an_hour_before: String,
+    /// As they would have gone.
+    pub(crate) margin_an_hour_after: String,
+    /// What would have changed.
+    pub(crate) outcome: Outcome,
+    /// What went wrong.
+    pub(crate) note: Option<String>,
+}
+
+/// `tandem shadow promote`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Promoted {
+    /// What changed.
+    pub(crate) reload: Reload,
+    /// A file that has to be put in place, so that the next start or reload finds it; the command does it.
+    pub(crate) in_place: Option<InPlace>,
+    /// What went wrong.
+    pub(crate) note: Option<String>,
+}
+
+/// What is in service and where it is looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InPlace {
+    /// The candidate's file.
+    pub(crate) from: PathBuf,
+    /// Where a start and a reload look.
+    pub(crate) to: PathBuf,
 }
 
 /// `tandem drain`, `tandem undrain`.

@@ -60,7 +60,7 @@ class Tandem(Process):
     def ask(self, *words):
         """A control command's answer with `--format json`."""
         code, out, err = self.control(*words, "--format", "json")
-        expect(code == 0, f"`tandem {' '.join(words)}` ended with {code}: {out}{err}")
+        expect(code == 0, f"`tandem {' '.join(map(str, words))}` ended with {code}: {out}{err}")
         return json.loads(out)
 
     def shard_busy(self):

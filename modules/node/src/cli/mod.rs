@@ -20,10 +20,11 @@ mod import;
 mod pages;
 mod registrations;
 mod replay;
+mod shadow;
 mod show;
 mod sources;
 mod stats;
-mod table;
+pub(crate) mod table;
 
 pub use exit::Exit;
 pub(crate) use table::colour_on_stderr;
@@ -64,6 +65,9 @@ enum Command {
     /// Send recorded calls through another configuration, offline, each at its own time: what changes, per vendor and
     /// destination.
     Replay(replay::Arguments),
+    /// Evaluate another configuration or deck beside live traffic: which calls would go elsewhere, at which margin; then
+    /// promote or drop it.
+    Shadow(shadow::Arguments),
     /// Make a configuration of another program's.
     #[command(subcommand)]
     Import(import::Command),
@@ -173,6 +177,7 @@ impl Cli {
             Command::Cdr(arguments) => cdr::cdr(&arguments),
             Command::Gateways(arguments) => gateways::gateways(&arguments),
             Command::Calls(arguments) => calls::calls(&arguments),
+            Command::Shadow(arguments) => shadow::shadow(&arguments),
             Command::Replay(arguments) => replay::replay(&arguments),
             Command::Registrations(arguments) => registrations::registrations(&arguments),
             Command::Sources(arguments) => sources::sources(&arguments),

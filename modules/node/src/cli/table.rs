@@ -4,7 +4,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 use std::io::IsTerminal;
 
 /// Whether standard output may be coloured: it is a terminal, and the user did not say otherwise.
-pub(super) fn colour() -> bool {
+pub(crate) fn colour() -> bool {
     std::io::stdout().is_terminal() && colour_wanted()
 }
 
@@ -19,11 +19,11 @@ fn colour_wanted() -> bool {
 }
 
 /// A column: its title, and whether it holds numbers.
-pub(super) type Column = (&'static str, Align);
+pub(crate) type Column = (&'static str, Align);
 
 /// How a column is aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Align {
+pub(crate) enum Align {
     /// Words.
     Left,
     /// Numbers.
@@ -32,7 +32,7 @@ pub(super) enum Align {
 
 /// How a cell stands out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(crate) enum Mood {
     /// It does not.
     #[default]
     Plain,
@@ -46,7 +46,7 @@ pub(super) enum Mood {
 
 /// One cell.
 #[derive(Clone, Debug)]
-pub(super) struct Text(pub(super) String, pub(super) Mood);
+pub(crate) struct Text(pub(crate) String, pub(crate) Mood);
 
 impl<T: ToString> From<T> for Text {
     fn from(text: T) -> Self {
@@ -55,13 +55,13 @@ impl<T: ToString> From<T> for Text {
 }
 
 /// The table as text, each line ended. Wide tables are not folded: pipes and wide terminals keep lines whole.
-pub(super) fn render(columns: &[Column], rows: &[Vec<Text>], colour: bool) -> String {
+pub(crate) fn render(columns: &[Column], rows: &[Vec<Text>], colour: bool) -> String {
     let titles: Vec<_> = columns.iter().map(|(title, align)| ((*title).to_owned(), *align)).collect();
     render_titled(&titles, rows, colour)
 }
 
 /// The same with titles that are made at run time.
-pub(super) fn render_titled(columns: &[(String, Align)], rows: &[Vec<Text>], colour: bool) -> String {
+pub(crate) fn render_titled(columns: &[(String, Align)], rows: &[Vec<Text>], colour: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     if colour {
@@ -100,7 +100,7 @@ fn alignment(align: Align) -> CellAlignment {
 }
 
 /// A count with its thousands set apart: `1,234,567`.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -113,7 +113,7 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// A length of time in the two units that say most: `3m 12s`.
-pub(super) fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds}s"),
@@ -124,12 +124,12 @@ pub(super) fn duration(seconds: u64) -> String {
 }
 
 /// Time since `since` (µs since 1970), as seen at `now` (the same).
-pub(super) fn ago(since: u64, now: u64) -> String {
+pub(crate) fn ago(since: u64, now: u64) -> String {
     duration(now.saturating_sub(since) / 1_000_000)
 }
 
 /// Microseconds as milliseconds with one digit: `1.5 ms`.
-pub(super) fn millis(micros: u64) -> String {
+pub(crate) fn millis(micros: u64) -> String {
     format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)
 }
 

@@ -11,6 +11,7 @@ use super::permission::{Access, Peer, Permissions};
 use super::registration_methods as registrations;
 use super::reload::{self, Sources};
 use super::rpc::{self, Call, Outcome, RpcError, code};
+use super::shadow_methods as shadow;
 use super::view;
 use crate::admin::AdminState;
 use crate::errand::Wish;
@@ -71,6 +72,11 @@ const METHODS: &[(&str, Access, Method)] = &[
         let Nothing {} = params(given)?;
         errand(methods, peer, Wish::Forget)
     }),
+    ("shadow", Access::Read, shadow::status),
+    ("shadow.base", Access::Read, shadow::base),
+    ("shadow.start", Access::Write, shadow::start),
+    ("shadow.promote", Access::Write, shadow::promote),
+    ("shadow.drop", Access::Write, shadow::drop_it),
     ("reload", Access::Write, reload),
     ("drain", Access::Write, |methods, peer, params| serve(methods, peer, params, true)),
     ("undrain", Access::Write, |methods, peer, params| serve(methods, peer, params, false)),

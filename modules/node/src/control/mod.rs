@@ -37,6 +37,7 @@ mod registration_methods;
 mod registrations;
 pub mod reload;
 pub mod rpc;
+mod shadow_methods;
 mod shards;
 pub mod socket;
 mod view;

@@ -9,9 +9,12 @@ use crate::deck_files::service;
 use crate::disk::LastGood;
 use crate::log::{Level, Log, Record};
 use crate::reply::Reload;
+use crate::shadow::Desk;
+use modules::class4::DeckImage;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tuning::{Diagnostics, Environment, Loaded};
 
@@ -22,6 +25,8 @@ pub struct Sources {
     pub file: PathBuf,
     /// What was in service before.
     pub last_good: LastGood,
+    /// A candidate beside what is in service.
+    pub shadow: Arc<Desk>,
 }
 
 /// Longest wait for the control lane to install a configuration.
@@ -57,6 +62,24 @@ pub fn reload(
         write_findings(&error, who, log);
         error
     })?;
+    let reply = install(inbox, log, next, decks, from, forced, who)?;
+    sources.shadow.reloaded(inbox);
+    Ok(reply)
+}
+
+/// Has the control lane take a configuration into service, which was read and checked.
+///
+/// # Errors
+/// It takes away too much, or needs a restart; what was in service still is.
+pub(crate) fn install(
+    inbox: &Inbox,
+    log: &Log,
+    next: Loaded,
+    decks: Option<Arc<DeckImage>>,
+    from: String,
+    forced: bool,
+    who: &str,
+) -> Result<Reload, RpcError> {
     let next = Box::new(next);
     let (mut reply, saved) = inbox
         .ask(|reply| Ask::Reload { next, decks, from, forced, who: who.to_owned(), reply }, DEADLINE)
@@ -87,7 +110,7 @@ fn read_previous(sources: &Sources) -> Result<(Loaded, String), RpcError> {
 }
 
 /// The file is bad and changed nothing.
-fn bad(diagnostics: &Diagnostics) -> RpcError {
+pub(crate) fn bad(diagnostics: &Diagnostics) -> RpcError {
     let message = format!("{} is not taken: it has errors; what was in service still is", diagnostics.file);
     let data = json!({ "text": diagnostics.render(false), "findings": diagnostics.to_json() });
     RpcError::new(code::BAD_CONFIGURATION, message).data(data)

@@ -11,6 +11,7 @@ use crate::dns::DnsLane;
 use crate::letter::{LANES, Letter, Question, Serving};
 use crate::log::{Format, Level, Log, Style};
 use crate::metric::{Metric, OPEN_TRANSACTIONS};
+use crate::shadow::Desk;
 use engine::{App, Frame, LaneId, Listener, NetworkError, Now, Outbox, Pools, Running, ShardId};
 use modules::Tables;
 use modules::tables::Inputs;
@@ -132,6 +133,7 @@ impl Node {
         let last_good = LastGood::of(&directory);
         last_good.push(&text(weights, "")).unwrap();
         let (disk, _) = DiskLane::start(directory).unwrap();
+        let disk_again = disk.clone();
         let (inbox, queue) = Inbox::new(lane.waker());
         let dns = dns(&inbox);
         let accounts = AccountDesk::start(&config, Arc::new(|_| {})).unwrap();
@@ -157,7 +159,8 @@ impl Node {
             accounts,
             log: log.clone(),
         };
-        let methods = Methods { inbox, sources: Sources { file, last_good }, log };
+        let shadow = Arc::new(Desk::new(None, file.clone(), disk_again, log.clone()));
+        let methods = Methods { inbox, sources: Sources { file, last_good, shadow }, log };
         let (ended, wait): (Sender<()>, Receiver<()>) = channel();
         let lane = std::thread::spawn(move || {
             let mut control = Control::new(parts);

@@ -16,6 +16,7 @@ pub use credit::{CreditBook, CreditEntry, CreditFile};
 pub use directory::Directory;
 pub use last_good::LastGood;
 
+use crate::shadow::{Kept, ShadowFile};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -59,6 +60,8 @@ pub enum Job {
     Credit(CreditBook),
     /// A configuration that was taken into service: the text as it was read.
     Good(String),
+    /// What is in the shadow; `None`: nothing.
+    Shadow(Option<Kept>),
 }
 
 /// Told once the job is on the disk, or cannot be.
@@ -98,6 +101,7 @@ fn work(directory: &Directory, inbox: &Receiver<(Job, Sender<Saved>)>) {
             Job::Admin(states) => AdminFile::of(directory).write(&states),
             Job::Credit(book) => CreditFile::of(directory).write(&book),
             Job::Good(text) => LastGood::of(directory).push(&text),
+            Job::Shadow(kept) => ShadowFile::of(directory).write(kept.as_ref()),
         };
         // A caller that no longer waits is no error.
         let _ = done.send(outcome);

@@ -130,6 +130,17 @@ impl Reader {
     }
 }
 
+/// Behind the last record there is.
+///
+/// # Errors
+/// The last file cannot be read, or is of a later release.
+pub fn end(folder: &Path) -> io::Result<Mark> {
+    match numbers(folder)?.last() {
+        Some(number) => read(folder, *number, 0).map(|portion| portion.next),
+        None => Ok(Mark::default()),
+    }
+}
+
 /// The whole frames of a file from an offset on.
 ///
 /// # Errors

@@ -32,8 +32,9 @@ use crate::dns::{self, DnsLane};
 use crate::journal::JournalLane;
 use crate::letter::Letter;
 use crate::lnp::{self, LnpLane};
-use crate::log::{Format, Level, Log, LogFile, Style};
+use crate::log::{Format, Level, Log, LogFile, Record, Style};
 use crate::metrics::MetricsLane;
+use crate::shadow::{Desk, ShadowFile};
 use crate::{lanes, notify};
 use banner::{Started, banner};
 use compose::Randomness;
@@ -110,6 +111,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let admin = AdminFile::of(&directory).read().map_err(|error| error.to_string())?;
     let credit = CreditFile::of(&directory).read().map_err(|error| error.to_string())?;
     let last_good = LastGood::of(&directory);
+    let shadow_file = ShadowFile::of(&directory);
     let decks = service::image_of(config).map_err(|error| error.to_string())?;
     let tables = Inputs {
         config,
@@ -146,6 +148,10 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let stats = stats.filter_map(|index| running.stats(engine::ShardId(index)).cloned()).collect();
     let local_addresses = environment.addresses;
     let kept = disk.submit(Job::Good(loaded.source.to_string()));
+    // WHY whole: `tandem shadow` has it read by processes with other working directories.
+    let file = std::path::absolute(path).map_err(text)?;
+    let recorded = config.records.on().map(|records| records.dir.clone());
+    let shadow = Arc::new(Desk::new(recorded, file, disk.clone(), log.clone()));
     let (config_in_force, log_of_lane) = (config.clone(), log.clone());
     let parts = Parts {
         lane,
@@ -171,10 +177,11 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let mut control = Control::new(parts);
     let unresolved = control.settle(NAMES_DEADLINE);
 
-    let sources = Sources { file: path.to_owned(), last_good };
+    let sources = Sources { file: path.to_owned(), last_good, shadow };
     let socket = start_socket(config, Methods { inbox: inbox.clone(), sources: sources.clone(), log: log.clone() })?;
     let metrics = start_metrics(config, &inbox)?;
-    signals::start(&inbox, sources, log.clone()).map_err(text)?;
+    signals::start(&inbox, sources.clone(), log.clone()).map_err(text)?;
+    resume_shadow(&shadow_file, sources.shadow, inbox.clone(), &log)?;
     // WHY only now: on a slow disk this has run beside everything else.
     if let Ok(Err(error)) = kept.recv_timeout(Duration::ZERO) {
         return Err(format!("{}: {error}", config.state.dir.display()));
@@ -191,6 +198,21 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let _ = std::io::stdout().write_all(banner(&started).as_bytes());
     notify::ready("carries calls");
     Ok(Process { control, running, journal, records, log, _socket: socket })
+}
+
+/// What was in the shadow is there again, as soon as the control lane answers; calls do not wait for it.
+fn resume_shadow(file: &ShadowFile, desk: Arc<Desk>, inbox: Inbox, log: &Log) -> Result<(), Failure> {
+    match file.read() {
+        Ok(None) => Ok(()),
+        Ok(Some(kept)) => {
+            let resuming = std::thread::Builder::new().name("tandem-shadow".into());
+            resuming.spawn(move || desk.resume(kept, &inbox)).map(drop).map_err(|error| error.to_string())
+        }
+        Err(why) => {
+            log.send(Record::new(Level::Warn, "shadow").with("state", "is lost").with("why", why).always());
+            Ok(())
+        }
+    }
 }
 
 impl Process {

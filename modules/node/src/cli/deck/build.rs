@@ -60,10 +60,10 @@ pub(in crate::cli) fn build_image(config: &tuning::Config) -> Result<(), String>
 }
 
 /// What is to be built.
-struct Plan {
-    decks: Vec<DeckFile>,
-    states: StateTable,
-    output: PathBuf,
+pub(super) struct Plan {
+    pub(super) decks: Vec<DeckFile>,
+    pub(super) states: StateTable,
+    pub(super) output: PathBuf,
 }
 
 pub(super) fn build(arguments: &Arguments) -> Exit {
@@ -166,7 +166,7 @@ fn in_force(arguments: &Arguments, plan: &Plan) -> Result<Option<Image<MappedFil
 }
 
 /// Compiles, writes, and opens again what was written.
-fn write(sources: &[DeckSource], plan: &Plan) -> Result<Image<MappedFile>, String> {
+pub(super) fn write(sources: &[DeckSource], plan: &Plan) -> Result<Image<MappedFile>, String> {
     let mut progress = Progress::new("compiling".to_owned());
     let octets = compile(sources, &plan.states, &mut |rows| progress.at(rows)).map_err(|error| error.to_string())?;
     drop(progress);

@@ -2,12 +2,14 @@
 //! Tandem.
 
 mod build;
+mod candidate;
 mod check;
 mod options;
 mod report;
 mod show;
 
 pub(super) use build::build_image;
+pub(super) use candidate::{CANDIDATE_ENDING, CandidateDeck, candidate_image};
 pub(super) use options::moment;
 
 use super::Exit;

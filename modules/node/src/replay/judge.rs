@@ -1,78 +1,100 @@
 //! What another configuration makes of a call of the past.
 
 use super::past::Past;
+use deck::Code;
+use modules::Tables;
 use modules::class4::refusal::Why;
 use modules::class4::sources::Sender;
 use modules::class4::{Deciding, Trunks, Understood};
 use modules::records::terms::{Terms, margin};
 use proto::message::Uri;
+use std::sync::Arc;
 
 /// See the module.
-pub(super) struct Judge<'t> {
-    trunks: &'t Trunks,
+#[derive(Debug)]
+pub(crate) struct Judge {
+    tables: Arc<Tables>,
     deciding: Deciding,
 }
 
 /// What becomes of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Now {
+pub(crate) struct Now {
     /// The vendor that has it; empty: none.
-    pub(super) vendor: String,
+    pub(crate) vendor: String,
     /// Why there is none.
-    pub(super) refusal: Option<&'static str>,
+    pub(crate) refusal: Option<&'static str>,
     /// Name of its destination.
-    pub(super) destination: String,
+    pub(crate) destination: String,
     /// Cost in the vendor's currency with its rate, and margin in the currency of the house, of an answered call.
-    pub(super) cost: Option<(String, String)>,
+    pub(crate) cost: Option<(String, String)>,
     /// See above.
-    pub(super) margin: Option<String>,
+    pub(crate) margin: Option<String>,
 }
 
 /// Chance among equals is drawn alike in every run.
 const SEED: u64 = 1;
 
-impl<'t> Judge<'t> {
-    pub(super) fn new(trunks: &'t Trunks) -> Self {
-        Judge { trunks, deciding: Deciding::new(SEED) }
+impl Judge {
+    /// By these tables; without customers every call is nobody's.
+    pub(crate) fn new(tables: Arc<Tables>) -> Self {
+        Judge { tables, deciding: Deciding::new(SEED) }
     }
 
-    pub(super) fn judge(&mut self, past: &Past) -> Now {
+    /// Currency that it compares in; `None`: its configuration has no customers.
+    pub(crate) fn currency(&self) -> Option<&str> {
+        self.tables.class4.as_ref().map(|trunks| &*trunks.currency)
+    }
+
+    pub(crate) fn judge(&mut self, past: &Past) -> Now {
+        let tables = Arc::clone(&self.tables);
+        match &tables.class4 {
+            Some(trunks) if past.turned_away => refused_again(trunks, past),
+            Some(trunks) => self.decide(trunks, past),
+            None => Now { refusal: Some(label(Why::UnknownCustomer)), ..Now::default() },
+        }
+    }
+
+    fn decide(&mut self, trunks: &Trunks, past: &Past) -> Now {
         let refused = |why: &'static str| Now { refusal: Some(why), ..Now::default() };
         let Ok(uri) = Uri::parse(past.uri.as_bytes()) else { return refused(label(Why::MalformedNumber)) };
         if past.emergency {
             // An emergency goes where the file says, whatever prices are.
-            let vendor = self.trunks.emergency.vendors(self.trunks).next().unwrap_or_default().to_owned();
+            let vendor = trunks.emergency.vendors(trunks).next().unwrap_or_default().to_owned();
             return Now { vendor, destination: past.destination.clone(), ..Now::default() };
         }
-        let sender = past.source.map(|source| self.trunks.sender(source, uri.user_without_params()));
+        let sender = past.source.map(|source| trunks.sender(source, uri.user_without_params()));
         let customer = match sender {
-            Some(Sender::Customer(slot)) => self.trunks.customer_at(slot),
+            Some(Sender::Customer(slot)) => trunks.customer_at(slot),
             _ => None,
         };
         let Some(customer) = customer else { return refused(label(Why::UnknownCustomer)) };
         let caller = past.caller.as_deref().and_then(user_of);
-        let call = match Understood::of(customer, &uri, caller, past.at_us) {
+        let mut call = match Understood::of(customer, &uri, caller, past.at_us) {
             Ok(call) => call,
             Err(why) => return refused(label(why)),
         };
-        let Some(decision) = self.deciding.decide(self.trunks, customer, &call) else {
+        // What was asked for then is not asked again.
+        if let Some(routing) = past.routing.as_deref().filter(|_| trunks.dip.is_some()) {
+            call.question.routing = Code::of_number(routing.as_bytes()).unwrap_or(call.question.routing);
+        }
+        let Some(decision) = self.deciding.decide(trunks, customer, &call) else {
             return refused(label(Why::NoRoute));
         };
         if let Some(why) = decision.refusal() {
             return refused(label(why));
         }
         let at = call.question.at;
-        let name = |slot: u16| self.trunks.vendor_at(slot).map(|vendor| vendor.name.to_string()).unwrap_or_default();
+        let name = |slot: u16| trunks.vendor_at(slot).map(|vendor| vendor.name.to_string()).unwrap_or_default();
         let mut routed = decision.routed().map(|candidate| (name(candidate.vendor), candidate));
         let Some((vendor, candidate)) = routed.find(|(name, _)| !past.failed.contains(name)) else {
             return refused("every vendor that may take it failed it");
         };
-        let image = &self.trunks.image;
-        let destination =
-            image.detail(usize::from(candidate.deck), &candidate.found).map_or("", |detail| detail.destination);
-        let mut now = Now { vendor, destination: destination.to_owned(), ..Now::default() };
-        let buy = Terms::of(self.trunks, candidate.deck, &candidate.found, at);
-        let sell = Terms::of(self.trunks, decision.sell.0, &decision.sell.1, at);
+        let detail = trunks.image.detail(usize::from(candidate.deck), &candidate.found);
+        let destination = detail.map_or("", |detail| detail.destination).to_owned();
+        let mut now = Now { vendor, destination, ..Now::default() };
+        let buy = Terms::of(trunks, candidate.deck, &candidate.found, at);
+        let sell = Terms::of(trunks, decision.sell.0, &decision.sell.1, at);
         if let (Some(duration), Some(buy), Some(sell)) = (past.duration_us, buy, sell)
             && let (Some(cost), Some(income)) = (buy.bill(duration), sell.bill(duration))
         {
@@ -81,6 +103,17 @@ impl<'t> Judge<'t> {
         }
         now
     }
+}
+
+/// A call that caps, credit or alarms turned away stays so, if its customer is still there.
+fn refused_again(trunks: &Trunks, past: &Past) -> Now {
+    let sender =
+        |source| Uri::parse(past.uri.as_bytes()).ok().map(|uri| trunks.sender(source, uri.user_without_params()));
+    let why = match past.source.and_then(sender) {
+        Some(Sender::Customer(_)) => "caps, credit or alarms turned it away then",
+        _ => label(Why::UnknownCustomer),
+    };
+    Now { refusal: Some(why), ..Now::default() }
 }
 
 /// The user part of a URI, in angle brackets or not.

@@ -4,18 +4,15 @@
 //! that what changes is the configuration's doing and not a gateway's bad hour. Caps, credit and quality are the running
 //! process's and are not replayed; chance among equals is drawn from a seed.
 
-mod judge;
-mod past;
-mod tally;
-
 use super::client::print;
 use super::explain::tables;
 use super::{Exit, Format};
+use crate::replay::judge::Judge;
+use crate::replay::past::{self, Past};
+use crate::replay::tally::Tally;
 use clap::Args;
-use judge::Judge;
-use past::Past;
 use std::path::PathBuf;
-use tally::Tally;
+use std::sync::Arc;
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -43,11 +40,11 @@ pub(super) fn replay(arguments: &Arguments) -> Exit {
         Ok(tables) => tables,
         Err(exit) => return exit,
     };
-    let Some(trunks) = &tables.class4 else {
+    let mut judge = Judge::new(Arc::new(tables));
+    let Some(mut tally) = judge.currency().map(Tally::new) else {
         eprintln!("tandem: {} has no [[customer]]: its calls go by [[route]]", arguments.config.display());
         return Exit::Failed;
     };
-    let (mut judge, mut tally) = (Judge::new(trunks), Tally::new(&trunks.currency));
     let within = |past: &Past| {
         let at = i64::try_from(past.at_us / 1_000_000).unwrap_or(i64::MAX);
         arguments.since.is_none_or(|since| at >= since) && arguments.until.is_none_or(|until| at < until)
@@ -63,9 +60,12 @@ pub(super) fn replay(arguments: &Arguments) -> Exit {
             eprintln!("tandem: {}: {error}", arguments.from.display());
             Exit::Failed
         }
-        Ok(odd) => match arguments.format {
-            Format::Text => print(&tally.text(arguments.rows, odd)),
-            Format::Json => print(&format!("{:#}\n", tally.json(arguments.rows, odd))),
-        },
+        Ok(odd) => {
+            let outcome = tally.outcome(arguments.rows, odd);
+            match arguments.format {
+                Format::Text => print(&outcome.text()),
+                Format::Json => print(&format!("{:#}\n", serde_json::json!(outcome))),
+            }
+        }
     }
 }

@@ -1,0 +1,21 @@
+//! Calls of the past through another configuration, each at its own time: for `tandem replay`, offline, and for the
+//! shadow of a running process ([`crate::shadow`]).
+//!
+//! What is decided is decided by the code of the path. A vendor that failed a call, or was passed over at a cap or with
+//! its gateways down, fails it again, so that what changes is the configuration's doing and not a bad hour's. What a
+//! customer's caps, credit or alarms refused, or a full disk, is refused again: those are the running process's and
+//! are not replayed. Chance among equals is drawn from a seed.
+//!
+//! | File | What |
+//! |---|---|
+//! | `past.rs` | a call, from its records |
+//! | `judge.rs` | what the other configuration makes of it |
+//! | `tally.rs` | what changes, added up |
+//! | `sums.rs` | exact sums of calls and money |
+//! | `outcome.rs` | the sums as programs and people get them |
+
+pub(crate) mod judge;
+pub(crate) mod outcome;
+pub(crate) mod past;
+mod sums;
+pub(crate) mod tally;
