@@ -210,6 +210,8 @@ pub enum Purpose {
     Address = 11,
     /// The numbers of a call, which comes back from another carrier.
     Numbers = 12,
+    /// A From that others see in place of the caller's own.
+    ShownFrom = 13,
     /// MAC of a digest nonce, RFC 7616 §3.3.
     Nonce = 30,
     /// An account in tables of nonce counts, credentials and failures.

@@ -140,6 +140,7 @@ pub(crate) fn verify_route(
 }
 
 /// What our Record-Route says in a request that opens a dialog. `source`: where it came from.
+#[allow(clippy::too_many_arguments, reason = "what a token says, and what it is signed for")]
 pub(crate) fn own_route(
     keys: &Keys,
     seal: &Seal,
@@ -148,6 +149,7 @@ pub(crate) fn own_route(
     request: &Message<'_>,
     source: SocketAddr,
     by_source: BySource,
+    from_shown: bool,
 ) -> OwnRoute {
     let address = by_source.caller().then_some(source);
     let far_side = match address {
@@ -159,6 +161,7 @@ pub(crate) fn own_route(
         to_responder: false,
         by_source: address.is_some(),
         responder_by_source: by_source.callee(),
+        from_shown,
         far_side,
     };
     OwnRoute { token: token.sign(seal), address }
@@ -167,7 +170,14 @@ pub(crate) fn own_route(
 /// What our Path says in a REGISTER (RFC 3327): where it came from. Whoever sends along it finds the phone, after our
 /// restart too.
 pub(crate) fn own_path(keys: &Keys, owner: Owner, source: SocketAddr) -> OwnRoute {
-    let token = RouteToken { owner, to_responder: false, by_source: true, responder_by_source: false, far_side: 0 };
+    let token = RouteToken {
+        owner,
+        to_responder: false,
+        by_source: true,
+        responder_by_source: false,
+        from_shown: false,
+        far_side: 0,
+    };
     let mut room = [0; ADDRESS_CHARS_MAX];
     let mut text = Writer::new(&mut room);
     text.sent_by(source);

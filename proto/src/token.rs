@@ -93,6 +93,8 @@ pub struct RouteToken {
     pub by_source: bool,
     /// Of a token to the initiator: its 2xx is to name the address that it came from.
     pub responder_by_source: bool,
+    /// The initiator's From is shown as another (`proxy::shown_from`).
+    pub from_shown: bool,
     /// Hash of where requests to the far side go (see `steer`); 0: unknown. WHY: it opens the way to a side
     /// of the dialog whom no table names, after a restart too, and to nobody else.
     pub far_side: u32,
@@ -103,6 +105,7 @@ const VERSION: u8 = 1;
 const TO_RESPONDER: u8 = 1;
 const BY_SOURCE: u8 = 2;
 const RESPONDER_BY_SOURCE: u8 = 4;
+const FROM_SHOWN: u8 = 8;
 const KIND_STATEFUL: u8 = 1;
 const KIND_STATELESS: u8 = 2;
 const KIND_ROUTE: u8 = 3;
@@ -128,6 +131,12 @@ impl Keys {
     pub fn seal(&self, call_id: &[u8], initiator_tag: &[u8]) -> Seal {
         let (key_id, secret) = &self.signing;
         Seal::new(*key_id, secret, call_id, initiator_tag)
+    }
+
+    /// Hashes of all keys for another purpose, the first of the one that signs.
+    pub(crate) fn all(&self, purpose: Purpose) -> impl Iterator<Item = SignatureHash> {
+        let others = self.keys.iter().flatten().filter(|(id, _)| *id != self.signing.0);
+        core::iter::once(&self.signing).chain(others).map(move |(_, secret)| SignatureHash::new(secret, purpose))
     }
 
     fn by_id(&self, id: u8) -> Option<Secret> {
@@ -195,7 +204,8 @@ impl RouteToken {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let flags = flag(self.to_responder, TO_RESPONDER)
             | flag(self.by_source, BY_SOURCE)
-            | flag(self.responder_by_source, RESPONDER_BY_SOURCE);
+            | flag(self.responder_by_source, RESPONDER_BY_SOURCE)
+            | flag(self.from_shown, FROM_SHOWN);
         put(&mut bytes, 0, &head(KIND_ROUTE, seal.key_id, &self.owner, flags));
         put(&mut bytes, 8, &self.far_side.to_be_bytes());
         let mac = seal.mac(&signed_part(&bytes, ROUTE_SIGNED));
@@ -220,6 +230,7 @@ impl RouteToken {
                 to_responder: flags & TO_RESPONDER != 0,
                 by_source: flags & BY_SOURCE != 0,
                 responder_by_source: flags & RESPONDER_BY_SOURCE != 0,
+                from_shown: flags & FROM_SHOWN != 0,
                 far_side,
             },
             key_id,
@@ -355,6 +366,7 @@ mod tests {
             to_responder: false,
             by_source: true,
             responder_by_source: true,
+            from_shown: true,
             far_side: 0x0102_0304,
         }
     }

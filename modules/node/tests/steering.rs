@@ -81,6 +81,7 @@ fn requests_in_dialogs_by_the_token_of_our_route() {
             far_side: seed as u32,
             by_source: false,
             responder_by_source: false,
+            from_shown: false,
         };
         let token = token.sign(&keys().seal(call_id.as_bytes(), b"initiator"));
         let route =

@@ -2,6 +2,7 @@
 //! never twice.
 
 use super::lex::Class;
+use super::writer::Writer;
 
 /// Whether all octets are in `class` or are whole escapes.
 pub(super) fn has_sound_escapes(octets: &[u8], class: Class) -> bool {
@@ -51,6 +52,11 @@ pub fn unescaped_text<'t>(octets: &'t [u8], room: &'t mut [u8]) -> Option<&'t [u
         length += 1;
     }
     room.get(..length)
+}
+
+/// Writes the octets with whole escapes undone.
+pub(crate) fn unescape_into(octets: &[u8], out: &mut Writer<'_>) {
+    unescaped(octets).for_each(|one| out.byte(one.octet));
 }
 
 /// Whether `escaped`, escapes undone, is `plain` in any case.

@@ -58,6 +58,7 @@ pub use credentials::DigestCredentials;
 pub use cseq::CSeq;
 pub use edit::{Splice, replace_body};
 pub use error::{Fault, HeaderError, Malformation, ParseError, UriError};
+pub(crate) use escape::unescape_into;
 pub use escape::unescaped_text;
 pub use host::Host;
 pub use method::Method;

@@ -5,7 +5,7 @@
 //! out by `proxy::rewrite` whenever the request is sent, and its Route values by the CANCEL and ACK that go with it.
 //! A request without edits pays one test for them.
 //!
-//! An edit is a line: `-Name`, `+Name: value` or `>value` (of Route).
+//! An edit is a line: `-Name`, `+Name: value`, `>value` (of Route) or `@uri` (shown as that of From).
 
 use crate::message::{Field, HeaderName, Message, Writer};
 
@@ -16,6 +16,7 @@ pub struct Edits<'e>(&'e [u8]);
 const REMOVE: u8 = b'-';
 const ADD: u8 = b'+';
 const ROUTE: u8 = b'>';
+const FROM: u8 = b'@';
 const END: &[u8] = b"\r\n";
 
 impl<'e> Edits<'e> {
@@ -50,6 +51,11 @@ impl<'e> Edits<'e> {
     /// Values of Route that are put before all others, the topmost first.
     pub(crate) fn routes(self) -> impl Iterator<Item = &'e [u8]> {
         self.of(ROUTE)
+    }
+
+    /// The URI that others see in From in place of the caller's own.
+    pub(crate) fn shown_from(self) -> Option<&'e [u8]> {
+        if self.is_empty() { None } else { self.of(FROM).next() }
     }
 
     fn of(self, kind: u8) -> impl Iterator<Item = &'e [u8]> {
@@ -108,6 +114,12 @@ impl<'w, 'o> EditWriter<'w, 'o> {
         self.line(ROUTE, |out| out.put(values));
     }
 
+    /// Others see this URI in From; the caller goes on seeing its own, within the dialog that the request opens too.
+    /// For requests outside any dialog that are forwarded statefully. No changes to From are possible otherwise.
+    pub fn show_from(&mut self, uri: impl FnOnce(&mut Writer<'o>)) {
+        self.line(FROM, uri);
+    }
+
     fn line(&mut self, kind: u8, write: impl FnOnce(&mut Writer<'o>)) {
         let start = self.out.len();
         self.out.byte(kind);
@@ -157,11 +169,13 @@ mod tests {
             edits.set(b"P-Asserted-Identity", |out| out.put(b"<sip:a@b.example>"));
             edits.route(b"<sip:edge.example;lr>");
             edits.remove(b"X-Secret");
+            edits.show_from(|out| out.put(b"sip:a@b.example"));
             edits.route(b"<sip:inner.example;lr>");
         })
         .unwrap();
         assert_eq!(edits.added().collect::<Vec<_>>(), [b"P-Asserted-Identity: <sip:a@b.example>"]);
         assert_eq!(edits.routes().collect::<Vec<_>>(), [&b"<sip:edge.example;lr>"[..], b"<sip:inner.example;lr>"]);
+        assert_eq!(edits.shown_from(), Some(&b"sip:a@b.example"[..]));
         let text =
             b"INVITE sip:a@b SIP/2.0\r\nSubject: x\r\nx-SECRET : y\r\nX-Secrets: z\r\np-asserted-identity: q\r\n\r\n";
         let mut arena = Arena::new();

@@ -4,7 +4,7 @@ use super::counters::Drop;
 use super::forward::{branch_token, egress_of};
 use super::preprocess::{Preprocessed, UriText};
 use super::reply::Arrival;
-use super::rewrite::{write_routes, write_via_line};
+use super::rewrite::{other_party, write_routes, write_via_line};
 use super::{Outbox, Proxy, Settings};
 use crate::message::{HeaderName, Message, Method, Uri, Via, Writer};
 use crate::policy::{Edits, Policy};
@@ -84,7 +84,7 @@ impl<P: Policy> Proxy<P> {
         self.with_branch_request(index, |proxy, branch, record, message, pre| {
             let egress = egress_of(&proxy.settings, &record.source, &branch.target);
             let request_uri = proxy.branch_uri(branch, pre);
-            let (edits, to) = (proxy.transactions.edits(branch), message.value(HeaderName::To).unwrap_or_default());
+            let edits = proxy.transactions.edits(branch);
             out.transmit(&egress, |writer| {
                 write_hop_by_hop(
                     &proxy.settings,
@@ -95,7 +95,7 @@ impl<P: Policy> Proxy<P> {
                     edits,
                     b"CANCEL",
                     request_uri,
-                    to,
+                    None,
                     writer,
                 );
             });
@@ -134,7 +134,7 @@ impl<P: Policy> Proxy<P> {
                 edits,
                 b"ACK",
                 request_uri,
-                to,
+                Some(to),
                 &mut writer,
             );
             (writer.finish().unwrap_or(0), egress_of(&proxy.settings, &record.source, &branch.target))
@@ -177,7 +177,7 @@ impl<P: Policy> Proxy<P> {
 }
 
 /// A CANCEL or ACK for a branch: its own top Via alone, From, Call-ID, CSeq number and Route of the
-/// request as it was sent (§9.1, §17.1.1.3).
+/// request as it was sent (§9.1, §17.1.1.3). `to`: that of the response; `None`: of the request.
 #[allow(clippy::too_many_arguments, reason = "the parts of the request that they are made of")]
 fn write_hop_by_hop(
     settings: &Settings,
@@ -188,7 +188,7 @@ fn write_hop_by_hop(
     edits: Edits<'_>,
     method: &[u8],
     request_uri: &[u8],
-    to: &[u8],
+    to: Option<&[u8]>,
     out: &mut Writer<'_>,
 ) {
     let Some(listener) = settings.listener(branch.target.listener) else {
@@ -220,10 +220,18 @@ fn write_hop_by_hop(
     }
     out.put(b"Max-Forwards: ");
     out.decimal(u64::from(limits::MAX_FORWARDS_DEFAULT));
+    let party = other_party(pre, edits);
+    let as_sent = |name: HeaderName, out: &mut Writer<'_>| match party {
+        Some(party) if party.is(name) => party.write(message, out),
+        _ => out.put(message.value(name).unwrap_or_default()),
+    };
     out.put(b"\r\nFrom: ");
-    out.put(message.value(HeaderName::From).unwrap_or_default());
+    as_sent(HeaderName::From, out);
     out.put(b"\r\nTo: ");
-    out.put(to);
+    match to {
+        Some(to) => out.put(to),
+        None => as_sent(HeaderName::To, out),
+    }
     out.put(b"\r\nCall-ID: ");
     out.put(message.call_id());
     out.put(b"\r\nCSeq: ");

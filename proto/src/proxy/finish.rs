@@ -185,7 +185,8 @@ impl<P: Policy> Proxy<P> {
     ) -> bool {
         let mut buffer = core::mem::take(&mut self.outgoing);
         let mut writer = Writer::new(&mut buffer);
-        write_relayed(message, status, renewed, &mut writer, |writer| {
+        let originals = self.transactions.originals(transaction);
+        write_relayed(message, status, renewed, originals, &mut writer, |writer| {
             self.write_other_challenges(transaction, branch, message, writer)
         });
         let written = writer.finish().ok().and_then(|length| buffer.get(..length)).filter(|bytes| !bytes.is_empty());

@@ -1,11 +1,11 @@
 //! RFC 3261 §16.6: branches are opened, and their requests leave.
 
 use super::preprocess::{Preprocessed, UriText};
-use super::rewrite::{Leaving, write_request};
+use super::rewrite::{Leaving, other_party, write_request};
 use super::validate::{breadth, loop_hash};
 use super::{Egress, Outbox, Proxy, settings};
 use crate::message::{Message, Method};
-use crate::policy::{Endpoint, Outcome, Policy, Target};
+use crate::policy::{Edits, Endpoint, Outcome, Policy, Target};
 use crate::steer::{OwnRoute, own_path, own_route};
 use crate::time::{Micros, Mono, Now};
 use crate::token::{BranchKind, BranchToken, Owner};
@@ -97,6 +97,9 @@ impl<P: Policy> Proxy<P> {
             self.transactions.free(kept_edits);
             return false;
         };
+        if other_party(pre, self.targets.edits(place)).is_some() {
+            self.transactions.note_originals(transaction, message);
+        }
         self.counters.branches += 1;
         self.send_branch(index, message, pre, out);
         self.transactions.rearm_branch(index, out);
@@ -162,12 +165,13 @@ impl<P: Policy> Proxy<P> {
         let request_uri = branch.request_uri.as_ref().map_or(&[][..], |stored| self.transactions.bytes(stored));
         let owner = record.owner;
         let token = branch_token(branch, record).signed(&pre.seal);
+        let edits = self.transactions.edits(branch);
         let leaving = Leaving {
             listener: branch.target.listener,
             request_uri,
             branch: token.text,
-            edits: self.transactions.edits(branch),
-            own_route: route_of(settings, owner, message, pre, &record.source, &branch.target),
+            edits,
+            own_route: route_of(settings, owner, message, pre, &record.source, &branch.target, edits),
             max_breadth: branch.max_breadth,
         };
         let egress = egress_of(settings, &record.source, &branch.target);
@@ -239,13 +243,15 @@ pub(super) fn route_of(
     pre: &Preprocessed<'_>,
     source: &Endpoint,
     target: &Target,
+    edits: Edits<'_>,
 ) -> Option<OwnRoute> {
     if !message.to_tag().is_empty() {
         return None;
     }
     match message.method() {
         Method::Invite | Method::Subscribe | Method::Refer => {
-            Some(own_route(&settings.keys, &pre.seal, pre.call, owner, message, source.peer, target.by_source))
+            let shown = edits.shown_from().is_some();
+            Some(own_route(&settings.keys, &pre.seal, pre.call, owner, message, source.peer, target.by_source, shown))
         }
         Method::Register if target.by_source.caller() => Some(own_path(&settings.keys, owner, source.peer)),
         _ => None,

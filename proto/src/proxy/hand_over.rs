@@ -14,6 +14,7 @@
 //! both sides say; the wall clock tells how long a frame was under way.
 
 use super::image::{BranchImage, ContextImage, Image};
+use super::preprocess::UriText;
 use super::{Outbox, Proxy};
 use crate::hash::{KeyedHash, Purpose, Secret};
 use crate::message::Span;
@@ -160,6 +161,7 @@ where
         let context = Context {
             request,
             from_and_call_id: [Span::at(0); 2],
+            originals: Span::at(0),
             note,
             opened: image.opened,
             pending: 0,
@@ -213,6 +215,15 @@ where
         for branch in self.transactions.branch_indices(transaction) {
             self.transactions.rearm_branch(branch, out);
         }
+        self.with_kept_request(transaction, |proxy, source, message| {
+            let edited = |branch| proxy.transactions.edits(branch).shown_from().is_some();
+            let mut text = UriText::default();
+            let mut by_route =
+                || proxy.preprocess(source, message, &mut text).is_some_and(|pre| pre.other_party.is_some());
+            if proxy.transactions.branches_of(transaction).any(|(_, branch)| edited(branch)) || by_route() {
+                proxy.transactions.note_originals(transaction, message);
+            }
+        });
         let Some(context) = self.transactions.context(transaction) else { return };
         let (mut note, answered) = (context.note, context.answered);
         self.policy.taken_over(self.transactions.request(transaction), &mut note, now);

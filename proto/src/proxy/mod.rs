@@ -46,6 +46,7 @@ mod response;
 mod rewrite;
 mod second_answer;
 mod settings;
+mod shown_from;
 mod stateless;
 mod timeout;
 mod transactions;

@@ -2,6 +2,7 @@
 //! and what the policy calls ours, so that a request that is read again from the store comes out the same.
 
 use super::Proxy;
+use super::shown_from::OtherParty;
 use crate::message::{HeaderName, Host, Message, NameAddr, Span, Transport, Uri, Writer};
 use crate::policy::{Endpoint, Policy, Proof};
 use crate::steer::{CallHash, ROUTE_PARAMETER, address_of_path, hash_of_target, signed_address, verify_route};
@@ -34,6 +35,8 @@ pub struct Preprocessed<'m> {
     pub leaves_by: Option<u16>,
     /// The Request-URI names this proxy.
     pub to_us: bool,
+    /// Who is shown under another URI, by our Route.
+    pub(super) other_party: Option<OtherParty<'m>>,
 }
 
 /// Room for a Request-URI that had to be written anew; none is taken before it is needed.
@@ -63,6 +66,7 @@ impl<P: Policy> Proxy<P> {
             far_side: None,
             leaves_by: None,
             to_us: false,
+            other_party: None,
         };
         if message.field(HeaderName::Route).is_some() {
             self.restore_request_uri(source, message, &mut done)?;
@@ -117,12 +121,12 @@ impl<P: Policy> Proxy<P> {
 
     /// Whether a Route names this proxy: by its host and port, or since it carries a token that this node signed
     /// for this dialog (a wildcard listener gives out whatever address it was asked at). Notes what it proves.
-    fn takes_for_own(
+    fn takes_for_own<'m>(
         &self,
         source: &Endpoint,
-        message: &Message<'_>,
-        uri: &Uri<'_>,
-        done: &mut Preprocessed<'_>,
+        message: &Message<'m>,
+        uri: &Uri<'m>,
+        done: &mut Preprocessed<'m>,
     ) -> bool {
         let verified = verify_route(&self.settings.keys, &done.seal, message, uri);
         // Outside a dialog it may be the Path of a phone that registered through us.
@@ -136,6 +140,13 @@ impl<P: Policy> Proxy<P> {
             && let Some((token, from_initiator)) = verified
         {
             done.proof = Proof::Token { from_initiator, to_far_side: false };
+            if token.from_shown {
+                done.other_party = OtherParty::of_route(&self.settings.keys, message, uri, from_initiator);
+                if done.other_party.is_none() {
+                    // Whoever took the shown From out of the Route proves nothing.
+                    done.proof = Proof::None;
+                }
+            }
             if token.to_responder == from_initiator {
                 done.far_side_hash = token.far_side;
                 done.far_side = signed_address(&self.settings.keys, done.call, &token, uri);

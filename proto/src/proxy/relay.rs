@@ -2,6 +2,7 @@
 
 use super::record_route::Renewed;
 use super::reply::{Status, reply_egress, write_response};
+use super::shown_from::Originals;
 use super::{Outbox, Proxy};
 use crate::message::{HeaderName, Message, Method, Span, Splice, Via, Writer};
 use crate::policy::{Endpoint, Policy};
@@ -12,7 +13,7 @@ impl<P: Policy> Proxy<P> {
     pub(super) fn relay_provisional(&mut self, transaction: u32, message: &Message<'_>, out: &mut impl Outbox) {
         let mut buffer = core::mem::take(&mut self.outgoing);
         let mut writer = Writer::new(&mut buffer);
-        write_relayed(message, None, None, &mut writer, |_| {});
+        write_relayed(message, None, None, self.transactions.originals(transaction), &mut writer, |_| {});
         let length = writer.finish().unwrap_or(0);
         let bytes = buffer.get(..length).unwrap_or_default();
         let kept = self.transactions.keep(bytes);
@@ -48,7 +49,8 @@ impl<P: Policy> Proxy<P> {
         let egress = reply_egress(&record.source, record.reply_port);
         let renewed = Renewed::of(&self.settings.keys, message, source.peer);
         let waits_for = self.policy.answer_waits_for().filter(|_| message.method() == Method::Invite);
-        let write = |writer: &mut Writer<'_>| write_relayed(message, None, renewed, writer, |_| {});
+        let originals = self.transactions.originals(transaction);
+        let write = |writer: &mut Writer<'_>| write_relayed(message, None, renewed, originals, writer, |_| {});
         let sent = match waits_for {
             Some(record) => out.transmit_when_durable(record, &egress, write),
             None => out.transmit(&egress, write),
@@ -111,14 +113,15 @@ fn in_proceeding(machine: ServerMachine) -> bool {
     )
 }
 
-/// A response as it goes upstream: our Via off, our Record-Route renewed (of a 2xx), another status if wanted, headers
-/// added at the end.
+/// A response as it goes upstream: our Via off, our Record-Route renewed (of a 2xx), From and To as they are known there,
+/// another status if wanted, headers added at the end.
 ///
 /// WHY no Retry-After with 503: it would be taken for ours (§21.5.4), and nobody would send us calls for a while.
 pub(super) fn write_relayed(
     message: &Message<'_>,
     status: Option<u16>,
     mut renewed: Option<Renewed>,
+    originals: Option<Originals<'_>>,
     out: &mut Writer<'_>,
     add: impl FnOnce(&mut Writer<'_>),
 ) {
@@ -135,8 +138,9 @@ pub(super) fn write_relayed(
         }
         None => Splice::new(message.bytes(), out),
     };
-    if message.status() == 503 && message.field(HeaderName::RetryAfter).is_some() {
-        cut_via_and_retry_after(message, &top, &mut splice);
+    let without_retry = message.status() == 503 && message.field(HeaderName::RetryAfter).is_some();
+    if without_retry || originals.is_some() {
+        edit_fields(message, &top, without_retry, renewed, originals, &mut splice);
     } else {
         if let Some(renewed) = &mut renewed {
             renewed.write_before(top.removal.start, &mut splice);
@@ -150,12 +154,28 @@ pub(super) fn write_relayed(
     splice.finish();
 }
 
-fn cut_via_and_retry_after(message: &Message<'_>, top: &Via<'_>, splice: &mut Splice<'_, '_, '_>) {
+#[cold]
+fn edit_fields(
+    message: &Message<'_>,
+    top: &Via<'_>,
+    without_retry: bool,
+    mut renewed: Option<Renewed>,
+    originals: Option<Originals<'_>>,
+    splice: &mut Splice<'_, '_, '_>,
+) {
     for (place, field) in message.fields().iter().enumerate() {
-        if place == usize::from(top.field) {
-            splice.cut(top.removal);
-        } else if field.name == HeaderName::RetryAfter {
-            splice.cut(field.line);
+        if let Some(renewed) = &mut renewed {
+            renewed.write_before(field.line.start, splice);
         }
+        match (field.name, originals) {
+            _ if place == usize::from(top.field) => splice.cut(top.removal),
+            (HeaderName::RetryAfter, _) if without_retry => splice.cut(field.line),
+            (HeaderName::From, Some(Originals { from, .. })) => splice.replace(field.value, |out| out.put(from)),
+            (HeaderName::To, Some(Originals { to: Some(to), .. })) => splice.replace(field.value, |out| out.put(to)),
+            _ => {}
+        }
+    }
+    if let Some(renewed) = &mut renewed {
+        renewed.write_before(message.header_end(), splice);
     }
 }

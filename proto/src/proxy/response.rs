@@ -274,10 +274,15 @@ impl<P: Policy> Proxy<P> {
         let Some(&Branch { number, target, .. }) = self.transactions.branch(index) else {
             return;
         };
+        let Some(record) = self.transactions.record(transaction) else {
+            return;
+        };
+        let accepted = record.machine == ServerMachine::Invite(server_invite::State::Accepted)
+            // What the response gets back stands in the request, which stays with the branch.
+            && self.transactions.originals(transaction).is_none();
         let Some(record) = self.transactions.record_mut(transaction) else {
             return;
         };
-        let accepted = record.machine == ServerMachine::Invite(server_invite::State::Accepted);
         let from = *record.accepted_from.get_or_insert(source);
         if accepted && from == source && target.next_hop.ip() == source {
             record.accepted |= 1u16.checked_shl(u32::from(number)).unwrap_or(0);

@@ -2,6 +2,7 @@
 //! leave as they came, in their order.
 
 use super::settings::{Settings, uri_transport, via_transport};
+use super::shown_from::{OtherParty, write_parameter};
 use super::{Listener, Preprocessed};
 use crate::message::{Field, HeaderName, Host, Message, Method, NameAddr, Rport, Span, Splice, Uri, Via, Writer};
 use crate::policy::{Edits, Endpoint};
@@ -58,11 +59,15 @@ pub(super) fn write_request(
         }
         write_added(leaving.edits, out);
     });
-    if leaving.edits.is_empty() {
-        edit_fields(message, pre, source, leaving, &top, strict, &mut splice, |_| false);
+    if leaving.edits.is_empty() && pre.other_party.is_none() {
+        edit_fields(message, pre, source, leaving, &top, strict, &mut splice, |_, _| {});
     } else {
-        let removed = |field: &Field| leaving.edits.removes(message, field);
-        edit_fields(message, pre, source, leaving, &top, strict, &mut splice, removed);
+        let party = other_party(pre, leaving.edits);
+        edit_fields(message, pre, source, leaving, &top, strict, &mut splice, |field, splice| match party {
+            Some(party) if party.is(field.name) => splice.replace(field.value, |out| party.write(message, out)),
+            _ if leaving.edits.removes(message, field) => splice.cut(field.line),
+            _ => {}
+        });
     }
     if strict.is_some() {
         splice.insert(message.header_end(), |out| {
@@ -72,6 +77,11 @@ pub(super) fn write_request(
         });
     }
     splice.finish();
+}
+
+/// Who leaves under another URI.
+pub(super) fn other_party<'p>(pre: &Preprocessed<'p>, edits: Edits<'p>) -> Option<OtherParty<'p>> {
+    pre.other_party.or_else(|| OtherParty::of_edits(edits))
 }
 
 /// Lines that the policy puts in: Route values before all others, then the rest.
@@ -95,7 +105,7 @@ pub(super) fn write_routes(edits: Edits<'_>, out: &mut Writer<'_>) {
     }
 }
 
-/// Edits of fields, in the order in which they stand. `removed`: the policy takes this one out.
+/// Edits of fields, in the order in which they stand. `others`: what becomes of those that no rule changes.
 #[allow(clippy::too_many_arguments, reason = "the request with all that is found out about it")]
 fn edit_fields(
     message: &Message<'_>,
@@ -105,7 +115,7 @@ fn edit_fields(
     top: &Via<'_>,
     strict: Option<NameAddr<'_>>,
     splice: &mut Splice<'_, '_, '_>,
-    removed: impl Fn(&Field) -> bool,
+    others: impl Fn(&Field, &mut Splice<'_, '_, '_>),
 ) {
     let [first, second, restored] = pre.removals;
     let removals = [first, second, restored, strict.map(|route| route.removal)];
@@ -125,8 +135,7 @@ fn edit_fields(
             HeaderName::Route if removals.iter().any(Option::is_some) => {
                 cut_routes(message, field.line, place, &removals, splice);
             }
-            _ if removed(field) => splice.cut(field.line),
-            _ => {}
+            _ => others(field, splice),
         }
     }
 }
@@ -191,9 +200,15 @@ fn write_own_route(
         return;
     };
     let name: &[u8] = if message.method() == Method::Register { b"Path" } else { b"Record-Route" };
-    write_own_route_line(settings, source, leaving.listener, (name, route), out);
+    let shown = leaving.edits.shown_from();
+    let shown = |out: &mut Writer<'_>| {
+        if let Some(shown) = shown {
+            write_parameter(&settings.keys, message, shown, out);
+        }
+    };
+    write_own_route_line(settings, source, leaving.listener, (name, route), shown, out);
     if leaving.listener != source.listener {
-        write_own_route_line(settings, source, source.listener, (name, route), out);
+        write_own_route_line(settings, source, source.listener, (name, route), shown, out);
     }
 }
 
@@ -202,6 +217,7 @@ fn write_own_route_line(
     source: &Endpoint,
     listener: u16,
     (name, route): (&[u8], &OwnRoute),
+    shown: impl Fn(&mut Writer<'_>),
     out: &mut Writer<'_>,
 ) {
     let local = settings.local(source, listener);
@@ -213,6 +229,7 @@ fn write_own_route_line(
     listener.write_sent_by(local, out);
     out.put(uri_transport(listener.transport));
     out.put(b";lr;");
+    shown(out);
     route.write(out);
     out.put(b">\r\n");
 }

@@ -47,7 +47,7 @@ impl<P: Policy> Proxy<P> {
             request_uri,
             branch: token.sign(&pre.seal),
             edits: self.targets.edits(0),
-            own_route: forward::route_of(settings, owner, message, pre, source, &target),
+            own_route: forward::route_of(settings, owner, message, pre, source, &target, self.targets.edits(0)),
             max_breadth: breadth(message).unwrap_or(limits::MAX_BREADTH),
         };
         let egress = forward::egress_of(settings, source, &target);
@@ -81,7 +81,7 @@ impl<P: Policy> Proxy<P> {
         let listener = u16::from(token.branch);
         let egress = Egress { listener, local: self.settings.local(source, listener), peer: back, flow: 0 };
         let renewed = Renewed::of(&self.settings.keys, message, source.peer);
-        if out.transmit(&egress, |writer| write_relayed(message, None, renewed, writer, |_| {})) {
+        if out.transmit(&egress, |writer| write_relayed(message, None, renewed, None, writer, |_| {})) {
             self.counters.response_sent(message.method(), message.status());
         } else {
             self.counters.drop(Drop::NotSent);

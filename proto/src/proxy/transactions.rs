@@ -5,6 +5,7 @@
 //! earlier: as soon as the caller has a final response and no branch needs the request again.
 
 use super::settings::Capacity;
+use super::shown_from::Originals;
 use super::{Occupancy, Outbox};
 use crate::message::{HeaderName, Message, Span};
 use crate::policy::{Edits, Endpoint};
@@ -156,6 +157,27 @@ impl<N: Copy> Transactions<N> {
         context.from_and_call_id.map(|span| span.of(request))
     }
 
+    /// The request leaves under another From or To: its responses get back those that stand in it.
+    #[cold]
+    pub(super) fn note_originals(&mut self, transaction: u32, request: &Message<'_>) {
+        let value = |name| request.field(name).map_or(Span::at(0), |field| field.value);
+        let [from, call_id] = [HeaderName::From, HeaderName::CallId].map(value);
+        let within = !request.to_tag().is_empty();
+        if let Some(context) = self.context_mut(transaction) {
+            context.from_and_call_id = [from, call_id];
+            context.originals = if within { value(HeaderName::To) } else { from };
+        }
+    }
+
+    /// What responses to the request get back on their way upstream.
+    #[inline]
+    pub(super) fn originals(&self, transaction: u32) -> Option<Originals<'_>> {
+        let context = self.context(transaction).filter(|context| !context.originals.is_empty())?;
+        let ([from, _], request) = (context.from_and_call_id, self.store.get(&context.request));
+        let to = (context.originals != from).then(|| context.originals.of(request));
+        Some(Originals { from: from.of(request), to })
+    }
+
     // Records.
 
     /// A record without a context: a request of our own.
@@ -224,6 +246,7 @@ impl<N: Copy> Transactions<N> {
         let context = Context {
             request,
             from_and_call_id: [HeaderName::From, HeaderName::CallId].map(value),
+            originals: Span::at(0),
             note,
             opened: 0,
             pending: 0,
@@ -260,7 +283,9 @@ impl<N: Copy> Transactions<N> {
 
     /// Lets go of the context if nobody needs it, then of the record if nothing is left of it.
     pub(super) fn settle(&mut self, transaction: u32, out: &mut impl Outbox) {
-        let needed = self.branches_of(transaction).any(|(_, branch)| needs_request(branch));
+        // Branches of a request with originals stay as long as a response may come.
+        let all = self.context(transaction).is_some_and(|context| !context.originals.is_empty());
+        let needed = self.branches_of(transaction).any(|(_, branch)| all || needs_request(branch));
         if !needed && self.context(transaction).is_some_and(|context| context.answered) {
             self.drop_context(transaction);
         }

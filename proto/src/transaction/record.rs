@@ -67,6 +67,9 @@ pub struct Context<N> {
     pub request: Stored,
     /// Where the values of its From and its Call-ID stand; empty when that was not noted.
     pub from_and_call_id: [Span; 2],
+    /// Where the value stands that a response gets back in its From or, within a dialog, in its To as well, since the
+    /// request left with another (`proxy::shown_from`); empty: it gets none.
+    pub originals: Span,
     /// The policy's.
     pub note: N,
     /// Branches opened so far; the next one's number.

@@ -2,7 +2,7 @@
 //! another number of shards; and bytes that are not taken over.
 
 use crate::rig::*;
-use crate::{ask, call, cancel, edits, failover, fork, in_dialog, non_invite, patience, refuse};
+use crate::{ask, call, cancel, edits, failover, fork, in_dialog, non_invite, patience, refuse, shown_from};
 use proto::proxy::{Capacity, Occupancy, Proxy};
 use proto::steer::shard_of_slot;
 use proto::transaction::DecodeError;
@@ -86,6 +86,9 @@ fn every_scenario_goes_on_elsewhere() {
         edits::a_request_leaves_edited_and_is_repeated_so,
         edits::cancel_and_ack_take_the_same_route,
         edits::responses_go_to_the_source_port,
+        shown_from::each_side_sees_its_own_the_whole_call,
+        shown_from::a_failure_a_cancel_and_their_acks_too,
+        shown_from::other_methods_and_forks_too,
         in_dialog::the_token_proves_the_dialog_and_the_side,
         in_dialog::the_token_says_where_a_phone_really_is,
         in_dialog::the_token_knows_the_way_back_to_the_initiator,

@@ -21,4 +21,5 @@ mod random;
 mod refuse;
 mod rig;
 mod second_answer;
+mod shown_from;
 mod stateless;
