@@ -192,7 +192,7 @@ impl Note {
 }
 
 /// Version of a note's encoding.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 impl NoteEncoding for Note {
     fn encode(&self, out: &mut Vec<u8>) {
@@ -214,7 +214,7 @@ impl NoteEncoding for Note {
             answered,
             phones,
             record,
-            proving: _,
+            proving,
             fork: _,
         } = self;
         let call_number = |call: &Option<CallId>| call.map_or(0, |id| id.0.get()).to_le_bytes();
@@ -234,7 +234,7 @@ impl NoteEncoding for Note {
         }
         // WHY not the rest: what a question was about is forgotten with it, and a fork ends with what is under way.
         out.flag(phones.by_phone).flag(phones.vouched).flag(phones.registers).number(record.to_le_bytes());
-        out.flag(*customers).flag(*ended);
+        out.flag(*customers).flag(*ended).flag(*proving == Proving::Proven).flag(phones.foreign);
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -264,6 +264,11 @@ impl NoteEncoding for Note {
         (*by_phone, *vouched, *registers) = (from.flag()?, from.flag()?, from.flag()?);
         note.record = from.long()?;
         (note.customers, note.ended) = (from.flag()?, from.flag()?);
+        let (proven, foreign) = (from.flag()?, from.flag()?);
+        note.phones.foreign = foreign;
+        if proven {
+            note.proving = Proving::Proven;
+        }
         from.end().map(|()| note)
     }
 }
@@ -298,7 +303,8 @@ mod tests {
             from_initiator: true,
             ringing: true,
             early: [None, NonZeroU64::new(9).map(CallId)],
-            phones: PhoneNote { by_phone: true, registers: true, ..PhoneNote::default() },
+            phones: PhoneNote { by_phone: true, registers: true, foreign: true, ..PhoneNote::default() },
+            proving: Proving::Proven,
             ended: true,
             ..Note::default()
         };

@@ -172,6 +172,10 @@ impl TandemPolicy {
         if request.message.method() == Method::Cancel && !stateless {
             return Break(Reason::CancelUnknown.verdict());
         }
+        if stateless && note.phones.foreign {
+            // WHY: nothing is kept by which responses get back their From.
+            return Break(Reason::ForeignFrom.verdict());
+        }
         match self.dispatcher.place(&self.tables, set, request, note, targets, now) {
             Ok(true) if stateless => Continue(Verdict::ForwardStateless),
             Ok(true) => Continue(Verdict::Forward),

@@ -31,8 +31,8 @@ pub struct DomainRealm {
     pub proof_uri: ProofUri,
     /// Who has to prove what, before the rule that holds otherwise.
     pub rows: Vec<Row>,
-    /// A request whose From is not its account gets 403.
-    pub refuses_foreign_from: bool,
+    /// What becomes of a request whose From is not its account.
+    pub foreign_from: ForeignFrom,
 }
 
 impl Realms {
@@ -56,7 +56,7 @@ impl Realms {
                 tells_of_users: accounts.radius.is_empty(),
                 proof_uri: domain.proof_uri,
                 rows: domain.proof.iter().map(Row::build).collect(),
-                refuses_foreign_from: domain.foreign_from == ForeignFrom::Refuse,
+                foreign_from: domain.foreign_from,
             })
         };
         Realms {

@@ -22,6 +22,7 @@ use proto::steer;
 use proto::time::{Micros, Now};
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
+use tuning::ForeignFrom;
 
 /// What a policy has where a domain has accounts.
 #[derive(Debug)]
@@ -130,7 +131,7 @@ impl TandemPolicy {
         let case = Case { tables: &tables, realm, demand, asked };
         case.go_on(authentication, note, (answer, self.answered.of(answer)), targets, now)?;
         note.proving = Proving::Proven;
-        case.is_account(request.message)?;
+        case.is_account(request.message, note)?;
         Continue(None)
     }
 
@@ -240,21 +241,26 @@ impl Case<'_> {
     }
 
     /// What is registered, or whom From names, is the account that has proven itself (RFC 3261 §10.3 items 3 and 4).
-    fn is_account(&self, message: &Message<'_>) -> Step<()> {
+    fn is_account(&self, message: &Message<'_>, note: &mut Note) -> Step<()> {
         let (party, reason) = match self.demand.asker {
             Asker::Server => (message.to(), Reason::RegisterOfAnother),
             Asker::Proxy => (message.from(), Reason::ForeignFrom),
         };
-        if self.demand.asker == Asker::Proxy && !self.realm.refuses_foreign_from {
-            return Continue(());
-        }
         let name = self.asked.credentials.map_or(&b""[..], |credentials| credentials.username);
         let mut room = [0; limits::USER_BYTES_MAX];
         let uri = party.ok().and_then(|party| Uri::parse(party.uri).ok());
         let user = uri.and_then(|uri| unescaped_text(uri.user_without_params(), &mut room));
         let rest = user.and_then(|user| name.strip_prefix(user));
         let is_same = rest.is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'@'));
-        if is_same { Continue(()) } else { Break(reason.verdict()) }
+        match (self.demand.asker, self.realm.foreign_from) {
+            _ if is_same => Continue(()),
+            (Asker::Proxy, ForeignFrom::Assert) => Continue(()),
+            (Asker::Proxy, ForeignFrom::Overwrite) => {
+                note.phones.foreign = true;
+                Continue(())
+            }
+            _ => Break(reason.verdict()),
+        }
     }
 }
 

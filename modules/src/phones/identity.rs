@@ -1,17 +1,20 @@
-//! What a phone may not say of itself: its P-Asserted-Identity (RFC 3325 §5), and its proof once it was taken.
+//! What a phone may not say of itself: its P-Asserted-Identity (RFC 3325 §5), its proof once it was taken, and, where that
+//! is wanted, a From that is not its account.
 
 use proto::message::{HeaderName, Message};
 use proto::policy::EditWriter;
 
 /// Changes the header of a phone's request. `proven`: the name and the realm of its domain, if it has proven to be of its account
-/// there; then that account is its identity for all behind us.
-pub fn edit(request: &Message<'_>, proven: Option<(&[u8], &[u8])>, edits: &mut EditWriter<'_, '_>) {
+/// there; then that account is its identity for all behind us, in From too if that is `foreign`. An account that cannot
+/// stand there fails the whole request then.
+pub fn edit(request: &Message<'_>, proven: Option<(&[u8], &[u8])>, foreign: bool, edits: &mut EditWriter<'_, '_>) {
     edits.remove(b"P-Asserted-Identity");
     let Some((domain, realm)) = proven else { return };
     edits.remove(b"Authorization");
     edits.remove(b"Proxy-Authorization");
     edits.remove(b"P-Preferred-Identity");
-    if let Some(user) = account_of(request, realm) {
+    let user = account_of(request, realm);
+    if let Some(user) = user {
         edits.add(b"P-Asserted-Identity", |out| {
             out.put(b"<sip:");
             out.put(user);
@@ -19,6 +22,10 @@ pub fn edit(request: &Message<'_>, proven: Option<(&[u8], &[u8])>, edits: &mut E
             out.put(domain);
             out.byte(b'>');
         });
+    }
+    if foreign {
+        let Some(user) = user else { return edits.fail() };
+        edits.show_from(|out| [b"sip:", user, b"@", domain].into_iter().for_each(|part| out.put(part)));
     }
 }
 

@@ -19,6 +19,8 @@ mod stages;
 pub(crate) struct PhoneNote {
     /// The sender is a phone: later requests to it go where it really is.
     pub(crate) by_phone: bool,
+    /// Its From is not the account that it has proven to be, and others see that account in its place.
+    pub(crate) foreign: bool,
     /// It is bound at its very address with a registrar behind us, which has asked it for a proof.
     pub(crate) vouched: bool,
     /// Whose contacts another shard was asked for last, or what else was asked.

@@ -39,7 +39,9 @@ impl TandemPolicy {
         life::note_request(request.message, None, note);
         if let Sender::Phone(domain) = sender {
             note.phones.by_phone = true;
-            self.edit_as_phone(domain, request, note, targets);
+            if !self.edit_as_phone(domain, request, note, targets) {
+                return Break(Reason::ForeignFrom.verdict());
+            }
         }
         match flow::whither(&self.tables, sender, request) {
             Whither::Routes => {
@@ -70,11 +72,11 @@ impl TandemPolicy {
         self.tables.domains.get(domain).is_some_and(|domain| domain.registrar.is_some())
     }
 
-    /// What holds for each branch of a phone's request.
-    fn edit_as_phone(&self, domain: u16, request: &Inbound<'_>, note: &Note, targets: &mut TargetSet) {
+    /// What holds for each branch of a phone's request. False: others cannot be shown who sends it.
+    fn edit_as_phone(&self, domain: u16, request: &Inbound<'_>, note: &Note, targets: &mut TargetSet) -> bool {
         let domain = self.tables.domains.get(domain).filter(|_| note.is_proven());
         let proven = domain.map(|domain| (&*domain.name, domain.realm.as_bytes()));
-        targets.for_every(true, |edits| identity::edit(request.message, proven, edits));
+        targets.for_every(true, |edits| identity::edit(request.message, proven, note.phones.foreign, edits))
     }
 
     /// What holds for each target of a phone's request within a dialog.
@@ -144,7 +146,7 @@ impl TandemPolicy {
         if note.phones.by_phone
             && let Some(domain) = flow::domain_of(&self.tables, request.message.from().ok())
         {
-            self.edit_as_phone(domain, request, note, targets);
+            _ = self.edit_as_phone(domain, request, note, targets);
         }
     }
 }

@@ -238,11 +238,53 @@ fn a_foreign_from_is_refused() {
 /// What is behind us hears whose account it is, from us alone, and gets no proof.
 #[test]
 fn a_proven_caller_is_named_by_us() {
-    let mut bench = bench(0, 1);
+    assert_eq!(edits_of_a_call(&mut bench(0, 1), "sip:alice@example.com"), [as_alice()]);
+}
+
+/// With `foreign_from`, others see the account in From, or what its caller wrote there.
+#[test]
+fn a_foreign_from_is_overwritten_or_carried() {
+    for (key, from, shown) in [
+        ("overwrite", "sip:bob@example.com", "@sip:alice@example.com\r\n"),
+        ("overwrite", "sip:alice@example.com", ""),
+        ("assert", "sip:bob@example.com", ""),
+    ] {
+        let domains = DOMAINS.replacen("accounts", &format!("foreign_from = \"{key}\"\naccounts"), 1);
+        let edits = edits_of_a_call(&mut bench_of(&domains, 0, 1), from);
+        assert_eq!(edits, [format!("{}{shown}", as_alice())], "{key} {from}");
+    }
+}
+
+/// Where nothing is kept by which a response would get back its From.
+#[test]
+fn a_foreign_from_is_not_overwritten_statelessly() {
+    let domains = DOMAINS.replacen("accounts", "foreign_from = \"overwrite\"\naccounts", 1);
+    let mut bench = bench_of(&domains, 0, 1);
+    let stateless =
+        format!("{TWO}{domains}").replacen("[[set]]", "[[set]]\nstateless = true\nalgorithm = \"hash-call-id\"", 1);
+    bench.reload(&stateless);
+    let (verdict, _) = verdict_of_a_call(&mut bench, "sip:bob@example.com");
+    assert_eq!(reply(Some(verdict)), Some(Reason::ForeignFrom));
+    let (verdict, _) = verdict_of_a_call(&mut bench, "sip:alice@example.com");
+    assert_eq!(verdict, Verdict::ForwardStateless);
+}
+
+fn as_alice() -> String {
+    let removed = ["P-Asserted-Identity", "Authorization", "Proxy-Authorization", "P-Preferred-Identity"];
+    format!("{}+P-Asserted-Identity: <sip:alice@example.com>\r\n", removed.map(|name| format!("-{name}\r\n")).concat())
+}
+
+/// What changes in the header of a call of alice.
+fn edits_of_a_call(bench: &mut Bench, from: &str) -> Vec<String> {
+    let (verdict, transaction) = verdict_of_a_call(bench, from);
+    assert_eq!(verdict, Verdict::Forward);
+    transaction.edits
+}
+
+fn verdict_of_a_call(bench: &mut Bench, from: &str) -> (Verdict<Reason>, Transaction) {
     let forged = "P-Asserted-Identity: <sip:ceo@example.com>\r\nAuthorization: Digest x\r\n";
     let call = |more: &str| {
-        let text =
-            request("INVITE", "sip:alice@example.com", "sip:4930123@elsewhere.example", &format!("{forged}{more}"));
+        let text = request("INVITE", from, "sip:4930123@elsewhere.example", &format!("{forged}{more}"));
         text.replace("INVITE sip:example.com", "INVITE sip:4930123@elsewhere.example")
     };
     let ask = |bench: &mut Bench, transaction: &mut Transaction, answer| {
@@ -255,17 +297,17 @@ fn a_proven_caller_is_named_by_us() {
         (verdict, attached)
     };
     let mut transaction = bench.transaction(&call(""), PHONE);
-    let (verdict, challenge) = ask(&mut bench, &mut transaction, None);
+    let (verdict, challenge) = ask(bench, &mut transaction, None);
     assert_eq!(reply(Some(verdict)), Some(Reason::SenderUnproven));
     let proof = credentials_for("sip:4930123@elsewhere.example", &challenge, "INVITE", "alice", "secret");
     let mut transaction = bench.transaction(&call(&proof), PHONE);
-    let (verdict, _) = ask(&mut bench, &mut transaction, None);
-    assert!(asked(Some(verdict)).is_some(), "{verdict:?}");
-    let said = alice(&mut bench);
-    assert_eq!(ask(&mut bench, &mut transaction, said).0, Verdict::Forward);
-    let removed = ["P-Asserted-Identity", "Authorization", "Proxy-Authorization", "P-Preferred-Identity"];
-    let removed = removed.map(|name| format!("-{name}\r\n")).concat();
-    assert_eq!(transaction.edits, [format!("{removed}+P-Asserted-Identity: <sip:alice@example.com>\r\n")]);
+    let (verdict, _) = ask(bench, &mut transaction, None);
+    if asked(Some(verdict)).is_none() {
+        return (verdict, transaction);
+    }
+    let said = alice(bench);
+    let (verdict, _) = ask(bench, &mut transaction, said);
+    (verdict, transaction)
 }
 
 /// An ACK has the proof of its INVITE (RFC 3261 §22.1), and phones put one into a BYE too: it ends here.

@@ -120,6 +120,11 @@ impl<'w, 'o> EditWriter<'w, 'o> {
         self.line(FROM, uri);
     }
 
+    /// What was to be changed cannot be: the whole target fails.
+    pub fn fail(&mut self) {
+        self.out.fail();
+    }
+
     fn line(&mut self, kind: u8, write: impl FnOnce(&mut Writer<'o>)) {
         let start = self.out.len();
         self.out.byte(kind);

@@ -17,10 +17,11 @@ MODULES = "/usr/lib/baresip/modules"
 class Baresip(Process):
     """One baresip with one account that answers by itself.
 
-    With a `domain` it registers there as `name` with `password`, by way of `outbound`.
+    With a `domain` it registers there as `name` with `password`, by way of `outbound`. With an `account` it does not register,
+    and its password is that of this other user.
     """
 
-    def __init__(self, folder, name, address, tone, outbound=None, domain=None, password=None):
+    def __init__(self, folder, name, address, tone, outbound=None, domain=None, password=None, account=None):
         self.address = address
         self.home = folder / f"{name}-home"
         self.home.mkdir()
@@ -42,9 +43,9 @@ class Baresip(Process):
             "",
         ]))
         proxy = f';outbound="sip:{sip.hostport(outbound)}"' if outbound else ""
-        secret = f";auth_user={name};auth_pass={password}" if password else ""
+        secret = f";auth_user={account or name};auth_pass={password}" if password else ""
         (self.home / "accounts").write_text(
-            f"<sip:{name}@{domain or sip.hostport(address)}>;regint={60 if domain else 0};answermode=auto;audio_codecs=PCMU{secret}{proxy}\n",
+            f"<sip:{name}@{domain or sip.hostport(address)}>;regint={60 if domain and not account else 0};answermode=auto;audio_codecs=PCMU{secret}{proxy}\n",
         )
         # WHY: ausine makes 48 kHz only, and the call is G.711.
         write_tone(self.home / "tone.wav", tone)

@@ -10,11 +10,12 @@ from .registry import expect
 
 
 class Phone(Endpoint):
-    """An endpoint that is `user` of `domain` and sends everything to `proxy`."""
+    """An endpoint that is `user` of `domain` and sends everything to `proxy`; its password may be of another `account`."""
 
-    def __init__(self, address, user, domain, proxy, password=None):
+    def __init__(self, address, user, domain, proxy, password=None, account=None):
         super().__init__(address)
         self.user, self.domain, self.proxy, self.password = user, domain, proxy, password
+        self.account = account or user
         self.register_id, self.cseq = sip.token(16), 0
 
     def identity(self, user=None):
@@ -47,11 +48,11 @@ class Phone(Endpoint):
         asked = challenge.get("proxy-authenticate") or challenge.get("www-authenticate")
         realm, nonce = (re.search(rf'{name}="([^"]*)"', asked)[1] for name in ("realm", "nonce"))
         digest = lambda text: hashlib.md5(text.encode()).hexdigest()
-        secret, what = digest(f"{self.user}:{realm}:{self.password}"), digest(f"{method}:{uri}")
+        secret, what = digest(f"{self.account}:{realm}:{self.password}"), digest(f"{method}:{uri}")
         response = digest(f"{secret}:{nonce}:00000001:abc:auth:{what}")
         return [
             "Proxy-Authorization" if challenge.status == 407 else "Authorization",
-            f'Digest username="{self.user}", realm="{realm}", nonce="{nonce}", uri="{uri}", response="{response}", '
+            f'Digest username="{self.account}", realm="{realm}", nonce="{nonce}", uri="{uri}", response="{response}", '
             'algorithm=MD5, qop=auth, nc=00000001, cnonce="abc"',
         ]
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 from harness import sip
@@ -272,6 +273,98 @@ def phones_with_passwords_call(scene):
     bob.reply(invite, 486)
     call.ack_failure(call.expect(486))
     tandem.must_live()
+
+
+def within(method, server, seen, cseq=1, **more):
+    """A request of the side that was called, by the INVITE or SUBSCRIBE that it has `seen`."""
+    target = sip.uri_of(seen.get("contact"))
+    made = sip.request(method, target, server.address, call_id=seen.call_id, cseq=cseq, route=seen.all("record-route"), **more)
+    tag = sip.response(seen, 200, to_tag=TAG).get("to")
+    made.headers = [[name, {"From": tag, "To": seen.get("from")}.get(name, value)] for name, value in made.headers]
+    return made
+
+
+TAG = "far"
+
+
+@scenario(programs=("baresip",))
+def a_foreign_from_is_overwritten(scene):
+    """The account stands in From for all behind us, the whole dialog long and over kill -9; each side sees its own.
+
+    baresip, whose From names another user than its password, and a scripted phone that looks at every octet.
+    """
+    server = scene.endpoint(scene.gateway_address())
+    accounts = scene.folder / "accounts.toml"
+    accounts.write_text("".join(f'[[account]]\nuser = "{user}"\npassword = "{user}-secret"\n' for user in ("alice", "bob")))
+    made = tables(server.address, accounts={"file": str(accounts)}, foreign_from="overwrite")
+    del made["sources"]
+    listen = (scene.ip(1), 5060)
+    tandem = scene.tandem(listen=[listen], tables=made, shards=2)
+    desk = scene.keep(Baresip(scene.folder, "desk", (scene.ip(101), 5060), 440, listen, DOMAIN, "alice-secret", account="alice"))
+    other = scene.keep(Phone(scene.caller_address(2), "ceo", DOMAIN, listen, "bob-secret", account="bob"))
+    desk.wait_ready()
+
+    desk.order("dial", f"sip:4930123@{DOMAIN}")
+    asked = server.expect("INVITE", within=8)
+    server.reply(asked, 180, to_tag=TAG)
+    server.reply(asked, 200, to_tag=TAG, body=sip.SDP)
+    shown = [asked, server.expect("ACK")]
+    desk.wait_event("CALL_ESTABLISHED", 5)
+
+    call = other.call("4930124")
+    call.invite()
+    refused = call.expect(407)
+    call.ack_failure(refused)
+    call.invite(headers=[other.proof(refused.message, "INVITE", call.uri)])
+    invite = server.expect("INVITE")
+    server.reply(invite, 183, to_tag=TAG)
+    own = call.sent.get("from")
+    expect(call.expect(183).message.get("from") == own, "the caller's own From in a 183")
+    server.reply(invite, 200, to_tag=TAG, body=sip.SDP)
+    expect(call.expect(200).message.get("from") == own, "the caller's own From in the 200")
+    call.ack()
+    told = [invite, server.expect("ACK")]
+
+    os.kill(tandem.pid, signal.SIGKILL)
+    tandem.wait(2)
+    tandem = scene.tandem(tree=tandem.tree, name="again")
+
+    # baresip answers what it takes for its own dialog, and hangs up.
+    again = within("INVITE", server, asked.message, body=sip.SDP)
+    server.send(again, listen)
+    expect(server.expect("INVITE", 200, within=8).message.get("to") == again.get("to"), "the 200 of baresip names another")
+    server.send(within("ACK", server, asked.message, contact=False), listen)
+    desk.order("hangup")
+    shown.append(server.expect("BYE", within=8))
+    server.reply(shown[-1], 200)
+    desk.wait_event("CALL_CLOSED", 5)
+
+    bye = within("BYE", server, invite.message, contact=False)
+    server.send(bye, listen)
+    came = other.expect("BYE")
+    expect(sip.uri_of(came.message.get("to")) == f"sip:ceo@{DOMAIN}", f"the phone is called {came.message.get('to')}")
+    other.reply(came, 200)
+    expect(server.expect("BYE", 200).message.get("to") == bye.get("to"), "the 200 of the phone names another")
+
+    # A message is carried so too.
+    reply_soon(server, "MESSAGE", told)
+    answer = other.ask("MESSAGE", f"sip:4930124@{DOMAIN}", 200)
+    expect(sip.uri_of(answer.get("from")) == f"sip:ceo@{DOMAIN}", f"From is {answer.get('from')}")
+    for seen, user in ((shown, "alice"), (told, "bob")):
+        for packet in seen:
+            found = packet.message.get("from")
+            expect(sip.uri_of(found) == f"sip:{user}@{DOMAIN}" and found.startswith("<"), f"{packet.message.method}: From is {found}")
+    tandem.must_live()
+
+
+def reply_soon(server, method, seen):
+    """Answers the next request of that method in the background, and notes it."""
+
+    def answer():
+        seen.append(server.expect(method, within=8))
+        server.reply(seen[-1], 200)
+
+    threading.Thread(target=answer, daemon=True).start()
 
 
 @scenario(programs=("linphone-daemon",), seconds=40, here="linphone chooses its own address")

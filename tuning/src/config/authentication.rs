@@ -22,6 +22,8 @@ choice! {
         Refuse = "refuse",
         /// It is carried; P-Asserted-Identity says who sent it.
         Assert = "assert",
+        /// It is carried with the account in From, the whole dialog long; its sender goes on seeing its own.
+        Overwrite = "overwrite",
     }
 }
 
