@@ -40,7 +40,7 @@ pub(crate) fn driver_part(device: &mut XdpDevice<SimDevice>) -> u64 {
     let (mut receiver, mut transmitter) = device.halves();
     let mut count = 0;
     while let Some(input) = receiver.next(Mono(1)) {
-        let Input::Frame(frame) = input else { continue };
+        let Input::Frame(frame) = &input else { continue };
         let (egress, length) = (frame.back(), frame.bytes.len());
         if transmitter.reserve(SlotSize::Small).is_some() {
             count += u64::from(transmitter.commit(&egress, length));

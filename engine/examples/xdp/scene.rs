@@ -2,7 +2,7 @@
 
 use engine::device::sim::SimDevice;
 use engine::device::xdp::network::{Link, Neighbour, Network, Route};
-use engine::device::xdp::packet::{HEADROOM, Headers};
+use engine::device::xdp::packet::{HEADROOM, Headers, Summing};
 use engine::device::xdp::{Order, Parts, Port, XdpDevice};
 use engine::{App, Frame, LinkConfig, Mono, NetworkError, Now, Outbox, Shard, Wall, join_virtual};
 use engine_sys::xdp::far_side::FarSide;
@@ -116,7 +116,7 @@ pub(crate) fn packet(payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0; HEADROOM + payload.len()];
     frame[HEADROOM..].copy_from_slice(payload);
     let headers = headers.expect("one family");
-    headers.write(&mut frame, payload.len(), 1).expect("the payload is short");
+    headers.write(&mut frame, payload.len(), 1, Summing::best()).expect("the payload is short");
     frame.split_off(headers.start())
 }
 

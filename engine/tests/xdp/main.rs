@@ -5,9 +5,12 @@
 #[path = "../../examples/xdp/account.rs"]
 mod account;
 mod exercise;
+#[path = "../live/namespaces.rs"]
+mod namespaces;
 mod program;
 #[path = "../../examples/xdp/scene.rs"]
 mod scene;
+mod vlans;
 
 use engine::device::xdp::Order;
 use engine::device::xdp::packet;
@@ -103,6 +106,38 @@ fn damaged_packets_are_counted_and_dropped() {
     scene.step(100);
     let stats = scene.shard.stats();
     assert_eq!((stats.xdp_wrong_checksum.get(), stats.xdp_malformed.get(), stats.frames_in.get()), (1, 1, 0));
+}
+
+#[test]
+fn how_long_a_packet_waited_is_seen_by_the_programs_stamp() {
+    let waited = |now: u64, stamp: u64| {
+        let mut scene = Scene::new();
+        assert!(scene.far.deliver_stamped(&scene.memory, &scene::packet(b"hello"), stamp));
+        scene.step(now);
+        assert_eq!(scene.shard.stats().frames_in.get(), 1);
+        scene.shard.stats().longest_queue_micros.get()
+    };
+    assert_eq!(waited(20_000_000, 19_930_000_999), 70_000);
+    assert_eq!(waited(20_000_000, 0), 0, "no stamp");
+    assert_eq!(waited(20_000_000, 20_000_001_000), 0, "not by our clock");
+    assert_eq!(waited(20_000_000, 9_000_000_000), 0, "longer than anything waits");
+    assert_eq!(waited(1_000, u64::MAX), 0);
+}
+
+#[test]
+fn a_stamp_is_good_once() {
+    let mut scene = Scene::new();
+    // Every frame is received into once with a stamp, then again by a driver that puts none there.
+    for (round, stamp) in [(1, 900_000), (2, 0)] {
+        for turn in 0..2 * scene::FRAMES as u64 / 64 {
+            for _ in 0..64 {
+                assert!(scene.far.deliver_stamped(&scene.memory, &scene::packet(b"hello"), stamp));
+            }
+            scene.step(round * 1_000 + turn);
+            scene.drain();
+        }
+    }
+    assert!(scene.shard.stats().longest_queue_micros.get() < 200, "of the first round alone");
 }
 
 /// What the fuzz target began with, and whatever it has found.

@@ -3,7 +3,7 @@
 
 use crate::scene::{local, packet};
 use engine::device::xdp::attachment::{Attachment, VERDICTS};
-use engine::device::xdp::packet::{HEADROOM, Headers, Tag};
+use engine::device::xdp::packet::{HEADROOM, Headers, Summing, Tag};
 use engine_sys::xdp::run::run;
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ fn tagged(tags: &[Tag], v6: bool) -> Vec<u8> {
         if v6 { ("[2001:db8::7]:5060", "[2001:db8::1]:5060") } else { ("192.0.2.7:5060", "192.0.2.1:5060") };
     let headers = Headers::new(MAC, [2, 0, 0, 0, 0, 7], tags, from.parse().unwrap(), to.parse().unwrap()).unwrap();
     let mut frame = vec![0x41; HEADROOM + 300];
-    headers.write(&mut frame, 300, 1).unwrap();
+    headers.write(&mut frame, 300, 1, Summing::best()).unwrap();
     frame.split_off(headers.start())
 }
 

@@ -78,6 +78,8 @@ class Postgres(Server):
             self.wrap = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         run([*self.wrap, self.bin / "initdb", "-D", self.data / "db", "-A", "trust", "-U", "tandem", "--no-sync"], 20, check=True)
         rules = self.data / "db" / "pg_hba.conf"
+        if scene.link:
+            rules.write_text(rules.read_text() + f"host all all {scene.network}.0/24 trust\n")
         if tls:
             rules.write_text(rules.read_text().replace("\nhost ", "\nhostssl "))
         self.start()
@@ -140,6 +142,11 @@ security {{
 }}
 client tandem {{
   ipaddr = 127.0.0.0/8
+  secret = testing123
+  require_message_authenticator = yes
+}}
+client across {{
+  ipaddr = 198.18.0.0/15
   secret = testing123
   require_message_authenticator = yes
 }}
@@ -213,6 +220,10 @@ pidfile = {folder}/radiusd.pid
 log {{ destination = stdout }}
 client tandem {{
   ipaddr = 127.0.0.0/8
+  secret = testing123
+}}
+client across {{
+  ipaddr = 198.18.0.0/15
   secret = testing123
 }}
 modules {{

@@ -41,7 +41,7 @@ def vendors_in_order_of_price(scene):
     cheap, dear = scene.gateway(1, "uas_503"), scene.gateway(2)
     sets = [config.gateway_set("cheap", [cheap.address]), config.gateway_set("dear", [dear.address])]
     customer = {"name": "acme", "sources": [scene.caller_address(1)[0], scene.caller_address(2)[0]]}
-    tables = trunks(scene, ("cheap", "dear"), [customer])
+    tables = {**trunks(scene, ("cheap", "dear"), [customer]), "sources": ["192.0.2.1"]}
     tables["class4"] = {"hold_503": "off"}
     proxy = scene.tandem(tree=scene.tree(sets=sets, tables=tables))
     scene.caller(proxy.address, calls=20, rate=40, words=NUMBER).finish(10)

@@ -4,6 +4,7 @@ import random
 import signal
 
 from harness import config, sip
+from harness.across import INTERFACE
 from harness.call import Call
 from harness.databases import MariaDb, Postgres
 from harness.kamailio import Kamailio
@@ -31,10 +32,13 @@ def imported(scene, name, *words, status=0):
 def started(scene, folder):
     """Tandem with an imported file, made steady and small."""
     text = (folder / "tandem.toml").read_text()
-    own = f'[control]\nsocket = "{scene.folder / "tandem.sock"}"\n[driver]\nkind = "{scene.scenario.driver}"\n[shards]\ncount = 1\n'
+    served = f'interfaces = ["{INTERFACE}"]\n' if scene.link else ""
+    own = f'[control]\nsocket = "{scene.folder / "tandem.sock"}"\n[driver]\nkind = "{scene.scenario.driver}"\n{served}[shards]\ncount = 1\n'
     if "[state]" not in text:
         own += f'[state]\ndir = "{scene.folder / "state"}"\n'
-    return scene.tandem(tree=config.Written(STEADY + text + "\n" + own + SMALL, scene.folder / "tandem.sock"))
+    # As on loopback, where everybody may send who can.
+    open_to_all = 'sources = ["any"]\n' if scene.link and "\nsources" not in f"\n{text}" else ""
+    return scene.tandem(tree=config.Written(STEADY + open_to_all + text + "\n" + own + SMALL, scene.folder / "tandem.sock"))
 
 
 def questions(scene, proxy, users, count, ask, seed):
@@ -143,7 +147,7 @@ def kamailio_prefixes(scene):
     expect(not wrong, f"{len(wrong)} of 200 calls go elsewhere, such as\n" + "\n".join(sorted(set(wrong))[:6]))
 
 
-@scenario(programs=("kamailio",), seconds=40)
+@scenario(programs=("kamailio",), seconds=40, here="Kamailio stands at Tandem's own address first")
 def kamailio_bindings(scene):
     """Phones that registered with Kamailio, one of them from behind NAT, are called through Tandem after the import."""
     tables = write_tables(scene.folder / "tables")

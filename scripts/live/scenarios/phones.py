@@ -56,7 +56,7 @@ def from_callee(method, call, callee, route, cseq=1):
     )
 
 
-@scenario(root=True, programs=("ip", "nft"), seconds=30)
+@scenario(root=True, programs=("ip", "nft"), seconds=30, here="has a router and a link of its own")
 def phone_behind_nat(scene):
     """A phone behind a masquerading router: called and hung up, by both sides, over kill -9 and restart; kept alive.
 

@@ -2,7 +2,7 @@
 
 use super::hops::{Hop, Hops, Known};
 use super::network::{ByKernel, Network};
-use super::packet::HEADROOM;
+use super::packet::{HEADROOM, Summing};
 use super::port::Port;
 use crate::frame::Egress;
 use crate::stats::ShardStats;
@@ -23,6 +23,7 @@ pub(super) struct Departures {
     pub(super) reserved_large: bool,
     /// Of the next IPv4 packet.
     identification: u16,
+    summing: Summing,
     stats: Arc<ShardStats>,
 }
 
@@ -38,6 +39,7 @@ impl Departures {
             reserved: None,
             reserved_large: false,
             identification: 0,
+            summing: Summing::best(),
             stats,
         }
     }
@@ -98,16 +100,19 @@ impl Departures {
     }
 
     /// Writes the headers; returns the port and where the packet begins.
-    #[inline]
+    #[inline(always)]
     fn prepare(&mut self, egress: &Egress, length: usize, frame: &mut Frame) -> Result<(usize, usize), ByKernel> {
-        let hop = self.hops.find(egress, || look_up(&self.network, &self.listeners, &self.ports, egress))?;
-        if length > hop.payload_max {
+        let hop = match self.hops.recall(egress) {
+            Some(hop) => hop,
+            None => self.hops.find(egress, || look_up(&self.network, &self.listeners, &self.ports, egress))?,
+        };
+        if length > usize::from(hop.payload_max) {
             return Err(ByKernel::TooLong);
         }
         self.identification = self.identification.wrapping_add(1);
         let bytes = self.memory.bytes_mut(frame);
-        hop.headers.write(bytes, length, self.identification).ok_or(ByKernel::TooLong)?;
-        Ok((hop.port, hop.headers.start()))
+        hop.headers.write(bytes, length, self.identification, self.summing).ok_or(ByKernel::TooLong)?;
+        Ok((usize::from(hop.port), hop.headers.start()))
     }
 
     /// Copies a payload out of a frame; false when it does not fit.

@@ -11,15 +11,16 @@
 //! The network's state comes from the lane (`lane.rs`) as orders on a ring: a shard asks nobody.
 
 use super::{Beside, Device, Input, Receive, SlotSize, Transmit};
-use crate::frame::Egress;
+use crate::frame::{Egress, Frame as NetworkFrame};
 use crate::stats::ShardStats;
 use crate::time::{Micros, Mono};
-use arrivals::Arrivals;
+use arrivals::{Arrivals, Arrived};
 use departures::Departures;
 use engine_sys::xdp::{Frame, Umem};
 use network::Network;
+use packet::DatagramV4;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 mod arrivals;
@@ -255,10 +256,16 @@ impl<K: Beside> Device for XdpDevice<K> {
 impl<R: Receive> Receive for XdpReceiver<'_, R> {
     #[inline]
     fn next(&mut self, now: Mono) -> Option<Input<'_>> {
-        if let Some(frame) = self.own.next(now) {
-            return Some(Input::Frame(frame));
+        match self.own.next(now) {
+            Some(Arrived::Plain { listener, datagram, received }) => {
+                let DatagramV4 { source, destination, ports, payload } = datagram;
+                let local = SocketAddr::V4(SocketAddrV4::new(destination, ports.destination));
+                let peer = SocketAddr::V4(SocketAddrV4::new(source, ports.source));
+                Some(Input::Frame(NetworkFrame { listener, local, peer, flow: 0, received, bytes: payload }))
+            }
+            Some(Arrived::Other(frame)) => Some(Input::Frame(frame)),
+            None => self.kernel.next(now),
         }
-        self.kernel.next(now)
     }
 }
 

@@ -3,8 +3,10 @@
 //! Reading refuses what the kernel's stack would refuse: the XDP program has looked only as far as it
 //! needs to find out whose packet it is.
 
-use engine_sys::xdp::checksum::{add, fold, plus};
+use engine_sys::xdp::checksum::{add, fold, is_right, plus};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
+
+pub use engine_sys::xdp::checksum::Summing;
 
 /// Bytes in front of the payload of a frame that is written; all headers fit.
 ///
@@ -88,11 +90,45 @@ pub fn parse(packet: &[u8]) -> Result<Datagram<'_>, Refusal> {
     }
 }
 
-/// The same for IPv4 without a tag, which nearly all is; `None`: it is something else.
-#[inline]
-pub fn parse_plain_v4(packet: &[u8]) -> Option<Result<DatagramV4<'_>, Refusal>> {
-    let (link, rest) = packet.split_first_chunk::<ETHERNET_BYTES>()?;
-    if u16::from_be_bytes([link[12], link[13]]) == IPV4 { Some(parse_v4(rest)) } else { None }
+/// Reads what nearly all is: a plain datagram over IPv4 without tags and padding, with its sum. `None`: it is something
+/// else, or to be refused; [`parse`] says which.
+#[inline(always)]
+pub fn parse_plain_v4(packet: &[u8], summing: Summing) -> Option<DatagramV4<'_>> {
+    let header: &[u8; PLAIN_BYTES] = packet.first_chunk()?;
+    // The protocol of the Ethernet header, version and length of the IP header; fragment and protocol.
+    let kind = half_word(header, 12) & u32::from_ne_bytes([0xff, 0xff, 0xff, 0]);
+    let whole = half_word(header, 20) & u32::from_ne_bytes([0x3f, 0xff, 0, 0xff]);
+    if kind != u32::from_ne_bytes([0x08, 0, 0x45, 0]) || whole != u32::from_ne_bytes([0, 0, 0, UDP]) {
+        return None;
+    }
+    let total = u16::from_be_bytes([header[16], header[17]]);
+    let length = u16::from_be_bytes([header[38], header[39]]);
+    let payload = packet.get(PLAIN_BYTES..usize::from(length) + PLAIN_BYTES - UDP_BYTES)?;
+    let addresses = word(header, 26);
+    let header_sum = plus(plus(addresses, word(header, 14)), u64::from(half_word(header, 22)));
+    if u32::from(total) != u32::from(length) + IPV4_BYTES as u32 || !is_right(header_sum) {
+        return None;
+    }
+    let ports = Ports {
+        source: u16::from_be_bytes([header[34], header[35]]),
+        destination: u16::from_be_bytes([header[36], header[37]]),
+    };
+    // No address of a single host (the table in `parse_v4` is finer), no port, no sum.
+    let network = header[26];
+    let given = u16::from_ne_bytes([header[40], header[41]]);
+    if network.wrapping_sub(1) >= 223 || network == 127 || ports.source == 0 || given == 0 {
+        return None;
+    }
+    let pseudo = plus(addresses, PSEUDO + u64::from(length.to_be()));
+    if !is_right(summing.add(plus(pseudo, word(header, 34)), payload)) && given != fold(pseudo) {
+        return None;
+    }
+    Some(DatagramV4 {
+        source: Ipv4Addr::from_octets(half_word(header, 26).to_ne_bytes()),
+        destination: Ipv4Addr::from_octets(half_word(header, 30).to_ne_bytes()),
+        ports,
+        payload,
+    })
 }
 
 /// Behind the protocol of the Ethernet header: one or two tags, each with the protocol of what follows.
@@ -186,14 +222,14 @@ fn parse_udp(packet: &[u8], pseudo: u64, may_lack_sum: bool) -> Result<(Ports, &
 pub struct Headers {
     /// All headers, up to the end.
     bytes: [u8; TEMPLATE_BYTES],
-    /// Length of all headers.
-    length: usize,
-    /// Length of the link header.
-    link: usize,
-    /// Sum of the IPv4 header as far as it is written, folded.
-    header_sum: u16,
     /// Sum of pseudo header and UDP header without the lengths.
     datagram_sum: u64,
+    /// Sum of the IPv4 header as far as it is written, folded; `None`: it is IPv6.
+    header_sum: Option<u16>,
+    /// Length of all headers.
+    length: u16,
+    /// Length of the link header.
+    link: u16,
 }
 
 /// A VLAN tag.
@@ -226,7 +262,7 @@ impl Headers {
                 addresses = writer.length;
                 writer.put(&source.octets())?;
                 writer.put(&destination.octets())?;
-                header_sum = fold(add(0, writer.from(link)?));
+                header_sum = Some(fold(add(0, writer.from(link)?)));
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 writer.put(&IPV6.to_be_bytes())?;
@@ -235,7 +271,7 @@ impl Headers {
                 addresses = writer.length;
                 writer.put(&source.octets())?;
                 writer.put(&destination.octets())?;
-                header_sum = 0;
+                header_sum = None;
             }
             _ => return None,
         }
@@ -246,45 +282,49 @@ impl Headers {
         let Writer { bytes, length } = writer;
         let mut template = [0; TEMPLATE_BYTES];
         template.get_mut(TEMPLATE_BYTES - length..)?.copy_from_slice(bytes.get(..length)?);
-        Some(Headers { bytes: template, length, link, header_sum, datagram_sum })
+        let (length, link) = (u16::try_from(length).ok()?, u16::try_from(link).ok()?);
+        Some(Headers { bytes: template, datagram_sum, header_sum, length, link })
     }
 
     /// Length of the IP packet around a payload of `length` bytes.
     pub fn packet_bytes(&self, length: usize) -> usize {
-        self.length - self.link + length
+        usize::from(self.length - self.link) + length
     }
 
     /// Where the packet begins in a frame, with the payload at [`HEADROOM`].
     #[inline]
     pub fn start(&self) -> usize {
-        HEADROOM.wrapping_sub(self.length)
+        HEADROOM.wrapping_sub(usize::from(self.length))
     }
 
     /// Writes the headers in front of the payload of `length` bytes that begins at [`HEADROOM`] of
-    /// `frame`: the packet begins at [`Headers::start`]. `identification` tells IPv4 packets apart. `None`:
+    /// `frame`: the packet begins at [`Headers::start`]. `identification` tells IPv4 packets apart (in the order of memory). `None`:
     /// the payload does not fit the frame, or UDP.
-    #[inline]
-    pub fn write(&self, frame: &mut [u8], length: usize, identification: u16) -> Option<()> {
+    #[inline(always)]
+    pub fn write(&self, frame: &mut [u8], length: usize, identification: u16, summing: Summing) -> Option<()> {
         let (head, payload) = frame.split_first_chunk_mut::<HEADROOM>()?;
         let payload = payload.get(..length)?;
         let head = head.last_chunk_mut::<TEMPLATE_BYTES>()?;
-        // WHY all of it, whatever its length: a copy of known size. What is in front is not sent.
-        *head = self.bytes;
-        let udp_length = u16::try_from(length + UDP_BYTES).ok()?;
-        [head[UDP_AT + 4], head[UDP_AT + 5]] = udp_length.to_be_bytes();
-        if self.length - self.link == IPV4_BYTES + UDP_BYTES {
-            let total = udp_length.checked_add(IPV4_BYTES as u16)?;
-            [head[IPV4_AT + 2], head[IPV4_AT + 3]] = total.to_be_bytes();
-            [head[IPV4_AT + 4], head[IPV4_AT + 5]] = identification.to_be_bytes();
-            let sum = u64::from(self.header_sum) + u64::from(total.to_be()) + u64::from(identification.to_be());
-            [head[IPV4_AT + 10], head[IPV4_AT + 11]] = (!fold(sum)).to_ne_bytes();
+        // INVARIANT: the length of a datagram, checked here, leaves room for what is added below.
+        let udp_length = u16::try_from(length).ok().filter(|length| *length < UDP_PAYLOAD_BELOW)?.wrapping_add(8);
+        let in_order = udp_length.to_be_bytes();
+        // WHY as much, whatever its length: a copy of known size. What is in front is not sent.
+        if let Some(header_sum) = self.header_sum {
+            *head.last_chunk_mut::<TEMPLATE_V4_BYTES>()? = *self.bytes.last_chunk()?;
+            let total = udp_length.wrapping_add(IPV4_BYTES as u16).to_be_bytes();
+            let number = identification.to_ne_bytes();
+            *head.get_mut(IPV4_AT + 2..)?.first_chunk_mut()? = [total[0], total[1], number[0], number[1]];
+            let sum = u32::from(header_sum) + u32::from(u16::from_ne_bytes(total)) + u32::from(identification);
+            *head.get_mut(IPV4_AT + 10..)?.first_chunk_mut()? = (!fold_half(sum)).to_ne_bytes();
         } else {
-            [head[IPV6_AT + 4], head[IPV6_AT + 5]] = udp_length.to_be_bytes();
+            *head = self.bytes;
+            *head.get_mut(IPV6_AT + 4..)?.first_chunk_mut()? = in_order;
         }
-        let sum = plus(self.datagram_sum, 2 * u64::from(udp_length.to_be()));
+        let sum = plus(self.datagram_sum, 2 * u64::from(u16::from_ne_bytes(in_order)));
+        let sum = !fold(summing.add(sum, payload));
         // RFC 768: a sum of zero is sent as all ones.
-        let sum = !fold(add(sum, payload));
-        [head[UDP_AT + 6], head[UDP_AT + 7]] = if sum == 0 { [0xff; 2] } else { sum.to_ne_bytes() };
+        let sum = if sum == 0 { 0xffff } else { sum }.to_ne_bytes();
+        *head.get_mut(UDP_AT + 4..)?.first_chunk_mut()? = [in_order[0], in_order[1], sum[0], sum[1]];
         Some(())
     }
 }
@@ -315,6 +355,12 @@ fn word<const N: usize>(header: &[u8; N], at: usize) -> u64 {
     header.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_ne_bytes(*bytes))
 }
 
+/// [`fold`] for a sum of few 16-bit words.
+#[inline(always)]
+const fn fold_half(sum: u32) -> u16 {
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
+}
+
 /// Four bytes, likewise.
 #[inline(always)]
 fn half_word<const N: usize>(header: &[u8; N], at: usize) -> u32 {
@@ -326,8 +372,15 @@ const TAG_BYTES: usize = 4;
 const IPV4_BYTES: usize = 20;
 const IPV6_BYTES: usize = 40;
 const UDP_BYTES: usize = 8;
+/// Ethernet, IPv4 and UDP.
+const PLAIN_BYTES: usize = ETHERNET_BYTES + IPV4_BYTES + UDP_BYTES;
+/// Longer ones do not fit an IPv4 packet.
+const UDP_PAYLOAD_BELOW: u16 = u16::MAX - (IPV4_BYTES + UDP_BYTES) as u16 + 1;
 /// Room for the headers of a datagram.
 const TEMPLATE_BYTES: usize = 80;
+/// The part of it that IPv4 needs.
+const TEMPLATE_V4_BYTES: usize = 64;
+const _: () = assert!(ETHERNET_BYTES + 2 * TAG_BYTES + IPV4_BYTES + UDP_BYTES <= TEMPLATE_V4_BYTES, "two tags fit");
 /// Where each header begins in it.
 const UDP_AT: usize = TEMPLATE_BYTES - UDP_BYTES;
 const IPV4_AT: usize = UDP_AT - IPV4_BYTES;

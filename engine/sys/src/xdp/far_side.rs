@@ -27,6 +27,11 @@ impl FarSide {
     /// Lets a packet arrive, as a copy into a frame of the fill ring. False: it is lost, for there is no
     /// frame, no place in the receive ring, or it is too long.
     pub fn deliver(&mut self, memory: &Memory, packet: &[u8]) -> bool {
+        self.deliver_stamped(memory, packet, 0)
+    }
+
+    /// The same, with the stamp that an XDP program puts in front.
+    pub fn deliver_stamped(&mut self, memory: &Memory, packet: &[u8], stamp: u64) -> bool {
         if packet.len() > RECEIVE_BYTES_MAX || self.receive.room(1) == 0 {
             return false;
         }
@@ -39,6 +44,12 @@ impl FarSide {
             // SAFETY: the address came from the fill ring, so the frame is lent to us, the kernel: nobody
             // else touches it until it stands in the receive ring. `lent` has checked that it lies within.
             unsafe { std::ptr::copy_nonoverlapping(packet.as_ptr(), place, packet.len()) };
+        }
+        if stamp != 0
+            && let Some(place) = memory.lent(address - size_of::<u64>() as u64, size_of::<u64>())
+        {
+            // SAFETY: as above; it lies in front of the packet in the same frame.
+            unsafe { place.cast::<u64>().write_unaligned(stamp) };
         }
         let length = u32::try_from(packet.len()).unwrap_or(0);
         self.receive.push(Descriptor { address, length, options: 0 });

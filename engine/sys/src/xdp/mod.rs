@@ -14,4 +14,4 @@ pub mod socket;
 pub mod umem;
 
 pub use socket::{Bind, Sizes, XdpSocket};
-pub use umem::{Account, Frame, Memory, Packet, Umem};
+pub use umem::{Account, Frame, Memory, Received, Umem};

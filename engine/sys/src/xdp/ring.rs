@@ -175,6 +175,22 @@ impl<T: Entry> Producer<T> {
         true
     }
 
+    /// Puts all of these in, as far as there is room as [`Producer::room`] said; returns how many that were. They are
+    /// seen after [`Producer::publish`].
+    #[inline]
+    pub fn fill(&mut self, values: impl Iterator<Item = T>) -> u32 {
+        let end = &mut self.0;
+        let (entries, mask, first) = (end.entries, end.mask, end.own);
+        let mut own = first;
+        for value in values.take(end.limit.wrapping_sub(first) as usize) {
+            // SAFETY: masked, so within the ring's entries, and the consumer does not read it before it is published.
+            unsafe { entries.add((own & mask) as usize).write(value) };
+            own = own.wrapping_add(1);
+        }
+        end.own = own;
+        own.wrapping_sub(first)
+    }
+
     /// Shows the other side all that was put in.
     #[inline]
     pub fn publish(&self) {
@@ -211,6 +227,23 @@ impl<T: Entry> Consumer<T> {
             self.0.limit = self.0.producer().load(Ordering::Acquire);
         }
         self.0.own != self.0.limit
+    }
+
+    /// Takes out what has been published, at most `most`. The places are free for the other side after
+    /// [`Consumer::publish`].
+    #[inline]
+    pub fn drain(&mut self, most: u32) -> impl Iterator<Item = T> {
+        let end = &mut self.0;
+        end.limit = end.producer().load(Ordering::Acquire);
+        let (first, count) = (end.own, end.limit.wrapping_sub(end.own).min(most));
+        end.own = first.wrapping_add(count);
+        let (entries, mask) = (end.entries, end.mask);
+        (0..count).map(move |step| {
+            let place = (first.wrapping_add(step) & mask) as usize;
+            // SAFETY: masked, so within the ring's entries, which the iterator's borrow keeps; the producer has
+            // published it and does not write to it before we publish ours; every bit pattern is a `T`.
+            unsafe { entries.add(place).read() }
+        })
     }
 
     /// Takes one out. Its place is free for the other side after [`Consumer::publish`].

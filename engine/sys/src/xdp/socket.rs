@@ -7,7 +7,7 @@
 
 use super::far_side::FarSide;
 use super::ring::{Consumer, Descriptor, Entry, Mapping, Memory, Offsets, Producer, in_memory};
-use super::umem::{FRAME_BYTES, Frame, Memory as FrameMemory, Packet, Umem};
+use super::umem::{FRAME_BYTES, Frame, Memory as FrameMemory, Received, Umem};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
@@ -132,24 +132,18 @@ impl XdpSocket {
             return;
         }
         let wanted = wanted.min(self.fill.room(wanted)).min(u32::try_from(umem.fill_room()).unwrap_or(u32::MAX));
-        for _ in 0..wanted {
-            let Some(address) = umem.lend_free(self.number) else { break };
-            self.fill.push(address);
-            self.filling += 1;
-        }
+        self.filling += self.fill.fill(umem.lend_free(self.number, wanted));
         self.fill.publish();
     }
 
-    /// Takes what was received, until there are `most` of `packets`.
-    pub fn receive(&mut self, umem: &mut Umem, packets: &mut Vec<Packet>, most: usize) {
-        let before = packets.len();
-        while packets.len() < most {
-            let Some(Descriptor { address, length, options }) = self.receive.pop() else { break };
-            let partial = options & XDP_PKT_CONTD != 0;
-            packets.extend(umem.reclaim_received(address, length, partial, self.number));
-        }
+    /// Takes what was received, until there are `most` packets.
+    pub fn receive(&mut self, umem: &mut Umem, received: &mut Received, most: usize) {
+        let room = u32::try_from(most.saturating_sub(received.len())).unwrap_or(u32::MAX);
+        let descriptors = self.receive.drain(room);
+        let descriptors = descriptors.map(|one| (one.address, one.length, one.options & XDP_PKT_CONTD != 0));
+        let count = umem.reclaim_received(received, self.number, descriptors);
         // INVARIANT: no more than the ring has entries.
-        self.filling = self.filling.saturating_sub((packets.len() - before) as u32);
+        self.filling = self.filling.saturating_sub(count as u32);
         self.receive.publish();
     }
 
@@ -168,20 +162,18 @@ impl XdpSocket {
         if self.transmit.room(1) == 0 {
             return Err(frame);
         }
-        let address = umem.lend(frame, self.number) + offset as u64;
+        let address = umem.lend(frame, self.number).wrapping_add(offset as u64);
         self.transmit.push(Descriptor { address, length, options: 0 });
         Ok(())
     }
 
     /// Takes back every frame that was sent.
     pub fn complete(&mut self, umem: &mut Umem) -> usize {
-        let mut count = 0;
-        while let Some(address) = self.completion.pop() {
-            count += usize::from(umem.reclaim_sent(address, self.number));
+        if !self.completion.any() {
+            return 0;
         }
-        if count > 0 {
-            self.completion.publish();
-        }
+        let count = umem.reclaim_sent(self.number, self.completion.drain(u32::MAX));
+        self.completion.publish();
         count
     }
 

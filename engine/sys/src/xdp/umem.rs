@@ -36,12 +36,19 @@ pub struct Frame {
     of: u32,
 }
 
-/// A packet that was received: a frame that we hold, and where in it the packet lies.
-///
-/// INVARIANT: offset and length lie within the frame.
+/// Packets that were received: frames that we hold, until [`Umem::free_received`].
 #[derive(Debug)]
-pub struct Packet {
-    frame: Frame,
+pub struct Received {
+    memory: Arc<Memory>,
+    packets: Vec<Packet>,
+}
+
+/// A frame that we hold, and where in it the packet lies.
+///
+/// INVARIANT: the frame is one of the memory, offset and length lie within it.
+#[derive(Debug)]
+struct Packet {
+    number: u32,
     offset: u16,
     length: u16,
 }
@@ -97,14 +104,13 @@ pub struct Umem {
     refused: u64,
 }
 
-/// Where a frame is, in one comparable word: free, held, or with a ring of the socket with the number in the
-/// low byte.
+/// Where a frame is, in one comparable word: with us (free if the list of free ones has it, else held), or with
+/// a ring of the socket with the number in the low byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State(u16);
 
 impl State {
-    const FREE: State = State(0);
-    const HELD: State = State(1);
+    const OURS: State = State(0);
 
     const fn lent(to: Borrower) -> Self {
         match to {
@@ -137,7 +143,7 @@ impl Umem {
         let region = Region::new(frames.saturating_mul(FRAME_BYTES))?;
         Ok(Umem {
             memory: Arc::new(Memory { region, number }),
-            states: vec![State::FREE; frames].into_boxed_slice(),
+            states: vec![State::OURS; frames].into_boxed_slice(),
             free: (0..count).rev().collect(),
             filling_max: receive,
             filling: 0,
@@ -150,20 +156,31 @@ impl Umem {
     #[inline]
     pub fn take(&mut self) -> Option<Frame> {
         let number = self.free.pop()?;
-        self.set(number, State::HELD);
-        Some(self.frame(number))
+        Some(Frame { number, of: self.memory.number })
     }
 
     /// Gives a frame back that we held.
     #[inline]
     pub fn free(&mut self, frame: Frame) {
-        self.put_back(frame.number);
+        self.free.push(frame.number);
     }
 
-    /// Gives the frame of a packet back.
-    #[inline]
-    pub fn free_packet(&mut self, packet: Packet) {
-        self.put_back(packet.frame.number);
+    /// Gives the frames of the first `count` packets back.
+    ///
+    /// # Panics
+    /// When they lie in another memory.
+    pub fn free_received(&mut self, received: &mut Received, count: usize) {
+        self.must_be_of(&received.memory);
+        let Received { memory, packets } = received;
+        let count = count.min(packets.len());
+        self.free.extend(packets.drain(..count).map(|packet| {
+            // WHY: where a driver has no room for the stamp, the next packet would be taken for as old as this one.
+            if let Some(stamp) = memory.stamp_of(&packet) {
+                // SAFETY: within the frame of the packet, which we hold and nobody reads any more.
+                unsafe { stamp.write_unaligned(0) };
+            }
+            packet.number
+        }));
     }
 
     /// Frames that may still be lent to be received into.
@@ -184,54 +201,67 @@ impl Umem {
         u64::from(frame.number) * FRAME_BYTES as u64
     }
 
-    /// Hands a free frame to the kernel, to be received into by the socket `to`; returns its address for the ring.
+    /// Hands at most `wanted` free frames to the kernel, to be received into by the socket `to`: their addresses for
+    /// the ring, which must have room for all of them.
     #[inline]
-    pub(super) fn lend_free(&mut self, to: u8) -> Option<u64> {
-        let number = self.free.pop()?;
-        self.filling = self.filling.wrapping_add(1);
-        self.set(number, State::lent(Borrower::Fill(to)));
-        Some(u64::from(number) * FRAME_BYTES as u64)
+    pub(super) fn lend_free(&mut self, to: u8, wanted: u32) -> impl Iterator<Item = u64> {
+        let from = self.free.len().saturating_sub(wanted as usize);
+        self.filling = self.filling.wrapping_add(self.free.len() - from);
+        let (states, lent) = (&mut *self.states, State::lent(Borrower::Fill(to)));
+        self.free.drain(from..).map(move |number| {
+            if let Some(state) = states.get_mut(number as usize) {
+                *state = lent;
+            }
+            u64::from(number) * FRAME_BYTES as u64
+        })
     }
 
-    /// Takes the frame back that `address` lies in, with the `length` bytes from there on, which the kernel
-    /// has received into it; `None` (counted) when the fill ring of `socket` does not have it. What reaches
-    /// beyond the frame, or goes on in another one, is made an empty packet.
+    /// Takes the frames back that `descriptors` name (of address, length, and whether the packet goes on in another
+    /// frame), which the kernel has received into; those that the fill ring of `socket` does not have are counted and
+    /// passed over. What reaches beyond its frame, or goes on in another one, is made an empty packet.
     #[inline]
-    pub(super) fn reclaim_received(&mut self, address: u64, length: u32, partial: bool, socket: u8) -> Option<Packet> {
-        let number = self.reclaim(address, Borrower::Fill(socket), State::HELD)?;
-        self.filling = self.filling.wrapping_sub(1);
-        // INVARIANT: below 2,048.
-        let offset = (address % FRAME_BYTES as u64) as u16;
-        let fits = u64::from(offset) + u64::from(length) <= FRAME_BYTES as u64 && !partial;
-        // INVARIANT: at most 2,048.
-        let length = if fits { length as u16 } else { 0 };
-        Some(Packet { frame: self.frame(number), offset, length })
+    pub(super) fn reclaim_received(
+        &mut self,
+        received: &mut Received,
+        socket: u8,
+        descriptors: impl Iterator<Item = (u64, u32, bool)>,
+    ) -> usize {
+        self.must_be_of(&received.memory);
+        let before = received.packets.len();
+        let (states, lent, mut refused) = (&mut *self.states, State::lent(Borrower::Fill(socket)), 0);
+        for (address, length, partial) in descriptors {
+            let Some(number) = reclaim(states, address, lent) else {
+                refused += 1;
+                continue;
+            };
+            // INVARIANT: below 2,048.
+            let offset = (address % FRAME_BYTES as u64) as u16;
+            let fits = u64::from(offset) + u64::from(length) <= FRAME_BYTES as u64 && !partial;
+            // INVARIANT: at most 2,048.
+            received.packets.push(Packet { number, offset, length: if fits { length as u16 } else { 0 } });
+        }
+        let count = received.packets.len() - before;
+        self.filling = self.filling.wrapping_sub(count);
+        self.refused += refused;
+        count
     }
 
-    /// The frame that `address` lies in was sent, and is free again; false (counted) when the transmit ring of
-    /// `socket` does not have it.
+    /// The frames that `addresses` lie in were sent, and are free again; those that the transmit ring of `socket`
+    /// does not have are counted and passed over. Says how many came back.
     #[inline]
-    pub(super) fn reclaim_sent(&mut self, address: u64, socket: u8) -> bool {
-        let Some(number) = self.reclaim(address, Borrower::Transmit(socket), State::FREE) else {
-            return false;
-        };
-        self.sending = self.sending.wrapping_sub(1);
-        self.free.push(number);
-        true
-    }
-
-    #[inline]
-    fn reclaim(&mut self, address: u64, from: Borrower, now: State) -> Option<u32> {
-        // INVARIANT: what does not fit 32 bits after this is no frame's number: see the next line.
-        let number = usize::try_from(address / FRAME_BYTES as u64).ok();
-        let state = number.and_then(|number| self.states.get_mut(number));
-        let Some(state) = state.filter(|state| **state == State::lent(from)) else {
-            self.refused += 1;
-            return None;
-        };
-        *state = now;
-        // INVARIANT: the number of a frame that exists is below 2^32.
-        Some((address / FRAME_BYTES as u64) as u32)
+    pub(super) fn reclaim_sent(&mut self, socket: u8, addresses: impl Iterator<Item = u64>) -> usize {
+        let before = self.free.len();
+        let (states, lent, mut refused) = (&mut *self.states, State::lent(Borrower::Transmit(socket)), 0);
+        for address in addresses {
+            match reclaim(states, address, lent) {
+                Some(number) => self.free.push(number),
+                None => refused += 1,
+            }
+        }
+        let count = self.free.len() - before;
+        self.sending = self.sending.wrapping_sub(count);
+        self.refused += refused;
+        count
     }
 
     /// Takes every frame back that socket number `socket` still has. Only once it is closed: until then
@@ -244,7 +274,9 @@ impl Umem {
                 _ => continue,
             }
             // INVARIANT: there are at most 2^32 frames.
-            self.put_back(number as u32);
+            let number = number as u32;
+            self.set(number, State::OURS);
+            self.free.push(number);
         }
     }
 
@@ -275,12 +307,10 @@ impl Umem {
             }
         }
         for (number, (state, listed)) in self.states.iter().zip(&listed).enumerate() {
-            if (*state == State::FREE) != *listed {
-                return Err(format!("frame {number} is {state:?} and its place in the list of free ones {listed}"));
-            }
             match *state {
-                State::FREE => found.free += 1,
-                State::HELD => found.held += 1,
+                State::OURS if *listed => found.free += 1,
+                State::OURS => found.held += 1,
+                _ if *listed => return Err(format!("frame {number} is {state:?} and in the list of free ones")),
                 state if state.is_filling() => found.filling += 1,
                 state if state.is_sending() => found.sending += 1,
                 state => return Err(format!("frame {number} is {state:?}")),
@@ -289,15 +319,9 @@ impl Umem {
         Ok(found)
     }
 
-    #[inline]
-    fn frame(&self, number: u32) -> Frame {
-        Frame { number, of: self.memory.number }
-    }
-
-    #[inline]
-    fn put_back(&mut self, number: u32) {
-        self.set(number, State::FREE);
-        self.free.push(number);
+    /// Once a batch.
+    fn must_be_of(&self, memory: &Memory) {
+        assert!(memory.number == self.memory.number, "packets of another memory");
     }
 
     #[inline]
@@ -305,6 +329,53 @@ impl Umem {
         if let Some(place) = self.states.get_mut(number as usize) {
             *place = state;
         }
+    }
+}
+
+/// Makes the frame that `address` lies in ours; `None`: it is not lent so.
+#[inline(always)]
+fn reclaim(states: &mut [State], address: u64, lent: State) -> Option<u32> {
+    let number = address / FRAME_BYTES as u64;
+    // INVARIANT: 64 bits are an index here.
+    let state = states.get_mut(number as usize).filter(|state| **state == lent)?;
+    *state = State::OURS;
+    // INVARIANT: the number of a frame that exists is below 2^32.
+    Some(number as u32)
+}
+
+impl Received {
+    /// Room for so many packets of `memory`.
+    pub fn new(memory: Arc<Memory>, most: usize) -> Self {
+        Received { memory, packets: Vec::with_capacity(most) }
+    }
+
+    /// How many there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// The bytes of one.
+    #[inline]
+    pub fn get(&self, at: usize) -> Option<&[u8]> {
+        let packet = self.packets.get(at)?;
+        let place = packet.number as usize * FRAME_BYTES + usize::from(packet.offset);
+        // SAFETY: the packet lies within a frame of this memory, which we hold as long as it is listed here: nobody
+        // writes to it, for there is no `Frame` of it.
+        Some(unsafe { std::slice::from_raw_parts(self.memory.region.as_ptr().add(place), usize::from(packet.length)) })
+    }
+
+    /// What stands in the eight bytes before one: the XDP program's stamp, 0 where it could put none, or anything.
+    #[inline]
+    pub fn stamp(&self, at: usize) -> u64 {
+        let stamp = self.packets.get(at).and_then(|packet| self.memory.stamp_of(packet));
+        // SAFETY: within the frame of the packet, as in `get`.
+        stamp.map_or(0, |stamp| unsafe { stamp.read_unaligned() })
     }
 }
 
@@ -332,15 +403,11 @@ impl Memory {
         unsafe { &mut *self.place(frame).cast() }
     }
 
-    /// The bytes of a packet that was received.
-    ///
-    /// # Panics
-    /// When it lies in another memory.
+    /// Where the stamp of a packet of this memory lies: within its frame.
     #[inline]
-    pub fn packet<'a>(&'a self, packet: &'a Packet) -> &'a [u8] {
-        let start = self.place(&packet.frame).wrapping_add(usize::from(packet.offset));
-        // SAFETY: as in `bytes`; a packet lies within its frame.
-        unsafe { std::slice::from_raw_parts(start, usize::from(packet.length)) }
+    fn stamp_of(&self, packet: &Packet) -> Option<*mut u64> {
+        let at = usize::from(packet.offset).checked_sub(size_of::<u64>())?;
+        Some(self.region.as_ptr().wrapping_add(packet.number as usize * FRAME_BYTES + at).cast())
     }
 
     /// Where `address` lies, if `length` bytes from there are within one frame.
@@ -371,25 +438,36 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
+    fn lend_one(umem: &mut Umem, to: u8) -> u64 {
+        umem.lend_free(to, 1).next().unwrap()
+    }
+
+    /// The lengths of the packets that come of these descriptors.
+    fn receive(umem: &mut Umem, socket: u8, descriptors: &[(u64, u32, bool)]) -> Vec<usize> {
+        let mut received = Received::new(Arc::clone(umem.memory()), 4);
+        let count = umem.reclaim_received(&mut received, socket, descriptors.iter().copied());
+        let lengths = (0..count).map(|at| received.get(at).unwrap().len()).collect();
+        umem.free_received(&mut received, usize::MAX);
+        lengths
+    }
+
     #[test]
     fn every_frame_is_somewhere_and_only_there() {
         let mut umem = Umem::new(4, 4).unwrap();
         let frame = umem.take().unwrap();
         let second = umem.take().unwrap();
         umem.free(frame);
-        let address = umem.lend_free(0).unwrap();
+        let address = lend_one(&mut umem, 0);
         assert_eq!(umem.account(), Account { frames: 8, free: 6, held: 1, filling: 1, ..Account::default() });
-        assert!(!umem.reclaim_sent(address, 0), "another ring");
-        assert!(umem.reclaim_received(address, 60, false, 1).is_none(), "another socket");
-        assert!(umem.reclaim_received(1 << 50, 60, false, 0).is_none(), "no such frame");
-        let packet = umem.reclaim_received(address + 256, 60, false, 0).unwrap();
-        assert_eq!(umem.memory().packet(&packet).len(), 60);
-        assert!(umem.reclaim_received(address, 60, false, 0).is_none(), "twice");
-        umem.free_packet(packet);
+        assert_eq!(umem.reclaim_sent(0, [address].into_iter()), 0, "another ring");
+        assert!(receive(&mut umem, 1, &[(address, 60, false)]).is_empty(), "another socket");
+        assert!(receive(&mut umem, 0, &[(1 << 50, 60, false)]).is_empty(), "no such frame");
+        let twice = [(address + 256, 60, false), (address, 60, false)];
+        assert_eq!(receive(&mut umem, 0, &twice), [60], "twice");
         let address = umem.lend(second, 3);
         assert_eq!(umem.account(), Account { frames: 8, free: 7, sending: 1, refused: 4, ..Account::default() });
-        assert!(umem.reclaim_sent(address, 3));
-        assert_eq!(umem.account(), Account { frames: 8, free: 8, refused: 4, ..Account::default() });
+        assert_eq!(umem.reclaim_sent(3, [address, address].into_iter()), 1);
+        assert_eq!(umem.account(), Account { frames: 8, free: 8, refused: 5, ..Account::default() });
         assert_eq!(umem.audit(), Ok(umem.account()));
     }
 
@@ -404,18 +482,16 @@ mod tests {
             (2_047, u32::MAX, false, 0),
             (256, 60, true, 0),
         ] {
-            let address = umem.lend_free(0).unwrap() + offset;
-            let packet = umem.reclaim_received(address, length, partial, 0).unwrap();
-            assert_eq!(umem.memory().packet(&packet).len(), read, "{offset} {length}");
-            umem.free_packet(packet);
+            let address = lend_one(&mut umem, 0) + offset;
+            assert_eq!(receive(&mut umem, 0, &[(address, length, partial)]), [read], "{offset} {length}");
         }
     }
 
     #[test]
     fn a_closed_sockets_frames_come_back() {
         let mut umem = Umem::new(4, 4).unwrap();
-        umem.lend_free(0).unwrap();
-        umem.lend_free(1).unwrap();
+        lend_one(&mut umem, 0);
+        lend_one(&mut umem, 1);
         let frame = umem.take().unwrap();
         umem.lend(frame, 0);
         umem.reclaim_all(0);
@@ -440,5 +516,12 @@ mod tests {
         let (mut one, other) = (Umem::new(1, 1).unwrap(), Umem::new(1, 1).unwrap());
         let frame = one.take().unwrap();
         other.memory().bytes(&frame);
+    }
+
+    #[test]
+    #[should_panic(expected = "another memory")]
+    fn packets_go_back_to_their_own_memory_only() {
+        let (mut one, other) = (Umem::new(1, 1).unwrap(), Umem::new(1, 1).unwrap());
+        one.free_received(&mut Received::new(Arc::clone(other.memory()), 1), 1);
     }
 }

@@ -17,7 +17,7 @@ fn packet(tags: &[Tag], source: &str, destination: &str, ports: (u16, u16), payl
     let headers = Headers::new(TO, FROM, tags, source, destination).unwrap();
     let mut frame = vec![0xaa; HEADROOM + payload.len()];
     frame[HEADROOM..].copy_from_slice(payload);
-    headers.write(&mut frame, payload.len(), 4_711).unwrap();
+    headers.write(&mut frame, payload.len(), 4_711, Summing::best()).unwrap();
     frame.split_off(headers.start())
 }
 
@@ -48,7 +48,7 @@ fn a_packet_is_octet_by_octet_what_others_make_of_it() {
     let headers = Headers::new(TO, FROM, &[], source, destination).unwrap();
     let mut frame = vec![0; HEADROOM + 5];
     frame[HEADROOM..].copy_from_slice(b"hello");
-    headers.write(&mut frame, 5, 1).unwrap();
+    headers.write(&mut frame, 5, 1u16.to_be(), Summing::best()).unwrap();
     let start = headers.start();
     let ip = [
         0x45, 0, 0, 33, 0, 1, 0, 0, 64, 17, 0x8e, 0x8f, 192, 0, 2, 1, 198, 51, 100, 7, 0x13, 0xc4, 0x13, 0xd8, 0, 13,
