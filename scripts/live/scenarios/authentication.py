@@ -42,7 +42,7 @@ def accounts_file(scene, users=None):
     return {"file": str(path)}
 
 
-@scenario()
+@scenario(across=True)
 def digest_registers_and_calls(scene):
     """401, 407, nonce counts, stale, replays, a wrong password, a foreign To and From; SHA-256; no proof is passed on."""
     tandem = proxy(scene, accounts_file(scene), algorithms=["SHA-256", "MD5"])
@@ -143,7 +143,7 @@ def source_dies(scene, server, restart=True):
     expect("wonderland" not in tandem.output() and "open" not in tandem.output().split("accounts-down")[1].split("\n")[0], "a password in the log")
 
 
-@scenario(programs=("psql",), seconds=40)
+@scenario(programs=("psql",), seconds=40, here="two Tandems at once, of which one alone can serve an interface")
 def accounts_of_postgresql(scene):
     """A real PostgreSQL that takes TLS alone, with Kamailio's `subscriber`: works, hangs, dies, comes back."""
     server = scene.keep(Postgres(scene, USERS, tls=True))

@@ -296,6 +296,53 @@ def bypass_interface_gone_and_back(scene):
     expect(after - before >= 280, f"{after - before} frames left by AF_XDP afterwards")
 
 
+@scenario(root=True, programs=(*NEEDS, "ethtool"), drivers=MODES[:1], seconds=40)
+def bypass_queues_and_mtu_changed(scene):
+    """The interface gets a second queue, then a smaller MTU, under load: sockets for a moment, AF_XDP again; no call is lost."""
+    there = pair(scene)
+    if run(["ethtool", "-l", near(there)])[1].count("RX:\t\t1") == 2:
+        raise Skipped("one core, so that the link can have one queue alone")
+    gateway = uas(scene, there)
+    tandem = start(scene, there, gateway.address)
+    caller = uac(scene, there, tandem.address, 500, 100)
+    caller.wait_created(50, 10)
+    run(["ethtool", "-L", near(there), "rx", "2", "tx", "2"], check=True)
+    wait_until(lambda: "has other queues" in tandem.output(), 5, lambda: f"the queues to be noticed: {tandem.output()}")
+    again = f"{near(there)} queue 1: shard 0"
+    wait_until(lambda: again in tandem.output(), 5, lambda: f"both queues to be served: {tandem.output()}")
+    caller.finish(25)
+    before = counters(tandem)
+    uac(scene, there, tandem.address, 20, 50, name="caller-2").finish(10)
+    expect(counters(tandem)["xdp_frames_out"] - before["xdp_frames_out"] >= 110, "AF_XDP was not gone back to")
+    # Smaller than most messages: those are the kernel's now, which sends and receives them in fragments.
+    there.inside("ip", "link", "set", "far", "mtu", "400")
+    there.ip("link", "set", near(there), "mtu", "400")
+    before = counters(tandem)
+    uac(scene, there, tandem.address, 20, 50, name="caller-3").finish(10)
+    too_long = counters(tandem)["xdp_by_kernel_too_long"] - before["xdp_by_kernel_too_long"]
+    expect(too_long >= 20, f"{too_long} messages were too long for an MTU of 400")
+
+
+@scenario(root=True, programs=NEEDS, drivers=MODES[:1], seconds=30)
+def bypass_flooded(scene):
+    """Ten thousand foreign packets beside the calls: counted, left to the kernel, and no call is lost."""
+    there = pair(scene)
+    gateway = uas(scene, there)
+    tandem = start(scene, there, gateway.address)
+    caller = uac(scene, there, tandem.address, 300, 100)
+    caller.wait_created(20, 10)
+    with there.entered():
+        flood = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with flood:
+        for number in range(10_000):
+            flood.sendto(b"x" * 100, (there.near(), 9_000 + number % 100))
+            if number % 50 == 0:
+                time.sleep(0.005)
+    caller.finish(20)
+    passed = lambda: tandem.figure("tandem_xdp_packets_total", verdict="not_served")
+    wait_until(lambda: passed() >= 9_000, 5, lambda: f"{passed()} foreign packets were seen")
+
+
 @scenario(root=True, programs=NEEDS, drivers=MODES[:1], seconds=30)
 def bypass_route_change(scene):
     """The gateway's route moves to another neighbour, then to an interface without AF_XDP, and back, under load."""
@@ -383,7 +430,7 @@ def bypass_others_untouched(scene):
 
 @scenario(root=True, programs=NEEDS, drivers=MODES)
 def bypass_killed(scene):
-    """kill -9 leaves no program attached and the host reachable; a second Tandem is refused while one serves."""
+    """kill -9 under load leaves no program attached and the host reachable; a second Tandem is refused while one serves."""
     there = pair(scene)
     gateway = uas(scene, there)
     tandem = start(scene, there, gateway.address)
@@ -398,11 +445,13 @@ def bypass_killed(scene):
     })
     second = scene.tandem(tree=tree, listen=[(there.near(), 5070)], name="second", ready=False)
     expect(second.wait(5) != 0 and "another XDP program" in second.output(), f"the second one: {second.output()}")
-    uac(scene, there, tandem.address, 20, 50).finish(10)
+    caller = uac(scene, there, tandem.address, 1_000, 100)
+    caller.wait_created(50, 10)
     tandem.signal(signal.SIGKILL)
     tandem.wait(5)
     wait_until(lambda: not attached(), 2, "the program to be gone")
     expect(there.inside("ping", "-c", "2", "-W", "1", there.near())[0] == 0, "the host does not answer")
+    caller.stop()
     again = scene.tandem(gateway.address, listen=[(there.near(), 5060)], name="again", tables=tables(scene, there))
     uac(scene, there, again.address, 20, 50, name="caller-2").finish(10)
 

@@ -10,7 +10,7 @@ CALLS, RATE = 600, 200
 STANDS_STILL = 0.3
 
 
-@scenario(programs=("sipp",), seconds=30, drivers=DRIVERS)
+@scenario(programs=("sipp",), seconds=30, drivers=DRIVERS, across=True)
 def behind_turns_new_calls_away(scene):
     """Tandem stands still for 0.3 s at 200 calls/s: what came meanwhile gets 503, every call that was begun completes."""
     gateway = scene.gateway(scenario="uas_route_set")

@@ -163,7 +163,7 @@ def page_of(proxy, address):
         return answer.read().decode()
 
 
-@scenario(programs=("sipp", "promtool"))
+@scenario(programs=("sipp", "promtool"), across=True)
 def figures_of_customers_and_vendors(scene):
     """Figures by customer, vendor and destination are clean by promtool and equal what happened; every query of the dashboard names one that there is."""
     build(scene, sell="0.06", cheap="0.012", dear="0.03")

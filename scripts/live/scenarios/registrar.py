@@ -82,7 +82,7 @@ def phones_call_each_other_over_a_kill(scene):
     lost.ack_failure(lost.expect(404))
 
 
-@scenario()
+@scenario(across=True)
 def contacts_fork_by_q_and_media_takes_the_rest(scene):
     """The contact of the highest q rings first, the next when it refuses; who is not registered is the media set's."""
     media = scene.endpoint(scene.gateway_address())

@@ -87,7 +87,7 @@ def hang_up(invite, address, headers):
     )
 
 
-@scenario()
+@scenario(across=True)
 def emergencies_and_route_lists(scene):
     """An emergency passes whatever the customer may; a route list comes before the price; explain says both."""
     build(scene, sell="0.02", cheap="0.01", dear="0.015")

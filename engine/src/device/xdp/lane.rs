@@ -189,31 +189,24 @@ impl Lane {
                 continue;
             }
             if changed {
-                changed = false;
-                capability::raised(|| self.follow());
+                changed = !capability::raised(|| self.follow());
             }
             self.hand_out();
             self.look_after();
         }
     }
 
-    /// Reads the network and does what follows from it.
-    fn follow(&mut self) {
-        let network = match netlink::read() {
-            Ok(network) => Arc::new(network),
-            // A dump that was disturbed; it is tried again with the next change, or in a moment.
-            Err(_) => {
-                self.retry_at = Instant::now();
-                return;
-            }
-        };
-        self.kept.network = network;
+    /// Reads the network and does what follows from it. False: a dump was disturbed, and is to be tried again.
+    fn follow(&mut self) -> bool {
+        let Ok(network) = netlink::read() else { return false };
+        self.kept.network = Arc::new(network);
         self.leave_what_is_gone();
         self.attach_what_is_missing();
         self.tell_programs();
         for shard in &mut self.shards {
             shard.behind = true;
         }
+        true
     }
 
     fn anyone_behind(&self) -> bool {
@@ -239,13 +232,37 @@ impl Lane {
                 at += 1;
                 continue;
             }
-            let mut gone = self.kept.served.swap_remove(at);
-            for (sum, count) in self.before.iter_mut().zip(gone.attachment.counters()) {
-                *sum += count;
-            }
-            self.order_all(|| Order::Detach(gone.index));
-            self.say(true, format!("{} is gone; its traffic goes over the kernel's sockets", gone.name));
+            let name = self.leave(at);
+            self.say(true, format!("{name} is gone; its traffic goes over the kernel's sockets"));
         }
+    }
+
+    /// Interfaces that have other queues than when they were attached are left, and attached anew a moment later, when
+    /// the shards have closed their sockets.
+    fn leave_what_has_other_queues(&mut self) {
+        let mut at = 0;
+        while let Some(served) = self.kept.served.get(at) {
+            let count = setup::queue_count(&served.name);
+            if count == served.queue_count {
+                at += 1;
+                continue;
+            }
+            let name = self.leave(at);
+            self.say(
+                true,
+                format!("{name} has other queues now; its traffic goes over the kernel's sockets meanwhile"),
+            );
+        }
+    }
+
+    /// Detaches one of the interfaces served; returns its name.
+    fn leave(&mut self, at: usize) -> String {
+        let mut left = self.kept.served.swap_remove(at);
+        for (sum, count) in self.before.iter_mut().zip(left.attachment.counters()) {
+            *sum += count;
+        }
+        self.order_all(|| Order::Detach(left.index));
+        left.name
     }
 
     fn attach_what_is_missing(&mut self) {
@@ -320,6 +337,8 @@ impl Lane {
         if self.kept.served.len() < self.kept.config.interfaces.len() {
             capability::raised(|| self.follow());
             self.hand_out();
+        } else {
+            capability::raised(|| self.leave_what_has_other_queues());
         }
     }
 

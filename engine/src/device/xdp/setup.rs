@@ -69,6 +69,8 @@ pub(super) struct Served {
     pub(super) name: String,
     pub(super) index: u32,
     pub(super) attachment: Attachment,
+    /// How many queues it had, as [`queue_count`] says.
+    pub(super) queue_count: Option<u32>,
     pub(super) queues: Vec<XdpQueue>,
 }
 
@@ -149,9 +151,9 @@ pub(super) fn serve(
     }
     let mut attachment = Attachment::load()?;
     let (hook, mut why) = attach(config.mode, &mut attachment, index)?;
-    let mut queues = Vec::new();
+    let (mut queues, queue_count) = (Vec::new(), queue_count(name));
     // INVARIANT: the limit is far below 2^32.
-    for queue in 0..queue_count(name).unwrap_or(limits::XDP_QUEUES_MAX as u32) {
+    for queue in 0..queue_count.unwrap_or(limits::XDP_QUEUES_MAX as u32) {
         let shard = queue as usize % memories.len().max(1);
         let Some(memory) = memories.get_mut(shard) else { break };
         let (socket, mode, no_zero_copy) = match open(config, memory, index, queue, hook) {
@@ -166,7 +168,7 @@ pub(super) fn serve(
         queues.push(XdpQueue { interface: name.to_owned(), queue, shard, mode, why: why.clone() });
         give(shard, Port::new(socket, index));
     }
-    Ok(Served { name: name.to_owned(), index, attachment, queues })
+    Ok(Served { name: name.to_owned(), index, attachment, queue_count, queues })
 }
 
 /// Attaches in the best way permitted; says why not a better one.

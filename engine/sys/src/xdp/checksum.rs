@@ -83,9 +83,9 @@ fn add_words(mut sum: u64, bytes: &[u8]) -> u64 {
 #[target_feature(enable = "avx2")]
 fn add_avx2(sum: u64, bytes: &[u8]) -> u64 {
     use std::arch::x86_64::{
-        __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_shuffle_epi32, _mm256_add_epi32, _mm256_and_si256,
-        _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi16,
-        _mm256_setzero_si256, _mm256_xor_si256,
+        __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_shuffle_epi32, _mm256_add_epi32, _mm256_castsi256_si128,
+        _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi16, _mm256_setzero_si256,
+        _mm256_xor_si256,
     };
     // Too short, or longer than the lanes hold (no UDP datagram is).
     if bytes.len().wrapping_sub(WIDE_FROM) > WIDE_MAX - WIDE_FROM {
@@ -126,24 +126,11 @@ fn add_avx2(sum: u64, bytes: &[u8]) -> u64 {
         total = plus256(total, next(at, 0));
     }
     let mut sum = sum;
-    let rest = bytes.len() % 32;
-    if rest != 0 {
-        if let [.., last] = bytes
-            && rest % 2 != 0
-        {
-            sum = plus(sum, u64::from(*last));
-        }
-        // Whole words of what is left: the last 32 bytes, without what was added already.
-        let (end, rest) = (bytes.len() & !1, rest & !1);
-        if let (Some(vector), Some(mask)) =
-            (bytes.get(..end).and_then(<[u8]>::last_chunk::<32>), MASK.get(rest..).and_then(<[u8]>::first_chunk::<32>))
-        {
-            // SAFETY: 32 bytes are read of each; the load needs no alignment.
-            let (vector, mask) =
-                unsafe { (_mm256_loadu_si256(vector.as_ptr().cast()), _mm256_loadu_si256(mask.as_ptr().cast())) };
-            total = plus256(total, pairs(_mm256_and_si256(vector, mask)));
-            count += 1;
-        }
+    if !bytes.len().is_multiple_of(32) {
+        let (odd, words) = rest_of(bytes);
+        sum = plus(sum, odd);
+        total = plus256(total, pairs(words));
+        count += 1;
     }
     let half = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
     let half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0b1110));
@@ -151,6 +138,24 @@ fn add_avx2(sum: u64, bytes: &[u8]) -> u64 {
     // INVARIANT: what was moved down is moved up again, so the sum is not negative.
     let up = (count as i64) << 19;
     plus(sum, (i64::from(moved).wrapping_add(up)) as u64)
+}
+
+/// What is left of at least 32 bytes behind the last whole vector: an odd last byte, and a vector with the words before
+/// it, at its end.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn rest_of(bytes: &[u8]) -> (u64, std::arch::x86_64::__m256i) {
+    use std::arch::x86_64::{_mm256_and_si256, _mm256_loadu_si256, _mm256_setzero_si256};
+    let odd = bytes.last().filter(|_| !bytes.len().is_multiple_of(2)).map_or(0, |last| u64::from(*last));
+    let (end, left) = (bytes.len() & !1, bytes.len() % 32 & !1);
+    // The last 32 bytes, without what was added already.
+    let vector = bytes.get(..end).and_then(<[u8]>::last_chunk::<32>);
+    let mask = MASK.get(left..).and_then(<[u8]>::first_chunk::<32>);
+    let (Some(vector), Some(mask)) = (vector, mask) else { return (odd, _mm256_setzero_si256()) };
+    // SAFETY: 32 bytes are read of each; the load needs no alignment.
+    let (vector, mask) =
+        unsafe { (_mm256_loadu_si256(vector.as_ptr().cast()), _mm256_loadu_si256(mask.as_ptr().cast())) };
+    (odd, _mm256_and_si256(vector, mask))
 }
 
 #[cfg(target_arch = "x86_64")]
