@@ -43,6 +43,7 @@ pub use look::{Look, Row, Unregister};
 pub use reachability::Ticket;
 pub use record::{Binding, Bindings};
 
+use crate::authentication::living::Living;
 use crate::reason::Reason;
 use crate::tables::Domains;
 use journal::Journal;
@@ -50,7 +51,7 @@ use limits::registrar::{EXPIRED_PER_TURN_MAX, GRACE_SECONDS};
 use names::Names;
 use proto::hash::Secret;
 use proto::message::Arena;
-use proto::time::{Mono, Now};
+use proto::time::{Micros, Mono, Now};
 use record::Account;
 use table::{AccountId, Table};
 
@@ -154,8 +155,8 @@ impl Registrar {
     }
 
     /// Takes in what was on the disk, later entries of an account after earlier ones. `shift`: seconds to be added to
-    /// its times. False: there is no room, or no such domain any more.
-    pub fn load(&mut self, entry: &Entry<'_>, shift: i64, now: Now) -> bool {
+    /// its times. `living`: is told where its bindings live. False: there is no room, or no such domain any more.
+    pub fn load(&mut self, entry: &Entry<'_>, shift: i64, living: Option<&Living>, now: Now) -> bool {
         let Some(number) = self.names.of_name(entry.domain) else { return false };
         let second = self.clock.second(now);
         let known = self.table.find(number, entry.user);
@@ -172,6 +173,10 @@ impl Registrar {
             if binding.is_live(second, GRACE_SECONDS) {
                 binding.write(&mut record);
                 (count, due) = (count + 1, due.min(expires.saturating_add(GRACE_SECONDS)));
+                if let Some(living) = living.filter(|_| expires > second) {
+                    let left = Micros::from_secs(u64::from(expires.saturating_sub(second)));
+                    living.note(binding.source.ip(), left, now.mono);
+                }
             }
         }
         let fits = record::finish(count, &mut record);

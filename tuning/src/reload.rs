@@ -55,10 +55,6 @@ pub fn reload(running: &Config, next: &Loaded, forced: bool) -> Result<Reload, R
     if let Some(refusal) = guard(running, &next.config).filter(|_| !forced) {
         return Err(Refusal::Unsafe(refusal));
     }
-    if running.domains.is_empty() && !next.config.domains.is_empty() {
-        let why = "the first [[domain]] needs a registrar, which is made at the start";
-        return Err(Refusal::NeedsRestart(why.to_owned()));
-    }
     if running.customers.is_empty() && !next.config.customers.is_empty() {
         let why = "the first [[customer]] needs room for hunting, which is reserved at the start";
         return Err(Refusal::NeedsRestart(why.to_owned()));

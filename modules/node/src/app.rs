@@ -17,6 +17,7 @@ use modules::records::Records;
 use modules::records::restore::Restored;
 use modules::registrar::{Batch, Registrar};
 use modules::{Tables, TandemPolicy};
+use proto::hash::Secret;
 use proto::message::{Arena, Malformation, Message, Method};
 use proto::policy::{Answer, Endpoint, Target};
 use proto::proxy::{Egress, OwnRequest, Proxy, Settings};
@@ -92,12 +93,8 @@ impl ShardApp {
     #[must_use]
     pub fn authenticating(mut self, setup: Option<&modules::authentication::Setup>, now: Now) -> Self {
         if let Some(setup) = setup {
-            // WHY the odd multiplier: seeds of neighbouring shards must not be neighbours.
-            let seed = setup.seed ^ (u64::from(self.shard.0) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let authenticator = Authenticator::new(modules::authentication::Setup { seed, ..setup.clone() }, now);
-            let slot_secret = self.keys.slot_secret();
-            let authentication = Authentication::new(authenticator, self.shard_number(), self.shards, slot_secret);
-            self.proxy.policy.take_authentication(Box::new(authentication));
+            let made = authentication(setup, self.shard, self.shards, self.keys.slot_secret(), now);
+            self.proxy.policy.take_authentication(made);
         }
         self
     }
@@ -284,6 +281,20 @@ impl ShardApp {
     }
 }
 
+/// What a shard of so many asks for proofs with.
+pub(crate) fn authentication(
+    setup: &modules::authentication::Setup,
+    shard: ShardId,
+    shards: u16,
+    slot_secret: Secret,
+    now: Now,
+) -> Box<Authentication> {
+    // WHY the odd multiplier: seeds of neighbouring shards must not be neighbours.
+    let seed = setup.seed ^ (u64::from(shard.0) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let authenticator = Authenticator::new(modules::authentication::Setup { seed, ..setup.clone() }, now);
+    Box::new(Authentication::new(authenticator, u16::from(shard.0), shards, slot_secret))
+}
+
 impl App for ShardApp {
     type Letter = Letter;
 
@@ -374,6 +385,10 @@ impl App for ShardApp {
             Letter::Errand(mut errand) => {
                 errand.run(&mut self.proxy.policy, now);
                 self.post(LANES, Letter::Errand(errand), out);
+            }
+            Letter::Outfit(mut outfit) => {
+                outfit.put_on(self);
+                self.post(LANES, Letter::Outfit(outfit), out);
             }
             Letter::Export => {
                 let exported = Letter::Exported { shard: self.shard, state: self.export(now) };

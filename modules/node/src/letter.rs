@@ -9,6 +9,7 @@
 //! | Letter | From | To | Answered by |
 //! |---|---|---|---|
 //! | `Install` | control | every shard | `Retired` with the tables that it replaced |
+//! | `Outfit` | control | every shard | the same box, with what it took the place of |
 //! | `Snapshot` | control | every shard | the same box, filled |
 //! | `Serve` | control | every shard | |
 //! | `Gateway` | the shard that learnt it | every other shard and control | |
@@ -31,6 +32,7 @@
 
 use crate::errand::Errand;
 use crate::module_question::ModuleQuestion;
+use crate::outfit::Outfit;
 use crate::shard_hand_over::{StateError, Taken};
 use crate::snapshot::ShardSnapshot;
 use engine::{Address, LaneId, ShardId};
@@ -66,6 +68,8 @@ pub enum Letter {
         /// What held until now.
         tables: Arc<Tables>,
     },
+    /// What phones need, since a reload brought the first domain or the first accounts; before its `Install`.
+    Outfit(Box<Outfit>),
     /// Fill this and send it back ([`ShardSnapshot::fill`] never allocates).
     Snapshot(Box<ShardSnapshot>),
     /// From now on serve like this.

@@ -40,6 +40,7 @@ pub mod metric;
 pub mod metrics;
 pub mod module_question;
 mod notify;
+mod outfit;
 pub mod records;
 mod replay;
 pub mod reply;

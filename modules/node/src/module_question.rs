@@ -78,6 +78,11 @@ impl ModuleQuestions {
         }
     }
 
+    /// Whether there are no boxes at all.
+    pub(crate) fn are_none(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// A box that asks. `None`: all are under way, or it is too long; its deadline answers it.
     pub(crate) fn ask(&mut self, ticket: Ticket, number: u32, bytes: &[u8]) -> Option<Box<ModuleQuestion>> {
         if bytes.len() > QUESTION_BYTES_MAX || self.idle.is_empty() {

@@ -130,7 +130,7 @@ impl Bench {
         for batch in &self.disk {
             let mut rest = &batch[..];
             while let Some((entry, behind)) = Entry::read(rest) {
-                assert!(self.registrar.load(&entry, shift, self.now));
+                assert!(self.registrar.load(&entry, shift, None, self.now));
                 rest = behind;
             }
             assert!(rest.is_empty());

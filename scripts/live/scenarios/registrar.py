@@ -7,6 +7,8 @@ import subprocess
 
 from harness import sip
 from harness.call import Call
+from harness.digest import Phone as DigestPhone
+from harness.phone import Phone as HousePhone
 from harness.processes import run, wait_until
 from harness.registrant import DOMAIN, Crowd, Phone, all_are_there
 from harness.registry import DRIVERS, expect, scenario
@@ -184,3 +186,46 @@ def real_clients_register(scene):
     broken = scene.tandem(tree=tree, name="tandem-damaged", ready=False)
     code = broken.wait(5)
     expect(code != 0 and "move the folder away" in broken.output(), f"exit {code}: {broken.output()}")
+
+
+@scenario()
+def the_first_domain_comes_by_a_reload(scene):
+    """A reload brings domain, accounts and passwords, another takes them away; kill -9 between: bindings hold, and so does
+    the protection of the address behind which one is registered."""
+    accounts = scene.folder / "accounts.toml"
+    accounts.write_text('[[account]]\nuser = "alice"\npassword = "wonderland"\n')
+    plain = scene.tree([scene.gateway_address()], shards=2, request_uri="keep")
+    with_phones = {**plain, **domain(accounts={"file": str(accounts)}), "registrar": {"users_per_shard": 1000},
+                   "authentication": {"address_failures": 3, "user_failures": 50}}
+    tandem = scene.tandem(tree=plain)
+    caller = scene.endpoint(scene.caller_address())
+    alice = scene.keep(HousePhone((scene.ip(20), 6000), "alice", DOMAIN, tandem.address, "wonderland"))
+    gateway = scene.endpoint(scene.gateway_address())
+    before = call_to(caller, "alice", tandem.address)
+    before.invite()
+    gateway.reply(gateway.expect("INVITE"), 486)
+    before.ack_failure(before.expect(486))
+
+    code, out, err = tandem.reload(with_phones)
+    expect(code == 0 and "restart" not in out + err, f"{code}: {out}{err}")
+    alice.register()
+    call(caller, alice, "alice", tandem.address)
+    tandem = again(scene, tandem, with_phones)
+
+    # Guesses from alice's address, before she is heard of again: the address is not shut out.
+    thief = scene.endpoint((scene.ip(20), 6001))
+    for number in range(12):
+        guess = DigestPhone(thief, tandem.address, f"user{number}", "guess")
+        expect((guess.once(), guess.once()) == (401, 401), f"guess {number}")
+    elsewhere = scene.endpoint((scene.ip(21), 6001))
+    guesses = (DigestPhone(elsewhere, tandem.address, f"user{number}", "guess") for number in range(20))
+    # Each shard counts the failures of its users.
+    expect(any((guess.once(within=0.5), guess.once(within=0.5))[1] is None for guess in guesses), "an address of nobody is not shut out")
+    alice.register()
+    call(caller, alice, "alice", tandem.address)
+
+    expect(tandem.reload(plain)[0] == 0, "the last domain goes")
+    expect(tandem.figure("tandem_bindings") == 1, "the binding ends by its time")
+    expect(tandem.reload(with_phones)[0] == 0, "and comes back")
+    call(caller, alice, "alice", tandem.address)
+    tandem.must_live()

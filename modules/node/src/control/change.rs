@@ -16,6 +16,7 @@ use crate::reply::{self, GatewayChanged};
 use modules::Tables;
 use modules::class4::DeckImage;
 use modules::tables::Inputs;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -29,7 +30,8 @@ impl Control {
         self.tables.class4.as_ref().map(|trunks| &trunks.image)
     }
 
-    /// Makes tables of `config` and what is known, and gives them to all shards. `decks`: `None` for those in service.
+    /// Makes tables of `config` and what is known, and gives them to all shards, with what phones need if they have it
+    /// not yet. `decks`: `None` for those in service.
     fn install(&mut self, config: &Config, admin: &AdminStates, decks: Option<Arc<DeckImage>>) -> Result<(), RpcError> {
         let decks = decks.or_else(|| self.decks_in_service().cloned());
         let inputs = Inputs {
@@ -41,6 +43,13 @@ impl Control {
         };
         let tables = Tables::build(&inputs, Some(&self.tables))
             .map_err(|error| RpcError::new(code::BAD_CONFIGURATION, format!("it cannot be carried: {error}")))?;
+        let outfits = self.outfitter.outfit(config, &tables).map_err(|why| {
+            RpcError::new(code::REFUSED, format!("phones cannot register: {why}; what was in service still is"))
+        })?;
+        self.journal = outfits.journal.or_else(|| self.journal.take());
+        for (shard, outfit) in self.shards.ids().zip(outfits.outfits) {
+            self.shards.post(shard, Letter::Outfit(outfit));
+        }
         self.tables = Arc::new(tables);
         self.credit.restore(&self.tables);
         let tables = Arc::clone(&self.tables);
@@ -123,7 +132,14 @@ impl Control {
         from: String,
         forced: bool,
     ) -> Result<reply::Reload, RpcError> {
-        let reload = tuning::reload(&self.config, next, forced).map_err(|refusal| {
+        let mut running = Cow::Borrowed(&*self.config);
+        if !self.outfitter.has_registrar() {
+            // WHY: nothing was made by these yet.
+            let running = running.to_mut();
+            running.registrar = next.config.registrar.clone();
+            running.authentication = next.config.authentication.clone();
+        }
+        let reload = tuning::reload(&running, next, forced).map_err(|refusal| {
             let hint = if matches!(refusal, tuning::Refusal::Unsafe(_)) { " (--force)" } else { "" };
             RpcError::new(code::REFUSED, format!("{refusal}{hint}; what was in service still is"))
         })?;

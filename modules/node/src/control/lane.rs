@@ -21,6 +21,7 @@ use crate::lnp::LnpLane;
 use crate::log::{Level, Log, Record};
 use crate::metric::{self, Metric};
 use crate::notify;
+use crate::outfit::Outfitter;
 use crate::records::RecordFigures;
 use crate::records::Traffic;
 use crate::records::ship::Shipping;
@@ -71,6 +72,8 @@ pub struct Parts {
     pub accounts: AccountDesk,
     /// Who asks for ported numbers.
     pub lnp: Option<LnpLane>,
+    /// Who makes what shards need once phones register.
+    pub outfitter: Box<dyn Outfitter>,
     /// Who writes lines.
     pub log: Log,
 }
@@ -120,6 +123,7 @@ pub struct Control {
     pub(super) registrations: Registrations,
     pub(super) credit: CreditKeeper,
     pub(super) lnp: Option<LnpLane>,
+    pub(super) outfitter: Box<dyn Outfitter>,
 }
 
 /// The longest sleep of the lane: how late it may notice that a shard has ended.
@@ -155,6 +159,7 @@ impl Control {
             dns: parts.dns,
             accounts: parts.accounts,
             lnp: parts.lnp,
+            outfitter: parts.outfitter,
             log: parts.log,
             drain: Drain::default(),
             ending: None,
@@ -254,6 +259,7 @@ impl Control {
         match letter {
             // WHY here: dropping tables frees memory, which a shard never does.
             Letter::Retired { tables, .. } => drop(tables),
+            Letter::Outfit(outfit) => drop(outfit),
             Letter::Snapshot(snapshot) => self.gatherer.returned(shard, snapshot),
             Letter::Gateway(_) => self.watch.event(now),
             Letter::Question(question) => {

@@ -11,6 +11,7 @@ use crate::dns::DnsLane;
 use crate::letter::{LANES, Letter, Question, Serving};
 use crate::log::{Format, Level, Log, Style};
 use crate::metric::{Metric, OPEN_TRANSACTIONS};
+use crate::outfit::{Outfits, Outfitter};
 use crate::shadow::Desk;
 use engine::{App, Frame, LaneId, Listener, NetworkError, Now, Outbox, Pools, Running, ShardId};
 use modules::Tables;
@@ -32,8 +33,26 @@ struct Shared {
     /// Shards that keep the snapshots they get.
     mute: AtomicBool,
     installs: AtomicU64,
+    outfits: AtomicU64,
     serving: Mutex<Vec<Serving>>,
     answers: Mutex<Vec<Question>>,
+}
+
+/// Counts how often something is wanted of him; a domain of a certain name he has nothing for.
+struct Tailor(Arc<Shared>);
+
+impl Outfitter for Tailor {
+    fn has_registrar(&self) -> bool {
+        self.0.outfits.load(Ordering::SeqCst) > 0
+    }
+
+    fn outfit(&mut self, config: &tuning::Config, _: &Tables) -> Result<Outfits, String> {
+        if config.domains.iter().any(|domain| domain.name.to_string() == "damaged.example") {
+            return Err("the journal is damaged".to_owned());
+        }
+        self.0.outfits.fetch_add(u64::from(!config.domains.is_empty()), Ordering::SeqCst);
+        Ok(Outfits::default())
+    }
 }
 
 /// A shard that answers letters and nothing else.
@@ -157,6 +176,7 @@ impl Node {
             disk,
             dns,
             accounts,
+            outfitter: Box::new(Tailor(Arc::clone(&shared))),
             log: log.clone(),
         };
         let shadow = Arc::new(Desk::new(None, file.clone(), disk_again, log.clone()));
@@ -315,6 +335,22 @@ fn what_needs_a_restart_says_so_and_does_not_hold_the_rest_up() {
     let lines = |key: &str| reply[key].to_string();
     assert!(lines("changed").contains("weight") && lines("needs_restart").contains("calls_per_shard"), "{reply}");
     assert_eq!(node.weights(), [2, 1]);
+    node.end();
+}
+
+/// It is taken with all that it says of the registrar; if there can be none, nothing changes.
+#[test]
+fn the_first_domain_comes_by_a_reload() {
+    let node = Node::start(&[1, 1]);
+    let domain = |name: &str| format!("[registrar]\nusers_per_shard = 700\n[[domain]]\nname = \"{name}\"\n");
+    let error = node.reload(&text(&[2, 1], &domain("damaged.example"))).unwrap_err();
+    assert!(error.code == rpc::code::REFUSED && error.message.contains("journal is damaged"), "{error}");
+    assert_eq!((node.weights(), node.shared.outfits.load(Ordering::SeqCst)), (vec![1, 1], 0));
+    let reply = node.reload(&text(&[1, 1], &domain("example.com"))).unwrap();
+    assert_eq!((reply["needs_restart"].to_string().as_str(), node.shared.outfits.load(Ordering::SeqCst)), ("[]", 1));
+    let reply = node.reload(&text(&[1, 1], &domain("example.com").replace("700", "900"))).unwrap();
+    assert!(reply["needs_restart"].to_string().contains("users_per_shard"), "{reply}");
+    assert_eq!(node.reload(&text(&[1, 1], "")).unwrap()["changed"].as_array().map(Vec::is_empty), Some(false));
     node.end();
 }
 

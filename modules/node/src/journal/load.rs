@@ -2,6 +2,7 @@
 
 use super::frame::{FILE_HEAD, FRAME_HEAD, Found, FrameHead};
 use super::survey::{Damage, Survey};
+use modules::authentication::living::Living;
 use modules::registrar::{Entry, Registrar};
 use proto::hash::Secret;
 use proto::steer;
@@ -16,16 +17,17 @@ pub struct Loaded {
     pub dropped: u64,
 }
 
-/// Takes in what belongs to one shard of so many.
+/// Takes in what belongs to one shard of so many. `living`: whom to tell where the bindings of a domain live, if they
+/// were proven.
 ///
 /// # Errors
 /// A frame whose checksum is right holds what is no entry.
-pub fn load(
+pub fn load<'l>(
     survey: &Survey,
     registrar: &mut Registrar,
     slot_secret: &Secret,
-    shard: u16,
-    shards: u16,
+    (shard, shards): (u16, u16),
+    living: impl Fn(&[u8]) -> Option<&'l Living>,
     now: Now,
 ) -> Result<Loaded, Damage> {
     let mut loaded = Loaded::default();
@@ -43,7 +45,7 @@ pub fn load(
                 let slot = steer::slot_of_plain_user(slot_secret, entry.user);
                 if steer::shard_of_slot(slot, shards) == shard {
                     loaded.entries += 1;
-                    loaded.dropped += u64::from(!registrar.load(&entry, shift, now));
+                    loaded.dropped += u64::from(!registrar.load(&entry, shift, living(entry.domain), now));
                 }
             }
             at += FRAME_HEAD + payload.len();

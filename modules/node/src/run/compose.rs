@@ -17,13 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tuning::{Config, DriverKind, Environment, OffOr};
 
-/// Lanes that the engine gives rings to: the control lane, which speaks for the others, the journal's where phones
-/// register, and the record lane. They are numbered in this order, so that one may be there for nothing.
+/// Lanes that the engine gives rings to: the control lane, which speaks for the others, the journal's, and the record
+/// lane. WHY the journal's always: the first domain may come by a reload.
 const fn lanes(config: &Config) -> usize {
-    match (&config.records, config.domains.is_empty()) {
-        (OffOr::On(_), _) => 3,
-        (OffOr::Off, false) => 2,
-        (OffOr::Off, true) => 1,
+    match &config.records {
+        OffOr::On(_) => 3,
+        OffOr::Off => 2,
     }
 }
 
@@ -31,6 +30,7 @@ const fn lanes(config: &Config) -> usize {
 const LETTERS_PER_SHARD: usize = 16_384;
 
 /// Random numbers of this start.
+#[derive(Clone, Copy)]
 pub(super) struct Randomness {
     /// Key of tables.
     pub(super) boot_secret: Secret,
@@ -145,7 +145,12 @@ pub(super) fn shard(config: &Config, keys: Keys, shards: usize, random: &Randomn
 }
 
 /// What proofs are examined with, where a domain has accounts.
-pub(super) fn authentication(config: &Config, setup: &app::Setup, tables: &Tables) -> Option<authentication::Setup> {
+pub(super) fn authentication(
+    config: &Config,
+    setup: &app::Setup,
+    tables: &Tables,
+    living: &Arc<Living>,
+) -> Option<authentication::Setup> {
     config.domains.iter().find(|domain| domain.accounts.is_some())?;
     Some(authentication::Setup {
         // WHY this one: it is the same after a restart, and on every node.
@@ -155,7 +160,7 @@ pub(super) fn authentication(config: &Config, setup: &app::Setup, tables: &Table
         accounts: config.authentication.accounts_per_shard,
         failures: config.authentication.failures_per_shard,
         rules: tables.realms.rules,
-        living: Arc::new(Living::new(setup.policy.boot_secret)),
+        living: Arc::clone(living),
     })
 }
 

@@ -12,12 +12,13 @@
 mod banner;
 mod compose;
 mod interfaces;
+mod outfitter;
 mod recording;
 mod registrations;
 mod signals;
 
 use crate::accounts::Report;
-use crate::app::ShardApp;
+use crate::app::{self, ShardApp};
 use crate::cli::Exit;
 use crate::control::accounts::AccountDesk;
 use crate::control::methods::Methods;
@@ -39,9 +40,11 @@ use crate::{lanes, notify};
 use banner::{Started, banner};
 use compose::Randomness;
 pub(crate) use compose::cores as shard_cores;
-use engine::{LaneId, Running};
+use engine::{LaneEnd, LaneId, Running};
 use modules::Tables;
+use modules::authentication::living::Living;
 use modules::tables::Inputs;
+use outfitter::{Journal, ReloadOutfitter};
 use proto::token::Keys;
 use recording::{Lanes, Recording};
 pub(crate) use registrations::FOLDER as REGISTRATIONS;
@@ -99,6 +102,8 @@ struct Process {
     control: Control,
     running: Running<Letter>,
     journal: Option<JournalLane>,
+    /// The same where a reload brought the first domain.
+    journal_of_reload: Journal,
     records: Option<Lanes>,
     log: Log,
     _socket: SocketFile,
@@ -123,10 +128,15 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let tables = Arc::new(Tables::build(&tables, None).map_err(|error| format!("{}: {error}", path.display()))?);
     let keys = read_keys(config)?;
     let random = Randomness::draw().map_err(|error| format!("the kernel's random numbers: {error}"))?;
-    let registrations = read_registrations(config, &environment, directory.path(), &keys, &random, &tables)?;
+    let shards = compose::cores(config, &environment).len();
+    let setup = compose::shard(config, keys, shards, &random).ok_or("too many shards")?;
+    let living = Arc::new(Living::new(random.boot_secret));
+    let state = directory.path().to_owned();
+    let registrations = read_registrations(config, &state, &setup, &random, &tables, &living)?;
     let recording = Recording::read(config)?.map(Arc::new);
     let read = (registrations.clone(), recording.clone());
-    let mut running = launch(config, &environment, &keys, &random, &tables, read)?;
+    let authentication = compose::authentication(config, &setup, &tables, &living);
+    let mut running = launch(config, &environment, &setup, authentication.clone(), &tables, read)?;
     let Some(lane) = running.take_lane(LaneId(0)) else { return Err("the engine has no lane".into()) };
 
     // WHY now: threads started from here on inherit where this one may run.
@@ -136,7 +146,9 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     if let Some(events) = running.take_xdp_events() {
         interfaces::start(events, log.clone()).map_err(|error| error.to_string())?;
     }
-    let journal = start_journal(config, registrations, &mut running, &log)?;
+    let has_registrar = registrations.is_some();
+    let journal_lane = running.take_lane(LaneId(1)).ok_or("the engine has no lane for the journal")?;
+    let (journal, journal_lane) = start_journal(config, registrations, journal_lane, &log)?;
     let records = start_records(recording, &mut running, &log)?;
     let (disk, _) = DiskLane::start(directory).map_err(text)?;
     let (inbox, queue) = Inbox::new(lane.waker());
@@ -153,6 +165,18 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let recorded = config.records.on().map(|records| records.dir.clone());
     let shadow = Arc::new(Desk::new(recorded, file, disk.clone(), log.clone()));
     let (config_in_force, log_of_lane) = (config.clone(), log.clone());
+    let journal_of_reload = Journal::default();
+    let outfitter = Box::new(ReloadOutfitter {
+        lane: journal_lane,
+        has_registrar,
+        has_authentication: authentication.is_some(),
+        setup,
+        random,
+        living,
+        state,
+        journal: Arc::clone(&journal_of_reload),
+        log: log.clone(),
+    });
     let parts = Parts {
         lane,
         queue,
@@ -165,6 +189,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
         xdp: running.xdp_counters().cloned(),
         driver,
         journal: journal.as_ref().map(|lane| Arc::clone(lane.figures())),
+        outfitter,
         records: records.as_ref().map(|lanes| Arc::clone(lanes.records.figures())),
         traffic: records.as_ref().map(|lanes| Arc::clone(lanes.records.traffic())),
         shipping: records.iter().flat_map(|lanes| lanes.ships.iter().map(|ship| Arc::clone(ship.shipping()))).collect(),
@@ -197,7 +222,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     // A terminal that has gone away is no reason not to carry calls.
     let _ = std::io::stdout().write_all(banner(&started).as_bytes());
     notify::ready("carries calls");
-    Ok(Process { control, running, journal, records, log, _socket: socket })
+    Ok(Process { control, running, journal, journal_of_reload, records, log, _socket: socket })
 }
 
 /// What was in the shadow is there again, as soon as the control lane answers; calls do not wait for it.
@@ -227,6 +252,7 @@ impl Process {
         }
         // WHY after the shards: what they sent last is on the disk before the process ends.
         drop(self.journal);
+        drop(self.journal_of_reload.lock().map(|mut journal| journal.take()));
         drop(self.records);
         self.log.flush(LOG_DEADLINE);
         match (end, ended) {
@@ -256,27 +282,30 @@ fn read_keys(config: &Config) -> Result<Keys, Failure> {
 /// What was registered before; `None` where nobody registers.
 fn read_registrations(
     config: &Config,
-    environment: &Environment,
     state: &Path,
-    keys: &Keys,
+    setup: &app::Setup,
     random: &Randomness,
     tables: &Tables,
+    living: &Living,
 ) -> Result<Option<Arc<Registrations>>, Failure> {
     if config.domains.is_empty() {
         return Ok(None);
     }
-    let shards = compose::cores(config, environment).len();
-    Registrations::read(config, state, keys, shards, random, tables).map(|read| Some(Arc::new(read)))
+    let read = Registrations::read(config, state, setup, random, tables, living);
+    read.map(|read| Some(Arc::new(read)))
 }
 
+/// The journal, or its lane for the first domain that a reload brings.
 fn start_journal(
     config: &Config,
     registrations: Option<Arc<Registrations>>,
-    running: &mut Running<Letter>,
+    lane: LaneEnd<Letter>,
     log: &Log,
-) -> Result<Option<JournalLane>, Failure> {
-    let (Some(registrations), Some(lane)) = (registrations, running.take_lane(LaneId(1))) else { return Ok(None) };
-    registrations.start(config, lane, log).map(Some)
+) -> Result<(Option<JournalLane>, Option<LaneEnd<Letter>>), Failure> {
+    match registrations {
+        Some(registrations) => Ok((Some(registrations.start(config, lane, log)?), None)),
+        None => Ok((None, Some(lane))),
+    }
 }
 
 fn start_records(
@@ -291,20 +320,17 @@ fn start_records(
 fn launch(
     config: &Config,
     environment: &Environment,
-    keys: &Keys,
-    random: &Randomness,
+    setup: &app::Setup,
+    authentication: Option<modules::authentication::Setup>,
     tables: &Arc<Tables>,
     (registrations, recording): (Option<Arc<Registrations>>, Option<Arc<Recording>>),
 ) -> Result<Running<Letter>, Failure> {
-    let engine = compose::engine(config, environment, keys);
-    let setup = compose::shard(config, keys.clone(), engine.cores.len(), random).ok_or("too many shards")?;
-    let waits = compose::waits(config);
-    let authentication = compose::authentication(config, &setup, tables);
+    let engine = compose::engine(config, environment, &setup.proxy.keys);
+    let (setup, waits) = (setup.clone(), compose::waits(config));
     let tables = Arc::clone(tables);
     let hunts = config.limits.open_requests_per_shard;
     engine::launch(&engine, move |shard| {
-        let now = engine::Now::read();
-        let now = proto::time::Now { mono: proto::time::Mono(now.mono.0), wall: proto::time::Wall(now.wall.0) };
+        let now = now();
         let registrar = registrations.as_ref().and_then(|registrations| registrations.take(shard.index()));
         ShardApp::new(shard, &setup, Arc::clone(&tables), now)
             .admitting(waits)
@@ -313,6 +339,11 @@ fn launch(
             .authenticating(authentication.as_ref(), now)
     })
     .map_err(|error| error.to_string())
+}
+
+fn now() -> proto::time::Now {
+    let now = engine::Now::read();
+    proto::time::Now { mono: proto::time::Mono(now.mono.0), wall: proto::time::Wall(now.wall.0) }
 }
 
 /// The state directory could not be had. If another tandem has it, it serves our addresses too, most likely.

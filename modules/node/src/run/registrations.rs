@@ -2,6 +2,7 @@
 
 use super::Randomness;
 use super::compose;
+use crate::app;
 use crate::journal::keeper::Keeper;
 use crate::journal::load::{Loaded, load};
 use crate::journal::log::{Log, Position};
@@ -12,8 +13,8 @@ use crate::letter::Letter;
 use crate::log::{Level, Log as Lines, Record};
 use engine::LaneEnd;
 use modules::Tables;
+use modules::authentication::living::Living;
 use modules::registrar::{Clock, Registrar};
-use proto::token::Keys;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use tuning::{Config, Durability};
@@ -36,28 +37,31 @@ pub(super) struct Registrations {
 }
 
 impl Registrations {
-    /// Reads everything, in parallel for the shards.
+    /// Reads everything, in parallel for the shards. `living`: is told where authenticated bindings live.
     pub(super) fn read(
         config: &Config,
         state: &Path,
-        keys: &Keys,
-        shards: usize,
+        of: &app::Setup,
         random: &Randomness,
         tables: &Tables,
+        living: &Living,
     ) -> Result<Self, String> {
         let path = state.join(FOLDER);
         let mut folder = Folder::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let mut survey = Survey::take(&mut folder).map_err(|damage| damage.to_string())?;
-        let now = now();
+        let now = super::now();
         let clock = Clock::start(now);
+        let (keys, count) = (&of.proxy.keys, of.shards);
         let setup = compose::registrar(config, keys, clock, random);
         let slot_secret = keys.slot_secret();
-        let count = u16::try_from(shards).unwrap_or(1);
         let read = &survey;
         let make = |shard: u16| {
             let setup = modules::registrar::Setup { seed: setup.seed ^ u64::from(shard + 1), ..setup };
             let mut registrar = Box::new(Registrar::new(&setup, &tables.domains, now));
-            let loaded = load(read, &mut registrar, &slot_secret, shard, count, now)?;
+            let lives_at = |domain: &[u8]| {
+                tables.domains.named(domain).is_some_and(|(_, domain)| domain.authenticates).then_some(living)
+            };
+            let loaded = load(read, &mut registrar, &slot_secret, (shard, count), lives_at, now)?;
             Ok((registrar, loaded))
         };
         let made = std::thread::scope(|scope| {
@@ -109,9 +113,4 @@ impl Registrations {
         let relaxed = config.registrar.durability == Durability::Relaxed;
         JournalLane::start(lane, keeper, self.clock, relaxed, log.clone()).map_err(|error| error.to_string())
     }
-}
-
-fn now() -> proto::time::Now {
-    let now = engine::Now::read();
-    proto::time::Now { mono: proto::time::Mono(now.mono.0), wall: proto::time::Wall(now.wall.0) }
 }

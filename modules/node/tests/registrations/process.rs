@@ -66,7 +66,8 @@ impl Process {
         for (number, link) in (0u16..).zip(links) {
             let mut registrar = Box::new(Registrar::new(&registrar_setup(clock, number), &tables.domains, at));
             let slot_secret = setup.proxy.keys.slot_secret();
-            load(&survey, &mut registrar, &slot_secret, number, shards, at).map_err(|damage| damage.to_string())?;
+            load(&survey, &mut registrar, &slot_secret, (number, shards), |_| None, at)
+                .map_err(|damage| damage.to_string())?;
             let id = ShardId(u8::try_from(number).unwrap());
             let app = ShardApp::new(id, &setup, Arc::clone(&tables), at).registering(Some(registrar));
             made.push(Shard::new(app, SimDevice::new(64, 1), link, 1_024, now.mono, Arc::new(ShardStats::default())));

@@ -317,3 +317,22 @@ fn operators_see_all_in_parts_and_take_one_away() {
     assert_eq!((seen(&bench, "0123", false).0.len(), bench.registrar.figures().accounts), (0, 899));
     assert_eq!(bench.domain().contacts_max, 3);
 }
+
+/// What keeps a whole address from being shut out is known again before its phone is heard of.
+#[test]
+fn after_a_restart_it_is_known_where_bindings_live() {
+    let mut bench = bench();
+    bench.register("alice", "c1", 1, "Contact: <sip:alice@192.0.2.7:5070>;expires=300\r\n");
+    bench.sync();
+    bench.wait(100);
+    let living = Living::new(Secret([7; 16]));
+    let mut fresh = Registrar::new(&setup(bench.now), &bench.domains, bench.now);
+    let (entry, _) = Entry::read(&bench.disk[0]).unwrap();
+    assert!(fresh.load(&entry, 0, Some(&living), bench.now));
+    let source = entry.bindings().next().unwrap().source.ip();
+    let at = |seconds: u64| Mono(bench.now.mono.0 + seconds * 1_000_000);
+    assert!(living.is_alive(source, at(199)) && !living.is_alive(source, at(202)));
+    // Over by the time of the restart: nobody lives there.
+    let (living, now) = (Living::new(Secret([7; 16])), Now { mono: at(205), ..bench.now });
+    assert!(fresh.load(&entry, 0, Some(&living), now) && !living.is_alive(source, at(205)));
+}
