@@ -43,7 +43,7 @@ pub trait Outfitter: Send {
 #[derive(Debug, Default)]
 pub struct Outfits {
     /// By shard.
-    pub outfits: Vec<Box<Outfit>>,
+    pub outfits: Vec<Outfit>,
     /// The journal's figures, if it has begun with this.
     pub journal: Option<Arc<JournalFigures>>,
 }

@@ -48,7 +48,7 @@ impl Control {
         })?;
         self.journal = outfits.journal.or_else(|| self.journal.take());
         for (shard, outfit) in self.shards.ids().zip(outfits.outfits) {
-            self.shards.post(shard, Letter::Outfit(outfit));
+            self.shards.post(shard, Letter::Outfit(Box::new(outfit)));
         }
         self.tables = Arc::new(tables);
         self.credit.restore(&self.tables);

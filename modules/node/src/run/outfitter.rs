@@ -66,7 +66,7 @@ impl Outfitter for ReloadOutfitter {
             .map(|shard| {
                 let registrar = registrations.as_ref().and_then(|read| read.take(usize::from(shard)));
                 let proofs = authentication.as_ref().map(|setup| (setup, &self.setup));
-                Box::new(Outfit::new(ShardId(shard), registrar, proofs, now))
+                Outfit::new(ShardId(shard), registrar, proofs, now)
             })
             .collect();
         Ok(made)
