@@ -7,7 +7,12 @@
 //! ```
 //!
 //! The decks are made from a seed and written as CSV into the temporary folder first, so that the build
-//! reads files as `tandem deck build` does. Half the codes of the plan are in each deck, drawn anew.
+//! reads files as `tandem deck build` does. Half the codes of the plan are in each deck, drawn anew. The image is
+//! written and opened as `tandem run` opens it.
+//!
+//! Before each question of C3 as much memory is read as displaces everything from all caches: the image, the tables of
+//! the decks asked, the translations of addresses, and the program's own code. On a shard that carries calls the code
+//! is warm, for every call runs it: `cold_image_median_ns` is the same with another image, a small one, asked in between.
 
 use deck::Code;
 use deck::billing::{Increments, Rounding};
@@ -16,6 +21,7 @@ use deck::image::{Asked, Image, Question, Quotes, RateOn, State};
 use deck::money::Digits;
 use deck::nanp::StateTable;
 use deck::read::{DeckReader, Settings};
+use engine_sys::resident_file::ResidentFile;
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -138,7 +144,7 @@ fn numbers(plan: &[String], count: usize, random: &mut Random) -> Vec<Code> {
 }
 
 /// Nanoseconds for each number, looked up in batches as a shard has them.
-fn lookup_ns(image: &Image<Vec<u8>>, numbers: &[Code]) -> f64 {
+fn lookup_ns(image: &Image<ResidentFile>, numbers: &[Code]) -> f64 {
     let mut found = [0; 64];
     let started = Instant::now();
     for batch in numbers.chunks(found.len()) {
@@ -148,16 +154,30 @@ fn lookup_ns(image: &Image<Vec<u8>>, numbers: &[Code]) -> f64 {
     started.elapsed().as_nanos() as f64 / numbers.len() as f64
 }
 
+/// What is in the caches when a question is asked.
+enum Caches<'i> {
+    /// What the questions before left there.
+    AsTheyAre,
+    /// Nothing.
+    Cold,
+    /// The code, for this image was asked before; nothing of the one that is measured.
+    CodeOnly(&'i Image<ResidentFile>),
+}
+
 /// Nanoseconds of each question to all decks, sorted, and the share of decks that had a price.
-fn decision_ns(image: &Image<Vec<u8>>, numbers: &[Code], cold: bool) -> (Vec<u64>, f64) {
+fn decision_ns(image: &Image<ResidentFile>, numbers: &[Code], caches: &Caches<'_>) -> (Vec<u64>, f64) {
     let asked = Asked::all(image);
     let mut quotes = Quotes::for_asked(&asked);
-    let mut others = vec![1_u8; if cold { CACHES_BYTES } else { 0 }];
+    let displaced = if matches!(caches, Caches::AsTheyAre) { 0 } else { CACHES_BYTES };
+    let mut others = vec![1_u8; displaced];
     let (mut times, mut priced) = (Vec::with_capacity(numbers.len()), 0);
     for number in numbers {
         others.iter_mut().step_by(64).for_each(|octet| *octet = octet.wrapping_add(1));
         black_box(&others);
         let question = Question { dialled: *number, routing: *number, caller: None, at: 1_767_571_200 };
+        if let Caches::CodeOnly(other) = caches {
+            other.quote(&question, &asked, &mut quotes);
+        }
         let started = Instant::now();
         image.quote(black_box(&question), &asked, &mut quotes);
         black_box(&quotes);
@@ -172,45 +192,74 @@ fn quantile(sorted: &[u64], percent: usize) -> u64 {
     sorted.get(sorted.len() * percent / 100).copied().unwrap_or(0)
 }
 
+/// Writes the decks of `rows` rows together and gives the files.
+fn write_decks(folder: &Path, plan: &[String], rows: usize, random: &mut Random) -> std::io::Result<Vec<PathBuf>> {
+    std::fs::create_dir_all(folder)?;
+    let files: Vec<PathBuf> = (0..DECKS).map(|deck| folder.join(format!("{deck}.csv"))).collect();
+    for file in &files {
+        write_deck(file, plan, rows / DECKS, random)?;
+    }
+    Ok(files)
+}
+
+/// An image on the disk, and how long it took.
+struct Built {
+    image: Image<ResidentFile>,
+    reading_s: f64,
+    seconds: f64,
+    opening_s: f64,
+}
+
+/// Reads the decks, compiles and writes them, and opens what was written.
+fn build(folder: &Path, files: &[PathBuf]) -> std::io::Result<Built> {
+    let started = Instant::now();
+    let sources: Result<Vec<_>, _> = files.iter().enumerate().map(|(index, file)| read_deck(file, index)).collect();
+    let sources = sources?;
+    let reading_s = started.elapsed().as_secs_f64();
+    let path = folder.join("decks.image");
+    std::fs::write(&path, compile(&sources, &StateTable::default(), &mut |_| ()).map_err(std::io::Error::other)?)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let started = Instant::now();
+    let image = Image::open(ResidentFile::new(&std::fs::File::open(&path)?)?).map_err(std::io::Error::other)?;
+    let opening_s = started.elapsed().as_secs_f64();
+    std::fs::remove_dir_all(folder)?;
+    Ok(Built { image, reading_s, seconds, opening_s })
+}
+
+/// Of the small image that is asked in between.
+const OTHER_ROWS: usize = 100_000;
+
 fn main() -> std::io::Result<()> {
     let rows: usize = std::env::args().nth(1).and_then(|rows| rows.parse().ok()).unwrap_or(ROWS);
     let mut random = Random(2026);
     let plan = plan(rows / 10, &mut random);
     let folder = std::env::temp_dir().join(format!("tandem-deck-rows-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let files: Vec<PathBuf> = (0..DECKS).map(|deck| folder.join(format!("{deck}.csv"))).collect();
-    for file in &files {
-        write_deck(file, &plan, rows / DECKS, &mut random)?;
-    }
+    let files = write_decks(&folder, &plan, rows, &mut random)?;
     let numbers_asked = numbers(&plan, LOOKUPS, &mut random);
     let before = peak_memory();
-    let started = Instant::now();
-    let sources: Result<Vec<_>, _> = files.iter().enumerate().map(|(index, file)| read_deck(file, index)).collect();
-    let sources = sources?;
-    let read_s = started.elapsed().as_secs_f64();
-    let octets = compile(&sources, &StateTable::default(), &mut |_| ()).map_err(std::io::Error::other)?;
-    let build_s = started.elapsed().as_secs_f64();
+    let Built { image, reading_s, seconds, opening_s } = build(&folder, &files)?;
     let peak = peak_memory();
-    drop(sources);
-    std::fs::remove_dir_all(&folder)?;
-    let started = Instant::now();
-    let image = Image::open(octets).map_err(std::io::Error::other)?;
-    let open_s = started.elapsed().as_secs_f64();
+    let files = write_decks(&folder, &plan, OTHER_ROWS, &mut random)?;
+    let other = build(&folder, &files)?.image;
     let count: u64 = image.decks().iter().map(|deck| deck.rows).sum();
     let lookups: Vec<f64> = (0..5).map(|_| lookup_ns(&image, &numbers_asked)).collect();
     let best = lookups.iter().copied().fold(f64::INFINITY, f64::min);
-    let (cold, priced) = decision_ns(&image, numbers_asked.get(..QUESTIONS).unwrap_or_default(), true);
-    let (warm, _) = decision_ns(&image, numbers_asked.get(..200_000).unwrap_or_default(), false);
+    let some = numbers_asked.get(..QUESTIONS).unwrap_or_default();
+    let (cold, priced) = decision_ns(&image, some, &Caches::Cold);
+    let (cold_image, _) = decision_ns(&image, some, &Caches::CodeOnly(&other));
+    let (warm, _) = decision_ns(&image, numbers_asked.get(..200_000).unwrap_or_default(), &Caches::AsTheyAre);
     println!(
         "{{\n  \"rows\": {count}, \"decks\": {DECKS}, \"codes\": {}, \"priced\": {priced:.2},\n  \
-         \"C3\": {{ \"cold_median_ns\": {}, \"cold_p95_ns\": {}, \"uncleared_median_ns\": {}, \"bar_ns\": 1500 }},\n  \
+         \"C3\": {{ \"cold_median_ns\": {}, \"cold_p95_ns\": {}, \"cold_image_median_ns\": {}, \
+         \"uncleared_median_ns\": {}, \"bar_ns\": 1500 }},\n  \
          \"C4\": {{ \"batched_ns\": {best:.1}, \"runs_ns\": {lookups:.1?}, \"bar_ns\": 80 }},\n  \
          \"C5\": {{ \"octets_per_row\": {:.2}, \"image_octets\": {}, \"bar\": 24 }},\n  \
-         \"C6\": {{ \"seconds\": {build_s:.2}, \"reading_seconds\": {read_s:.2}, \"opening_seconds\": {open_s:.2}, \
+         \"C6\": {{ \"seconds\": {seconds:.2}, \"reading_seconds\": {reading_s:.2}, \"opening_seconds\": {opening_s:.2}, \
          \"peak_octets\": {peak}, \"before_octets\": {before}, \"bar_seconds\": 60, \"bar_octets\": 4294967296 }}\n}}",
         plan.len(),
         quantile(&cold, 50),
         quantile(&cold, 95),
+        quantile(&cold_image, 50),
         quantile(&warm, 50),
         image.octets().len() as f64 / count as f64,
         image.octets().len(),

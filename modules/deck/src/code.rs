@@ -1,8 +1,8 @@
 //! Numbers and dialling codes as sixteen symbols in one `u64`: digit + 1 in each four bits from the top,
 //! 0 where it ends.
 //!
-//! So codes sort as texts do, a code stands right before those that it is the beginning of, and the trie
-//! takes its steps by shifting.
+//! So codes sort as texts do, a code stands right before those that it is the beginning of, and the
+//! first digits are had by masking.
 
 use std::fmt;
 

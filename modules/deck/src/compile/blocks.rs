@@ -1,13 +1,29 @@
 //! Merges the rows of all decks by code into blocks.
+//!
+//! A block has the cells of its own code and then those of shorter ones that would answer in their place (see
+//! `image::format`): what is written twice here is read once for each call.
 
 use super::layout::{Layout, put_u32};
 use super::terms::Translation;
 use super::{CompileError, DeckSource, INVALID_ORIGIN};
 use crate::code::Code;
-use crate::image::trie::NODE;
+use crate::image::DECKS_MAX;
 use crate::rows::Row;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+/// Cells of shorter codes in a block, for each of its own, at most: bounds what an image grows by.
+const INHERITED_PER_OWN_MAX: usize = 2;
+
+/// A cell, and what has to be known of it while blocks are made.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    first: u32,
+    second: u32,
+    deck: u16,
+    /// In force from the time on from which most of the deck is, for ever: no shorter code of the deck is asked then.
+    settles: bool,
+}
 
 /// Blocks, and where each code's stands.
 #[derive(Debug)]
@@ -15,33 +31,94 @@ pub(super) struct Blocks {
     pub(super) octets: Vec<u8>,
     pub(super) entries: Vec<(Code, u32)>,
     /// Codes that begin the one of the last block, the shortest first.
-    open: Vec<(Code, u32)>,
+    open: Vec<Open>,
+    /// What was open before: its room is used again.
+    spare: Vec<Vec<Cell>>,
+}
+
+/// A code that begins the one of the last block.
+#[derive(Debug)]
+struct Open {
+    code: Code,
+    place: u32,
+    cells: Vec<Cell>,
+}
+
+/// Decks, a bit each.
+struct DeckBits([u64; DECKS_MAX.div_ceil(64)]);
+
+impl DeckBits {
+    fn set(&mut self, deck: u16) {
+        if let Some(word) = self.0.get_mut(usize::from(deck / 64)) {
+            *word |= 1 << (deck % 64);
+        }
+    }
+
+    fn has(&self, deck: u16) -> bool {
+        self.0.get(usize::from(deck / 64)).is_some_and(|word| word >> (deck % 64) & 1 == 1)
+    }
+
+    /// Sets the decks of cells that settle.
+    fn settle(&mut self, cells: &[Cell]) {
+        cells.iter().filter(|cell| cell.settles).for_each(|cell| self.set(cell.deck));
+    }
 }
 
 impl Blocks {
     fn new() -> Self {
         // Place 0 means "no block".
-        Blocks { octets: vec![0; 8], entries: Vec::new(), open: Vec::new() }
+        Blocks { octets: vec![0; 8], entries: Vec::new(), open: Vec::new(), spare: Vec::new() }
     }
 
     /// Codes come in their order, each once.
-    fn push(&mut self, code: Code, cells: &[(u32, u32)]) -> Result<(), CompileError> {
-        let too_large = CompileError::TooLarge("codes");
-        let place = u32::try_from(self.octets.len() / 8).ok().filter(|place| place & NODE == 0).ok_or(too_large)?;
-        while self.open.last().is_some_and(|(open, _)| !open.begins(code)) {
-            self.open.pop();
+    fn push(&mut self, code: Code, own: &[Cell]) -> Result<(), CompileError> {
+        let place = u32::try_from(self.octets.len() / 8).map_err(|_| CompileError::TooLarge("codes"))?;
+        while let Some(closed) = self.open.pop_if(|open| !open.code.begins(code)) {
+            self.spare.push(closed.cells);
         }
-        let shorter = self.open.last().map_or(0, |(_, place)| *place);
+        let (inherited, rest) = self.inherited(own);
+        let count = |cells: usize| u16::try_from(cells).map_err(|_| CompileError::TooLarge("rows of one code"));
         self.octets.extend_from_slice(&code.packed().to_le_bytes());
-        put_u32(&mut self.octets, shorter);
-        put_u32(&mut self.octets, u32::try_from(cells.len()).map_err(|_| CompileError::TooLarge("rows of one code"))?);
-        for (first, second) in cells {
-            put_u32(&mut self.octets, *first);
-            put_u32(&mut self.octets, *second);
+        put_u32(&mut self.octets, rest);
+        self.octets.extend_from_slice(&count(own.len())?.to_le_bytes());
+        self.octets.extend_from_slice(&count(own.len() + inherited.len())?.to_le_bytes());
+        for cell in own.iter().chain(inherited.iter().map(|(_, cell)| cell)) {
+            put_u32(&mut self.octets, cell.first);
+            put_u32(&mut self.octets, cell.second);
         }
-        self.open.push((code, place));
+        for pair in inherited.chunks(2) {
+            // INVARIANT: lengths are at most fifteen.
+            let length = |place: usize| pair.get(place).map_or(0, |(length, _)| *length);
+            self.octets.push(length(0) | length(1) << 4);
+        }
+        self.octets.resize(self.octets.len().next_multiple_of(8), 0);
+        let mut cells = self.spare.pop().unwrap_or_default();
+        cells.clear();
+        cells.extend_from_slice(own);
+        self.open.push(Open { code, place, cells });
         self.entries.push((code, place));
         Ok(())
+    }
+
+    /// Cells of the open codes for decks that `own` ones do not settle, each with the length of its code; and the block
+    /// with those that found no place.
+    fn inherited(&self, own: &[Cell]) -> (Vec<(u8, Cell)>, u32) {
+        let (mut inherited, mut rest) = (Vec::new(), 0);
+        let mut settled = DeckBits([0; _]);
+        settled.settle(own);
+        for open in self.open.iter().rev() {
+            let length = u8::try_from(open.code.len()).unwrap_or(0);
+            let before = inherited.len();
+            inherited.extend(open.cells.iter().filter(|cell| !settled.has(cell.deck)).map(|cell| (length, *cell)));
+            if inherited.len() > own.len() * INHERITED_PER_OWN_MAX {
+                // WHY all of them: the cells of one code and deck are asked together or not at all.
+                inherited.truncate(before);
+                rest = open.place;
+                break;
+            }
+            settled.settle(&open.cells);
+        }
+        (inherited, rest)
     }
 }
 
@@ -68,7 +145,8 @@ pub(super) fn merge(
         let same = rest.iter().take_while(|row| row.code == code).count();
         let (rows, after) = rest.split_at(same);
         *rest = after;
-        let deck_part = u32::try_from(deck).unwrap_or(0) << (32 - deck_bits);
+        let number = u16::try_from(deck).map_err(|_| CompileError::TooManyDecks)?;
+        let deck_part = u32::from(number) << (32 - deck_bits);
         // WHY: rows for a certain origin are asked before the one for any caller; they sort behind it.
         let any_caller =
             rows.iter().take_while(|row| decks.get(deck).is_some_and(|deck| is_for_all(deck, row))).count();
@@ -78,7 +156,8 @@ pub(super) fn merge(
             if terms >> (32 - deck_bits) != 0 {
                 return Err(CompileError::TooLarge("terms"));
             }
-            cells.push((deck_part | terms, price));
+            let settles = translation.settles(row);
+            cells.push(Cell { first: deck_part | terms, second: price, deck: number, settles });
         }
         done += same as u64;
         if let Some(row) = after.first() {
@@ -131,7 +210,11 @@ pub(super) fn origins(decks: &[DeckSource]) -> Result<Blocks, CompileError> {
     all.dedup_by_key(|(prefix, deck, _)| (*prefix, *deck));
     let mut blocks = Blocks::new();
     for same in all.chunk_by(|a, b| a.0 == b.0) {
-        let cells: Vec<_> = same.iter().map(|(_, deck, group)| (*deck, *group)).collect();
+        let cell = |deck: u32, group: u32| {
+            let number = u16::try_from(deck).map_err(|_| CompileError::TooManyDecks)?;
+            Ok(Cell { first: deck, second: group, deck: number, settles: true })
+        };
+        let cells: Vec<_> = same.iter().map(|(_, deck, group)| cell(*deck, *group)).collect::<Result<_, _>>()?;
         blocks.push(same.first().map_or(Code::EMPTY, |(prefix, _, _)| *prefix), &cells)?;
     }
     Ok(blocks)

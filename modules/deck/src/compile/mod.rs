@@ -1,12 +1,12 @@
 //! Decks to an image (see `image::format`): the same decks give the same octets, on every machine.
 //!
 //! The rows of all decks are merged in the order of their codes; each code becomes a block with the cells
-//! of all decks side by side, so that a question for twenty vendors touches a few neighbouring lines.
+//! of all decks side by side, so that a question for twenty vendors touches a few neighbouring lines (see `blocks`).
 
 mod blocks;
+mod code_table;
 mod layout;
 mod terms;
-pub(crate) mod trie;
 
 use crate::code::Code;
 use crate::image::format::DECKS_MAX;
@@ -99,9 +99,9 @@ pub fn compile(
     let mut layout = Layout::new(deck_bits);
     let rates = blocks::merge(decks, deck_bits, &mut layout, progress)?;
     layout.decks(decks)?;
-    layout.trie(rates, crate::image::RATE_TRIE)?;
+    layout.codes(rates, crate::image::RATE_TABLE)?;
     let origins = blocks::origins(decks)?;
-    layout.trie(origins, crate::image::ORIGIN_TRIE)?;
+    layout.codes(origins, crate::image::ORIGIN_TABLE)?;
     layout.states(states)?;
     Ok(layout.finish(decks.len()))
 }

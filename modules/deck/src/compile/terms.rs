@@ -5,12 +5,16 @@ use super::layout::Layout;
 use crate::image::format::{Kind, TIME_NEVER};
 use crate::money::{Decimal, Digits};
 use crate::rows::{ALWAYS, NEVER, Price, Row, Rows, Terms};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// Translates the rows of one deck; each of its prices and terms is worked out once.
 pub(super) struct Translation<'d> {
     name: &'d str,
     rows: &'d Rows,
     digits: Digits,
+    /// From when on most of its rows are in force.
+    base: i64,
     prices: Vec<Option<(Kind, u32)>>,
     /// For each terms × kind.
     terms: Vec<Option<u32>>,
@@ -25,6 +29,7 @@ impl<'d> Translation<'d> {
             name,
             rows,
             digits: finest(rows),
+            base: usual_effective(rows),
             prices: vec![None; rows.prices.len()],
             terms: vec![None; rows.terms.len() * KINDS],
             destinations: vec![None; rows.destinations.len()],
@@ -44,6 +49,11 @@ impl<'d> Translation<'d> {
             *known = Some(index);
         }
         Ok((index, price))
+    }
+
+    /// Whether a row is in force whenever most of its deck is: a shorter code can only be asked for times before.
+    pub(super) fn settles(&self, row: &Row) -> bool {
+        self.rows.terms_of(row).is_some_and(|terms| terms.effective <= self.base && terms.expiry == NEVER)
     }
 
     fn price(&mut self, row: &Row, layout: &mut Layout) -> Result<(Kind, u32), CompileError> {
@@ -102,6 +112,21 @@ impl<'d> Translation<'d> {
         record.extend_from_slice(&[kind as u8, 0, 0, 0, 0, 0]);
         layout.terms(record)
     }
+}
+
+/// The effective time that most rows have; of several the first.
+fn usual_effective(rows: &Rows) -> i64 {
+    let mut counts = vec![0_usize; rows.terms.len()];
+    for row in &rows.rows {
+        if let Some(count) = counts.get_mut(row.terms as usize) {
+            *count += 1;
+        }
+    }
+    let mut by_time: BTreeMap<i64, usize> = BTreeMap::new();
+    for (terms, count) in rows.terms.iter().zip(counts) {
+        *by_time.entry(terms.effective).or_default() += count;
+    }
+    by_time.into_iter().max_by_key(|(time, count)| (*count, Reverse(*time))).map_or(ALWAYS, |(time, _)| time)
 }
 
 /// Seconds as an image has them. What lies before 1970 or after 2106 is always and never.

@@ -14,11 +14,17 @@
 //! | `Terms` | [`TERMS_BYTES`] each: effective u32, expiry u32, fee i64, destination (a name) u32, initial u16, subsequent u16, origin u16, kind u8, 0 |
 //! | `Quads` | prices by jurisdiction: inter, intra, indeterminate, local as u32 |
 //! | `Wide` | prices that 32 bits do not hold, as i64 |
-//! | `Blocks` | for each code: code u64, block of the next shorter code u32, cells u32, cells |
-//! | `Direct`, `Nodes` | the trie over codes (see `trie`) |
-//! | `Origin*` | blocks and trie over callers' numbers; a cell is deck, group |
-//! | `State*` | names of states (four octets), trie over NPA-NXX-X |
+//! | `Blocks` | a block for each code, see below |
+//! | `Direct`, `Buckets` | the table of codes (see `code_table`) |
+//! | `Origin*` | blocks and table over callers' numbers; a cell is deck, group |
+//! | `State*` | names of states (four octets), table over NPA-NXX-X |
 //! | `Local` | sorted pairs of exchanges, u64 |
+//!
+//! A block is code u64, rest u32, own u16, cells u16; then the cells; then for each beyond the first `own` the length
+//! of its code in four bits, padded to eight octets. The first `own` cells are the code's. Behind them stand those of
+//! shorter codes, the longest of these first, of decks that have none for this code, or none that is sure to be in
+//! force: so a question for twenty decks is answered by neighbouring lines. They are not more than twice the code's
+//! own; what found no place begins in the block `rest` (0: nothing).
 //!
 //! A cell is eight octets: deck in the upper bits and index of terms in the lower ones; then the price,
 //! or where it stands. Times are seconds since 1970; 0 is always, [`TIME_NEVER`] never.
@@ -27,7 +33,7 @@
 pub(crate) const MAGIC: [u8; 8] = *b"TANDECK\n";
 
 /// Raised with every change of the layout.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 pub(crate) const HEADER_BYTES: usize = 64;
 pub(crate) const SECTION_ALIGNMENT: usize = 64;
@@ -62,13 +68,13 @@ pub(crate) enum Section {
     Wide,
     Blocks,
     Direct,
-    Nodes,
+    Buckets,
     OriginBlocks,
     OriginDirect,
-    OriginNodes,
+    OriginBuckets,
     States,
     StateDirect,
-    StateNodes,
+    StateBuckets,
     Local,
 }
 

@@ -4,11 +4,11 @@
 //! is bounded, every walk is finite, and what does not make sense is no price. Called by the node's
 //! `deck_files` and by `tandem deck`.
 
+pub(crate) mod code_table;
 pub(crate) mod format;
 mod open;
 mod quote;
 mod rows;
-pub(crate) mod trie;
 
 #[cfg(test)]
 mod tests;
@@ -22,11 +22,11 @@ use crate::code::Code;
 use crate::compile::DeckSettings;
 use crate::money::Digits;
 use crate::nanp::{self, Jurisdiction};
+use code_table::CodeTable;
 use format::{
     BLOCK_HEADER_BYTES, CELL_BYTES, DECK_BYTES, NAME_BYTES, PAIR_BYTES, STATE_BYTES, Section, u16_at, u32_at, u64_at,
 };
 use open::Sections;
-use trie::Trie;
 
 /// Which number a deck's codes are held against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,8 +38,9 @@ pub enum RateOn {
     Dialled,
 }
 
-pub(crate) const RATE_TRIE: [Section; 3] = [Section::Blocks, Section::Direct, Section::Nodes];
-pub(crate) const ORIGIN_TRIE: [Section; 3] = [Section::OriginBlocks, Section::OriginDirect, Section::OriginNodes];
+pub(crate) const RATE_TABLE: [Section; 3] = [Section::Blocks, Section::Direct, Section::Buckets];
+pub(crate) const ORIGIN_TABLE: [Section; 3] = [Section::OriginBlocks, Section::OriginDirect, Section::OriginBuckets];
+pub(crate) const STATE_TABLE: [Section; 3] = [Section::States, Section::StateDirect, Section::StateBuckets];
 
 /// An image in `B`: a mapped file, or octets in memory.
 #[derive(Debug)]
@@ -87,27 +88,27 @@ impl<B: AsRef<[u8]>> Image<B> {
         self.octets.as_ref()
     }
 
-    /// The longest code of any deck that `number` begins with. In one walk for all decks.
+    /// The longest code of any deck that `number` begins with. In one look-up for all decks.
     #[inline]
     pub fn longest(&self, number: Code) -> Option<Block> {
-        Some(Block(self.trie(RATE_TRIE).find(number))).filter(|block| block.0 != 0)
+        Some(Block(self.table(RATE_TABLE).find(number))).filter(|block| block.0 != 0)
     }
 
     /// The same for many numbers at once; 0 where there is none. As many as the shorter slice has.
     pub fn longest_of_all(&self, numbers: &[Code], blocks: &mut [u32]) {
-        self.trie(RATE_TRIE).find_all(numbers, blocks);
+        self.table(RATE_TABLE).find_all(numbers, blocks);
     }
 
     /// Where a call runs (North America).
     pub fn jurisdiction(&self, caller: Option<Code>, called: Code) -> Jurisdiction {
-        let states = Trie { direct: self.section(Section::StateDirect), nodes: self.section(Section::StateNodes) };
+        let states = self.table(STATE_TABLE);
         let state = |number| states.find(number).checked_sub(1);
         nanp::jurisdiction(caller, called, state, |pair| self.is_local(pair))
     }
 
     /// The state (two letters) of a North American number.
     pub fn state(&self, number: Code) -> Option<&str> {
-        let states = Trie { direct: self.section(Section::StateDirect), nodes: self.section(Section::StateNodes) };
+        let states = self.table(STATE_TABLE);
         let at = states.find(number).checked_sub(1)? as usize * STATE_BYTES;
         std::str::from_utf8(self.section(Section::States).get(at..at + 2)?).ok()
     }
@@ -127,8 +128,8 @@ impl<B: AsRef<[u8]>> Image<B> {
     }
 
     #[inline]
-    fn trie(&self, [_, direct, nodes]: [Section; 3]) -> Trie<'_> {
-        Trie { direct: self.section(direct), nodes: self.section(nodes) }
+    fn table(&self, [_, direct, buckets]: [Section; 3]) -> CodeTable<'_> {
+        CodeTable { direct: self.section(direct), buckets: self.section(buckets) }
     }
 
     #[inline]
@@ -178,9 +179,30 @@ impl<B: AsRef<[u8]>> Image<B> {
 #[derive(Clone, Copy, Debug)]
 struct Cells<'i> {
     code: Code,
-    /// Place of the next shorter code's block; 0 for none.
-    shorter: u32,
-    cells: &'i [u8],
+    /// Place of the block where decks that have no cell here may have one; 0 for none.
+    rest: u32,
+    /// The code's own.
+    own: &'i [[u8; CELL_BYTES]],
+    /// Those of shorter codes, the longest of these first.
+    inherited: &'i [[u8; CELL_BYTES]],
+    /// Lengths of these codes, four bits each.
+    lengths: &'i [u8],
+}
+
+impl<'i> Cells<'i> {
+    /// Those of shorter codes, each with its code.
+    #[inline]
+    fn inherited(self) -> impl Iterator<Item = (Code, &'i [u8; CELL_BYTES])> {
+        let lengths = self.lengths.iter().flat_map(|pair| [pair & 15, pair >> 4]);
+        let code = self.code;
+        self.inherited.iter().zip(lengths).map(move |(cell, length)| (code.first(usize::from(length)), cell))
+    }
+
+    /// Octets of the block.
+    fn size(self) -> usize {
+        let cells = self.own.len() + self.inherited.len();
+        (BLOCK_HEADER_BYTES + cells * CELL_BYTES + self.lengths.len()).next_multiple_of(8)
+    }
 }
 
 /// Reads the block at `place` (in units of eight octets).
@@ -189,9 +211,11 @@ fn cells_at(blocks: &[u8], place: u32) -> Option<Cells<'_>> {
     let at = place as usize * 8;
     let code = Code::from_packed(u64_at(blocks, at)?)?;
     // INVARIANT: shorter codes stand before longer ones, so the way up ends.
-    let shorter = u32_at(blocks, at + 8).filter(|shorter| *shorter < place)?;
-    let count = u32_at(blocks, at + 12)? as usize;
-    let start = at + BLOCK_HEADER_BYTES;
-    let cells = blocks.get(start..start.checked_add(count.checked_mul(CELL_BYTES)?)?)?;
-    Some(Cells { code, shorter, cells })
+    let rest = u32_at(blocks, at + 8).filter(|rest| *rest < place)?;
+    let (own, count) = (usize::from(u16_at(blocks, at + 12)?), usize::from(u16_at(blocks, at + 14)?));
+    let (cells, behind) = blocks.get(at + BLOCK_HEADER_BYTES..)?.split_at_checked(count * CELL_BYTES)?;
+    let (cells, _) = cells.as_chunks();
+    let (own, inherited) = cells.split_at_checked(own)?;
+    let lengths = behind.get(..inherited.len().div_ceil(2))?;
+    Some(Cells { code, rest, own, inherited, lengths })
 }

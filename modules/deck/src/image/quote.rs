@@ -7,7 +7,7 @@
 use super::format::{
     CELL_BYTES, Kind, QUAD_BYTES, Section, TERMS_BYTES, TIME_NEVER, WIDE_BYTES, u16_at, u32_at, u64_at,
 };
-use super::{Block, Image, ORIGIN_TRIE, RATE_TRIE, RateOn, cells_at};
+use super::{Cells, Image, ORIGIN_TABLE, RATE_TABLE, RateOn, cells_at};
 use crate::billing::{Increments, amount, billed_seconds};
 use crate::code::Code;
 use crate::money::{Decimal, Digits};
@@ -150,7 +150,7 @@ pub struct Detail<'i> {
 }
 
 impl<B: AsRef<[u8]>> Image<B> {
-    /// Asks all decks of `asked` in one walk (two when they are split over dialled and routing number, and
+    /// Asks all decks of `asked` in one look-up (two when they are split over dialled and routing number, and
     /// these differ). Allocates nothing when `quotes` was made for `asked`.
     pub fn quote(&self, question: &Question, asked: &Asked, quotes: &mut Quotes) {
         quotes.found.clear();
@@ -162,11 +162,11 @@ impl<B: AsRef<[u8]>> Image<B> {
         let mut walk = Walk { image: self, asked, quotes, time, jurisdiction, only: None, left: asked.decks.len() };
         if asked.by_lrn && asked.by_dialled && question.routing != question.dialled {
             walk.only = Some(RateOn::Lrn);
-            walk.up(self.longest(question.routing));
+            walk.up(question.routing);
             walk.only = Some(RateOn::Dialled);
-            walk.up(self.longest(question.dialled));
+            walk.up(question.dialled);
         } else {
-            walk.up(self.longest(if asked.by_lrn { question.routing } else { question.dialled }));
+            walk.up(if asked.by_lrn { question.routing } else { question.dialled });
         }
     }
 
@@ -177,17 +177,17 @@ impl<B: AsRef<[u8]>> Image<B> {
         if !asked.with_origins {
             return;
         }
-        let blocks = self.section(ORIGIN_TRIE[0]);
-        let mut place = caller.map_or(0, |caller| self.trie(ORIGIN_TRIE).find(caller));
+        let blocks = self.section(ORIGIN_TABLE[0]);
+        let mut place = caller.map_or(0, |caller| self.table(ORIGIN_TABLE).find(caller));
         while let Some(block) = cells_at(blocks, place).filter(|_| place != 0) {
-            for cell in block.cells.chunks_exact(CELL_BYTES) {
+            for cell in block.own.iter().chain(block.inherited) {
                 let (deck, group) = (u32_at(cell, 0).unwrap_or(0), u32_at(cell, 4).unwrap_or(0));
                 let slot = asked.slots.get(deck as usize).and_then(|slot| quotes.groups.get_mut(usize::from(*slot)));
                 if let Some(slot) = slot.filter(|slot| **slot == 0) {
                     *slot = u16::try_from(group).unwrap_or(0);
                 }
             }
-            place = block.shorter;
+            place = block.rest;
         }
         for (group, deck) in quotes.groups.iter_mut().zip(&asked.decks) {
             if *group == 0 {
@@ -273,64 +273,75 @@ struct Walk<'w, B> {
 }
 
 impl<B: AsRef<[u8]>> Walk<'_, B> {
-    fn up(&mut self, from: Option<Block>) {
-        let blocks = self.image.section(RATE_TRIE[0]);
-        let mut place = from.map_or(0, |block| block.0);
-        while place != 0 && self.left > 0 {
-            let Some(block) = cells_at(blocks, place) else {
-                return;
+    fn up(&mut self, number: Code) {
+        let blocks = self.image.section(RATE_TABLE[0]);
+        let at = |place: u32| cells_at(blocks, place).filter(|_| place != 0);
+        let longest = |number: Code| self.image.longest(number).and_then(|block| at(block.0));
+        let mut next = longest(number);
+        while let Some(block) = next.filter(|_| self.left > 0) {
+            let skipped = self.block(block);
+            // WHY: a row that is not in force may hide one of a shorter code, which need not stand in this block.
+            next = if skipped {
+                block.code.len().checked_sub(1).and_then(|length| longest(block.code.first(length)))
+            } else {
+                at(block.rest)
             };
-            self.block(block.code, block.cells);
-            place = block.shorter;
+            // INVARIANT: bounded, whatever the image says: each code is shorter than the one before.
+            next = next.filter(|shorter| shorter.code.len() < block.code.len());
         }
     }
 
+    /// Asks the cells of a block. Whether one that would have answered was not in force.
     #[inline]
-    fn block(&mut self, code: Code, cells: &[u8]) {
-        let deck_shift = 32 - self.image.deck_bits;
-        let terms_mask = u32::MAX >> self.image.deck_bits;
-        for cell in cells.chunks_exact(CELL_BYTES) {
-            let (Some(first), Some(second)) = (u32_at(cell, 0), u32_at(cell, 4)) else {
-                continue;
-            };
-            let deck = (first >> deck_shift) as usize;
-            let slot = self.asked.slots.get(deck).copied().unwrap_or(NOT_ASKED);
-            if slot == NOT_ASKED
-                || self
-                    .only
-                    .is_some_and(|only| self.image.decks.get(deck).is_none_or(|deck| deck.settings.rate_on != only))
-            {
-                continue;
-            }
-            self.cell(usize::from(slot), code, first & terms_mask, second);
+    fn block(&mut self, block: Cells<'_>) -> bool {
+        let mut skipped = false;
+        for cell in block.own {
+            skipped |= self.cell(block.code, cell);
         }
+        for (code, cell) in block.inherited() {
+            skipped |= self.cell(code, cell);
+        }
+        skipped
     }
 
+    /// Asks a cell. Whether it would have answered, were it in force.
     #[inline]
-    fn cell(&mut self, slot: usize, code: Code, index: u32, price: u32) {
-        let (Some(found), Some(terms)) = (self.quotes.found.get_mut(slot), self.image.terms(index)) else {
-            return;
+    fn cell(&mut self, code: Code, cell: &[u8; CELL_BYTES]) -> bool {
+        let (Some(first), Some(price)) = (u32_at(cell, 0), u32_at(cell, 4)) else { return false };
+        let deck = (first >> (32 - self.image.deck_bits)) as usize;
+        let index = first & (u32::MAX >> self.image.deck_bits);
+        let slot = self.asked.slots.get(deck).copied().unwrap_or(NOT_ASKED);
+        let (Some(found), Some(terms)) = (self.quotes.found.get_mut(usize::from(slot)), self.image.terms(index)) else {
+            return false;
         };
+        if let Some(only) = self.only
+            && self.image.decks.get(deck).is_none_or(|deck| deck.settings.rate_on != only)
+        {
+            return false;
+        }
         // Answered by a longer code, or by a row of this one that comes first. "No origin" may still be
         // answered by another row of the same code.
-        let answered = found.state != State::NoCode && (found.state != State::NoOrigin || found.code != code);
+        if found.state != State::NoCode && (found.state != State::NoOrigin || found.code != code) {
+            return false;
+        }
         let in_force = u32_at(terms, 0).is_some_and(|effective| effective <= self.time)
             && u32_at(terms, 4).is_some_and(|expiry| self.time < expiry);
-        if answered || !in_force {
-            return;
+        if !in_force {
+            return found.state == State::NoCode;
         }
-        let origin = u16_at(terms, 24).unwrap_or(0);
         if found.state == State::NoCode {
             self.left -= 1;
         }
         *found = Found { state: State::NoOrigin, price: 0, code, terms: index };
-        if origin != 0 && self.quotes.groups.get(slot) != Some(&origin) {
-            return;
+        let origin = u16_at(terms, 24).unwrap_or(0);
+        if origin != 0 && self.quotes.groups.get(usize::from(slot)) != Some(&origin) {
+            return false;
         }
         let kind = terms.get(26).copied().and_then(Kind::of).unwrap_or(Kind::Closed);
         match self.image.price(kind, price, self.jurisdiction) {
             Some(price) => (found.state, found.price) = (State::Priced, price),
             None => found.state = State::Closed,
         }
+        false
     }
 }

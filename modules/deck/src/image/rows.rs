@@ -1,6 +1,6 @@
 //! The rows of a deck back from an image: what an update is applied to, and what a new deck is compared with.
 
-use super::format::{BLOCK_HEADER_BYTES, CELL_BYTES, Kind, RATE_BLOCKS_START, Section, TIME_NEVER, u16_at, u32_at};
+use super::format::{Kind, RATE_BLOCKS_START, Section, TIME_NEVER, u16_at, u32_at};
 use super::{Deck, Image, cells_at};
 use crate::billing::Increments;
 use crate::money::{Decimal, Digits};
@@ -23,7 +23,7 @@ impl<B: AsRef<[u8]>> Image<B> {
         let blocks = self.section(Section::Blocks);
         let mut place = RATE_BLOCKS_START;
         while let Some(block) = cells_at(blocks, place) {
-            for cell in block.cells.chunks_exact(CELL_BYTES) {
+            for cell in block.own {
                 let (first, second) = (u32_at(cell, 0).unwrap_or(0), u32_at(cell, 4).unwrap_or(0));
                 if (first >> (32 - self.deck_bits)) as usize == deck
                     && let Some((price, terms)) =
@@ -32,8 +32,7 @@ impl<B: AsRef<[u8]>> Image<B> {
                     rows.row(block.code, price, terms);
                 }
             }
-            let words = (BLOCK_HEADER_BYTES + block.cells.len()) / 8;
-            let Some(next) = u32::try_from(words).ok().and_then(|words| place.checked_add(words)) else {
+            let Some(next) = u32::try_from(block.size() / 8).ok().and_then(|words| place.checked_add(words)) else {
                 break;
             };
             place = next;

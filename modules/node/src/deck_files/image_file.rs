@@ -2,7 +2,7 @@
 
 use super::FileError;
 use deck::image::Image;
-use engine_sys::mapped_file::MappedFile;
+use engine_sys::resident_file::ResidentFile;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -11,9 +11,9 @@ use std::path::Path;
 ///
 /// # Errors
 /// When it cannot be read, or is none.
-pub fn open_image(path: &Path) -> Result<Image<MappedFile>, FileError> {
+pub fn open_image(path: &Path) -> Result<Image<ResidentFile>, FileError> {
     let file = File::open(path).map_err(|error| FileError::new(path, 0, error))?;
-    let mapped = MappedFile::new(&file).map_err(|error| FileError::new(path, 0, error))?;
+    let mapped = ResidentFile::new(&file).map_err(|error| FileError::new(path, 0, error))?;
     Image::open(mapped).map_err(|error| FileError::new(path, 0, error))
 }
 

@@ -4,7 +4,7 @@
 //! hashed and held against the configuration, before any shard hears of it.
 
 use super::FileError;
-use engine_sys::mapped_file::MappedFile;
+use engine_sys::resident_file::ResidentFile;
 use modules::class4::{DeckImage, DeckOctets};
 use std::fs::File;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub fn image_of(config: &Config) -> Result<Option<Arc<DeckImage>>, FileError> {
     let fail = |why: String| FileError::new(path, 0, why);
     let remedy = "run `tandem deck build --config FILE`";
     let file = File::open(path).map_err(|error| fail(format!("{error}: {remedy}")))?;
-    let mapped = MappedFile::new(&file).map_err(|error| fail(error.to_string()))?;
+    let mapped = ResidentFile::new(&file).map_err(|error| fail(error.to_string()))?;
     let image = DeckImage::open(DeckOctets::new(mapped)).map_err(|error| fail(error.to_string()))?;
     let of_customers = config.customers.iter().map(|customer| &customer.deck.name);
     for name in of_customers.chain(config.vendors.iter().map(|vendor| &vendor.deck.name)) {

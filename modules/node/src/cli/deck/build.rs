@@ -13,7 +13,7 @@ use deck::compare::Changes;
 use deck::compile::{DeckSource, compile};
 use deck::image::Image;
 use deck::nanp::StateTable;
-use engine_sys::mapped_file::MappedFile;
+use engine_sys::resident_file::ResidentFile;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -151,7 +151,7 @@ fn carry_out(arguments: &Arguments, plan: &Plan) -> Result<Exit, String> {
 }
 
 /// The image that decks are compared with and updates applied to: as asked, else the one that is replaced.
-fn in_force(arguments: &Arguments, plan: &Plan) -> Result<Option<Image<MappedFile>>, String> {
+fn in_force(arguments: &Arguments, plan: &Plan) -> Result<Option<Image<ResidentFile>>, String> {
     let path = arguments.against.as_ref().unwrap_or(&plan.output);
     match open_image(path) {
         Ok(image) => Ok(Some(image)),
@@ -166,7 +166,7 @@ fn in_force(arguments: &Arguments, plan: &Plan) -> Result<Option<Image<MappedFil
 }
 
 /// Compiles, writes, and opens again what was written.
-pub(super) fn write(sources: &[DeckSource], plan: &Plan) -> Result<Image<MappedFile>, String> {
+pub(super) fn write(sources: &[DeckSource], plan: &Plan) -> Result<Image<ResidentFile>, String> {
     let mut progress = Progress::new("compiling".to_owned());
     let octets = compile(sources, &plan.states, &mut |rows| progress.at(rows)).map_err(|error| error.to_string())?;
     drop(progress);

@@ -11,7 +11,7 @@ use deck::compare::Changes;
 use deck::compile::DeckSource;
 use deck::image::Image;
 use deck::nanp::StateTable;
-use engine_sys::mapped_file::MappedFile;
+use engine_sys::resident_file::ResidentFile;
 use std::path::{Path, PathBuf};
 use tuning::Config;
 
@@ -91,7 +91,7 @@ fn meant<'c>(config: &'c Config, candidate: &CandidateDeck<'_>) -> Result<&'c tu
 /// All decks of the image but one, as they are in it.
 fn others(
     config: &Config,
-    image: &Image<MappedFile>,
+    image: &Image<ResidentFile>,
     without: &str,
 ) -> Result<Vec<DeckSource>, crate::deck_files::FileError> {
     let mut sources = Vec::new();

@@ -9,7 +9,7 @@ use crate::deck_files::image_file::open_image;
 use clap::Args;
 use deck::Code;
 use deck::image::{Asked, Found, Image, Question, Quotes, State};
-use engine_sys::mapped_file::MappedFile;
+use engine_sys::resident_file::ResidentFile;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -64,7 +64,7 @@ pub(super) fn show(arguments: &Arguments) -> Exit {
     }
 }
 
-fn list(arguments: &Arguments, image: &Image<MappedFile>) -> Exit {
+fn list(arguments: &Arguments, image: &Image<ResidentFile>) -> Exit {
     let decks = image.decks().iter();
     if arguments.format == Format::Json {
         let decks: Vec<Value> = decks
@@ -99,7 +99,7 @@ fn why(found: &Found) -> &'static str {
     }
 }
 
-fn answer_text(arguments: &Arguments, image: &Image<MappedFile>, question: &Question, quotes: &Quotes) -> String {
+fn answer_text(arguments: &Arguments, image: &Image<ResidentFile>, question: &Question, quotes: &Quotes) -> String {
     let mut columns = vec![
         ("DECK", Align::Left),
         ("PREFIX", Align::Left),
@@ -150,7 +150,7 @@ fn answer_text(arguments: &Arguments, image: &Image<MappedFile>, question: &Ques
 }
 
 /// What was asked, as it was understood.
-fn headline(image: &Image<MappedFile>, question: &Question, quotes: &Quotes) -> String {
+fn headline(image: &Image<ResidentFile>, question: &Question, quotes: &Quotes) -> String {
     let state = |number| image.state(number).map_or(String::new(), |state| format!(" ({state})"));
     let caller = question.caller.map_or("no caller".to_owned(), |caller| format!("from {caller}{}", state(caller)));
     let routing = if question.routing == question.dialled {
@@ -167,7 +167,7 @@ fn headline(image: &Image<MappedFile>, question: &Question, quotes: &Quotes) -> 
     )
 }
 
-fn answer_json(arguments: &Arguments, image: &Image<MappedFile>, question: &Question, quotes: &Quotes) -> Value {
+fn answer_json(arguments: &Arguments, image: &Image<ResidentFile>, question: &Question, quotes: &Quotes) -> Value {
     let decks: Vec<Value> = image
         .decks()
         .iter()
