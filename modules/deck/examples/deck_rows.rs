@@ -10,9 +10,11 @@
 //! reads files as `tandem deck build` does. Half the codes of the plan are in each deck, drawn anew. The image is
 //! written and opened as `tandem run` opens it.
 //!
-//! Before each question of C3 as much memory is read as displaces everything from all caches: the image, the tables of
-//! the decks asked, the translations of addresses, and the program's own code. On a shard that carries calls the code
-//! is warm, for every call runs it: `cold_image_median_ns` is the same with another image, a small one, asked in between.
+//! Before each question of C3 as much memory is gone through as displaces everything from all caches: the image, the
+//! tables of the decks asked, and the program's own code. That memory is on huge pages, as all that a shard works with
+//! is. `cold_tlb_median_ns` is the same with small pages, which displaces the translations of addresses (and under
+//! virtualisation the tables that they are made from) too. `cold_image_median_ns` has the code warm, as a shard has
+//! that carries calls: another image, a small one, is asked in between.
 
 use deck::Code;
 use deck::billing::{Increments, Rounding};
@@ -21,6 +23,7 @@ use deck::image::{Asked, Image, Question, Quotes, RateOn, State};
 use deck::money::Digits;
 use deck::nanp::StateTable;
 use deck::read::{DeckReader, Settings};
+use engine_sys::memory::Region;
 use engine_sys::resident_file::ResidentFile;
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
@@ -154,28 +157,25 @@ fn lookup_ns(image: &Image<ResidentFile>, numbers: &[Code]) -> f64 {
     started.elapsed().as_nanos() as f64 / numbers.len() as f64
 }
 
-/// What is in the caches when a question is asked.
-enum Caches<'i> {
-    /// What the questions before left there.
-    AsTheyAre,
-    /// Nothing.
-    Cold,
-    /// The code, for this image was asked before; nothing of the one that is measured.
-    CodeOnly(&'i Image<ResidentFile>),
+/// What is done before a question is asked.
+#[derive(Default)]
+struct Before<'b> {
+    /// Gone through, a line at a time.
+    displacing: &'b mut [u8],
+    /// Asked the same question.
+    other: Option<&'b Image<ResidentFile>>,
 }
 
 /// Nanoseconds of each question to all decks, sorted, and the share of decks that had a price.
-fn decision_ns(image: &Image<ResidentFile>, numbers: &[Code], caches: &Caches<'_>) -> (Vec<u64>, f64) {
+fn decision_ns(image: &Image<ResidentFile>, numbers: &[Code], before: Before<'_>) -> (Vec<u64>, f64) {
     let asked = Asked::all(image);
     let mut quotes = Quotes::for_asked(&asked);
-    let displaced = if matches!(caches, Caches::AsTheyAre) { 0 } else { CACHES_BYTES };
-    let mut others = vec![1_u8; displaced];
     let (mut times, mut priced) = (Vec::with_capacity(numbers.len()), 0);
     for number in numbers {
-        others.iter_mut().step_by(64).for_each(|octet| *octet = octet.wrapping_add(1));
-        black_box(&others);
+        before.displacing.iter_mut().step_by(64).for_each(|octet| *octet = octet.wrapping_add(1));
+        black_box(&before.displacing);
         let question = Question { dialled: *number, routing: *number, caller: None, at: 1_767_571_200 };
-        if let Caches::CodeOnly(other) = caches {
+        if let Some(other) = before.other {
             other.quote(&question, &asked, &mut quotes);
         }
         let started = Instant::now();
@@ -245,12 +245,15 @@ fn main() -> std::io::Result<()> {
     let lookups: Vec<f64> = (0..5).map(|_| lookup_ns(&image, &numbers_asked)).collect();
     let best = lookups.iter().copied().fold(f64::INFINITY, f64::min);
     let some = numbers_asked.get(..QUESTIONS).unwrap_or_default();
-    let (cold, priced) = decision_ns(&image, some, &Caches::Cold);
-    let (cold_image, _) = decision_ns(&image, some, &Caches::CodeOnly(&other));
-    let (warm, _) = decision_ns(&image, numbers_asked.get(..200_000).unwrap_or_default(), &Caches::AsTheyAre);
+    let (mut huge, mut small) = (Region::new(CACHES_BYTES)?, vec![1_u8; CACHES_BYTES]);
+    let (cold, priced) = decision_ns(&image, some, Before { displacing: &mut huge, other: None });
+    let (cold_image, _) = decision_ns(&image, some, Before { displacing: &mut huge, other: Some(&other) });
+    let (cold_tlb, _) = decision_ns(&image, some, Before { displacing: &mut small, other: None });
+    let many = numbers_asked.get(..200_000).unwrap_or_default();
+    let (warm, _) = decision_ns(&image, many, Before::default());
     println!(
         "{{\n  \"rows\": {count}, \"decks\": {DECKS}, \"codes\": {}, \"priced\": {priced:.2},\n  \
-         \"C3\": {{ \"cold_median_ns\": {}, \"cold_p95_ns\": {}, \"cold_image_median_ns\": {}, \
+         \"C3\": {{ \"cold_median_ns\": {}, \"cold_p95_ns\": {}, \"cold_image_median_ns\": {}, \"cold_tlb_median_ns\": {}, \
          \"uncleared_median_ns\": {}, \"bar_ns\": 1500 }},\n  \
          \"C4\": {{ \"batched_ns\": {best:.1}, \"runs_ns\": {lookups:.1?}, \"bar_ns\": 80 }},\n  \
          \"C5\": {{ \"octets_per_row\": {:.2}, \"image_octets\": {}, \"bar\": 24 }},\n  \
@@ -260,6 +263,7 @@ fn main() -> std::io::Result<()> {
         quantile(&cold, 50),
         quantile(&cold, 95),
         quantile(&cold_image, 50),
+        quantile(&cold_tlb, 50),
         quantile(&warm, 50),
         image.octets().len() as f64 / count as f64,
         image.octets().len(),

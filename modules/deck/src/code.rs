@@ -1,8 +1,8 @@
 //! Numbers and dialling codes as sixteen symbols in one `u64`: digit + 1 in each four bits from the top,
 //! 0 where it ends.
 //!
-//! So codes sort as texts do, a code stands right before those that it is the beginning of, and the
-//! first digits are had by masking.
+//! So codes sort as texts do, a code stands right before those that it is the beginning of, and the trie
+//! takes its steps by shifting.
 
 use std::fmt;
 
@@ -54,6 +54,12 @@ impl Code {
             at += 1;
         }
         if length > CODE_DIGITS_MAX { None } else { Some(Code(packed)) }
+    }
+
+    /// From a leaf of an image's trie, whatever stands there: only for comparing.
+    #[inline]
+    pub(crate) const fn of_leaf(packed: u64) -> Self {
+        Code(packed)
     }
 
     /// As an image holds it.

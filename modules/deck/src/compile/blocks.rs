@@ -8,6 +8,7 @@ use super::terms::Translation;
 use super::{CompileError, DeckSource, INVALID_ORIGIN};
 use crate::code::Code;
 use crate::image::DECKS_MAX;
+use crate::image::trie::VALUES;
 use crate::rows::Row;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -72,7 +73,8 @@ impl Blocks {
 
     /// Codes come in their order, each once.
     fn push(&mut self, code: Code, own: &[Cell]) -> Result<(), CompileError> {
-        let place = u32::try_from(self.octets.len() / 8).map_err(|_| CompileError::TooLarge("codes"))?;
+        let place = u32::try_from(self.octets.len() / 8).ok().filter(|place| *place < VALUES);
+        let place = place.ok_or(CompileError::TooLarge("codes"))?;
         while let Some(closed) = self.open.pop_if(|open| !open.code.begins(code)) {
             self.spare.push(closed.cells);
         }

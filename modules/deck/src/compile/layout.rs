@@ -2,7 +2,7 @@
 
 use super::blocks::Blocks;
 use super::terms::finest;
-use super::{CompileError, DeckSource, INVALID_ORIGIN, code_table};
+use super::{CompileError, DeckSource, INVALID_ORIGIN, trie};
 use crate::image::format::{
     DECK_BYTES, HASH_AT, HEADER_BYTES, MAGIC, NAME_BYTES, QUAD_BYTES, SECTION_ALIGNMENT, SECTION_COUNT, Section,
     TERMS_BYTES, VERSION, WIDE_BYTES,
@@ -130,16 +130,16 @@ impl Layout {
         Ok(())
     }
 
-    /// Blocks and the table of their codes.
-    pub(super) fn codes(&mut self, blocks: Blocks, [at, direct, buckets]: [Section; 3]) -> Result<(), CompileError> {
-        let built = code_table::build(&blocks.entries).ok_or(CompileError::TooLarge("codes"))?;
+    /// Blocks and the trie over their codes.
+    pub(super) fn trie(&mut self, blocks: Blocks, [at, direct, nodes]: [Section; 3]) -> Result<(), CompileError> {
+        let built = trie::build(&blocks.entries).ok_or(CompileError::TooLarge("codes"))?;
         *self.section(direct) = built.direct;
-        *self.section(buckets) = built.buckets;
+        *self.section(nodes) = built.nodes;
         *self.section(at) = blocks.octets;
         Ok(())
     }
 
-    /// States by exchange: the table's values are their numbers, plus 1.
+    /// States by exchange: the trie's values are their numbers, plus 1.
     pub(super) fn states(&mut self, table: &StateTable) -> Result<(), CompileError> {
         for state in table.states() {
             let octets = self.section(Section::States);
@@ -147,9 +147,9 @@ impl Layout {
             octets.resize(octets.len().next_multiple_of(4), 0);
         }
         let entries: Vec<_> = table.entries().map(|(code, state)| (code, u32::from(state) + 1)).collect();
-        let built = code_table::build(&entries).ok_or(CompileError::TooLarge("exchanges"))?;
+        let built = trie::build(&entries).ok_or(CompileError::TooLarge("exchanges"))?;
         *self.section(Section::StateDirect) = built.direct;
-        *self.section(Section::StateBuckets) = built.buckets;
+        *self.section(Section::StateNodes) = built.nodes;
         *self.section(Section::Local) = table.local_pairs().flat_map(u64::to_le_bytes).collect();
         Ok(())
     }

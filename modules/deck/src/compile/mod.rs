@@ -4,9 +4,9 @@
 //! of all decks side by side, so that a question for twenty vendors touches a few neighbouring lines (see `blocks`).
 
 mod blocks;
-mod code_table;
 mod layout;
 mod terms;
+pub(crate) mod trie;
 
 use crate::code::Code;
 use crate::image::format::DECKS_MAX;
@@ -99,9 +99,9 @@ pub fn compile(
     let mut layout = Layout::new(deck_bits);
     let rates = blocks::merge(decks, deck_bits, &mut layout, progress)?;
     layout.decks(decks)?;
-    layout.codes(rates, crate::image::RATE_TABLE)?;
+    layout.trie(rates, crate::image::RATE_TRIE)?;
     let origins = blocks::origins(decks)?;
-    layout.codes(origins, crate::image::ORIGIN_TABLE)?;
+    layout.trie(origins, crate::image::ORIGIN_TRIE)?;
     layout.states(states)?;
     Ok(layout.finish(decks.len()))
 }

@@ -15,9 +15,9 @@
 //! | `Quads` | prices by jurisdiction: inter, intra, indeterminate, local as u32 |
 //! | `Wide` | prices that 32 bits do not hold, as i64 |
 //! | `Blocks` | a block for each code, see below |
-//! | `Direct`, `Buckets` | the table of codes (see `code_table`) |
-//! | `Origin*` | blocks and table over callers' numbers; a cell is deck, group |
-//! | `State*` | names of states (four octets), table over NPA-NXX-X |
+//! | `Direct`, `Nodes` | the trie over codes (see `trie`) |
+//! | `Origin*` | blocks and trie over callers' numbers; a cell is deck, group |
+//! | `State*` | names of states (four octets), trie over NPA-NXX-X |
 //! | `Local` | sorted pairs of exchanges, u64 |
 //!
 //! A block is code u64, rest u32, own u16, cells u16; then the cells; then for each beyond the first `own` the length
@@ -68,13 +68,13 @@ pub(crate) enum Section {
     Wide,
     Blocks,
     Direct,
-    Buckets,
+    Nodes,
     OriginBlocks,
     OriginDirect,
-    OriginBuckets,
+    OriginNodes,
     States,
     StateDirect,
-    StateBuckets,
+    StateNodes,
     Local,
 }
 

@@ -4,11 +4,11 @@
 //! is bounded, every walk is finite, and what does not make sense is no price. Called by the node's
 //! `deck_files` and by `tandem deck`.
 
-pub(crate) mod code_table;
 pub(crate) mod format;
 mod open;
 mod quote;
 mod rows;
+pub(crate) mod trie;
 
 #[cfg(test)]
 mod tests;
@@ -22,11 +22,11 @@ use crate::code::Code;
 use crate::compile::DeckSettings;
 use crate::money::Digits;
 use crate::nanp::{self, Jurisdiction};
-use code_table::CodeTable;
 use format::{
     BLOCK_HEADER_BYTES, CELL_BYTES, DECK_BYTES, NAME_BYTES, PAIR_BYTES, STATE_BYTES, Section, u16_at, u32_at, u64_at,
 };
 use open::Sections;
+use trie::Trie;
 
 /// Which number a deck's codes are held against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,9 +38,9 @@ pub enum RateOn {
     Dialled,
 }
 
-pub(crate) const RATE_TABLE: [Section; 3] = [Section::Blocks, Section::Direct, Section::Buckets];
-pub(crate) const ORIGIN_TABLE: [Section; 3] = [Section::OriginBlocks, Section::OriginDirect, Section::OriginBuckets];
-pub(crate) const STATE_TABLE: [Section; 3] = [Section::States, Section::StateDirect, Section::StateBuckets];
+pub(crate) const RATE_TRIE: [Section; 3] = [Section::Blocks, Section::Direct, Section::Nodes];
+pub(crate) const ORIGIN_TRIE: [Section; 3] = [Section::OriginBlocks, Section::OriginDirect, Section::OriginNodes];
+pub(crate) const STATE_TRIE: [Section; 3] = [Section::States, Section::StateDirect, Section::StateNodes];
 
 /// An image in `B`: a mapped file, or octets in memory.
 #[derive(Debug)]
@@ -91,24 +91,24 @@ impl<B: AsRef<[u8]>> Image<B> {
     /// The longest code of any deck that `number` begins with. In one look-up for all decks.
     #[inline]
     pub fn longest(&self, number: Code) -> Option<Block> {
-        Some(Block(self.table(RATE_TABLE).find(number))).filter(|block| block.0 != 0)
+        Some(Block(self.trie(RATE_TRIE).find(number))).filter(|block| block.0 != 0)
     }
 
     /// The same for many numbers at once; 0 where there is none. As many as the shorter slice has.
     pub fn longest_of_all(&self, numbers: &[Code], blocks: &mut [u32]) {
-        self.table(RATE_TABLE).find_all(numbers, blocks);
+        self.trie(RATE_TRIE).find_all(numbers, blocks);
     }
 
     /// Where a call runs (North America).
     pub fn jurisdiction(&self, caller: Option<Code>, called: Code) -> Jurisdiction {
-        let states = self.table(STATE_TABLE);
+        let states = self.trie(STATE_TRIE);
         let state = |number| states.find(number).checked_sub(1);
         nanp::jurisdiction(caller, called, state, |pair| self.is_local(pair))
     }
 
     /// The state (two letters) of a North American number.
     pub fn state(&self, number: Code) -> Option<&str> {
-        let states = self.table(STATE_TABLE);
+        let states = self.trie(STATE_TRIE);
         let at = states.find(number).checked_sub(1)? as usize * STATE_BYTES;
         std::str::from_utf8(self.section(Section::States).get(at..at + 2)?).ok()
     }
@@ -128,8 +128,8 @@ impl<B: AsRef<[u8]>> Image<B> {
     }
 
     #[inline]
-    fn table(&self, [_, direct, buckets]: [Section; 3]) -> CodeTable<'_> {
-        CodeTable { direct: self.section(direct), buckets: self.section(buckets) }
+    fn trie(&self, [_, direct, nodes]: [Section; 3]) -> Trie<'_> {
+        Trie { direct: self.section(direct), nodes: self.section(nodes) }
     }
 
     #[inline]

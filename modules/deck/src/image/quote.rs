@@ -7,7 +7,7 @@
 use super::format::{
     CELL_BYTES, Kind, QUAD_BYTES, Section, TERMS_BYTES, TIME_NEVER, WIDE_BYTES, u16_at, u32_at, u64_at,
 };
-use super::{Cells, Image, ORIGIN_TABLE, RATE_TABLE, RateOn, cells_at};
+use super::{Cells, Image, ORIGIN_TRIE, RATE_TRIE, RateOn, cells_at};
 use crate::billing::{Increments, amount, billed_seconds};
 use crate::code::Code;
 use crate::money::{Decimal, Digits};
@@ -177,8 +177,8 @@ impl<B: AsRef<[u8]>> Image<B> {
         if !asked.with_origins {
             return;
         }
-        let blocks = self.section(ORIGIN_TABLE[0]);
-        let mut place = caller.map_or(0, |caller| self.table(ORIGIN_TABLE).find(caller));
+        let blocks = self.section(ORIGIN_TRIE[0]);
+        let mut place = caller.map_or(0, |caller| self.trie(ORIGIN_TRIE).find(caller));
         while let Some(block) = cells_at(blocks, place).filter(|_| place != 0) {
             for cell in block.own.iter().chain(block.inherited) {
                 let (deck, group) = (u32_at(cell, 0).unwrap_or(0), u32_at(cell, 4).unwrap_or(0));
@@ -274,7 +274,7 @@ struct Walk<'w, B> {
 
 impl<B: AsRef<[u8]>> Walk<'_, B> {
     fn up(&mut self, number: Code) {
-        let blocks = self.image.section(RATE_TABLE[0]);
+        let blocks = self.image.section(RATE_TRIE[0]);
         let at = |place: u32| cells_at(blocks, place).filter(|_| place != 0);
         let longest = |number: Code| self.image.longest(number).and_then(|block| at(block.0));
         let mut next = longest(number);

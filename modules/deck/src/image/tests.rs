@@ -238,7 +238,7 @@ proptest! {
     fn any_blocks_and_nodes_are_harmless(decks in decks(), noise in proptest::collection::vec(any::<u8>(), 64..512), calls in proptest::collection::vec((number(), number()), 1..20)) {
         let octets = compiled(&decks);
         let image = Image::open_unhashed(octets.as_slice()).unwrap();
-        for section in [Section::Blocks, Section::Buckets, Section::Terms, Section::Direct, Section::Names, Section::OriginBlocks] {
+        for section in [Section::Blocks, Section::Nodes, Section::Terms, Section::Direct, Section::Names, Section::OriginBlocks] {
             let range = image.sections.range(section);
             let mut octets = octets.clone();
             for (place, octet) in octets[range].iter_mut().enumerate() {
