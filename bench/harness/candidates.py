@@ -187,6 +187,17 @@ class Tandem(Candidate):
         return {(figure["name"], ",".join(f"{key}={figure['labels'][key]}" for key in sorted(figure["labels"]))):
                 figure["value"] for figure in json.loads(done.stdout)["figures"]}
 
+    def reload(self):
+        """`tandem reload`."""
+        subprocess.run([str(self.binary), "reload", "--socket", str(self.folder / "tandem.sock")], capture_output=True, text=True,
+                       check=True)
+
+    def records(self):
+        """Records of all calls, by `tandem cdr`."""
+        done = subprocess.run([str(self.binary), "cdr", "--config", str(self.folder / "tandem.toml"), "--format", "json"],
+                              capture_output=True, text=True, check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
     def pool(self, name):
         """How many places of a pool are taken, or bytes of the store."""
         return self.stats()["tandem_pool_used", f"pool={name}"]

@@ -19,6 +19,10 @@ SHOWN = {
     "R3": "Credentials of a REGISTER", "R4": "A challenge (401)", "R5": "Memory of a binding, of a million",
     "R6": "REGISTER among five million bindings", "R7": "Call to a phone whose location another shard has",
     "R8": "Calls while all phones register at once", "R9": "REGISTER, durable against durable (PostgreSQL)",
+    "C1": "Call of a customer, 20 vendors over a million prefixes, recorded", "C2": "... beside Kamailio's class 4 modules",
+    "C3": "Decision alone, 20 vendors, cold caches", "C4": "Prefix looked up, batched", "C5": "Image of ten million rows",
+    "C6": "Image of ten million rows built from CSV", "C7": "Reload of ten million rows under load",
+    "C8": "Caps over two shards, three times as much offered",
     "X1": "AF_XDP: the driver's own work for a datagram in and one out", "X2": "AF_XDP: a call over a veth pair",
     "X3": "AF_XDP: the program in the kernel, a frame", "X4": "AF_XDP: every frame accounted for",
 }

@@ -1,6 +1,6 @@
 """The rows of the results file, each a function of a `Bench`; `ROWS` is their order and how they are chosen."""
 
-from . import calls, digest, elsewhere, latency, location, memory, micro, overload, registered, registrar, shards
+from . import calls, class4, decks, digest, elsewhere, latency, location, memory, micro, overload, registered, registrar, shards
 
 # Name on the command line: (function, names of the rows it writes). W1 comes first: it finds the rates that
 # others need.
@@ -26,6 +26,11 @@ ROWS = {
     "R8": (registered.r8, ["R8"]),
     "R9": (registrar.r9, ["R9"]),
     "IDLE": (calls.idle, ["IDLE"]),
+    "C1": (class4.c1, ["C1"]),
+    "C2": (class4.c2, ["C2"]),
+    "C3": (decks.rows, ["C3", "C4", "C5", "C6"]),
+    "C7": (class4.c7, ["C7"]),
+    "C8": (class4.c8, ["C8"]),
     "ELSEWHERE": (elsewhere.rows, elsewhere.names()),
 }
 # What an impression of three minutes has.

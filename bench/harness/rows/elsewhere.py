@@ -16,9 +16,8 @@ SECONDS_MAX = 60
 # row: (unit, bar, command relative to the repository or None)
 PROGRAMS = {
     **{f"X{n}": (None, None, ["scripts/bench-xdp", f"X{n}"]) for n in range(1, 5)},
-    **{f"C{n}": (None, None, None) for n in range(1, 9)},
 }
-SUBJECT = {"X": "the AF_XDP driver", "C": "the class 4 functions"}
+SUBJECT = {"X": "the AF_XDP driver"}
 
 
 def names():

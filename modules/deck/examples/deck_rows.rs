@@ -14,7 +14,8 @@
 //! tables of the decks asked, and the program's own code. That memory is on huge pages, as all that a shard works with
 //! is. `cold_tlb_median_ns` is the same with small pages, which displaces the translations of addresses (and under
 //! virtualisation the tables that they are made from) too. `cold_image_median_ns` has the code warm, as a shard has
-//! that carries calls: another image, a small one, is asked in between.
+//! that carries calls: another image, a small one, is asked in between. What reading the clock takes is found the same way
+//! and taken off (`clock_ns`).
 
 use deck::Code;
 use deck::billing::{Increments, Rounding};
@@ -166,22 +167,44 @@ struct Before<'b> {
     other: Option<&'b Image<ResidentFile>>,
 }
 
-/// Nanoseconds of each question to all decks, sorted, and the share of decks that had a price.
-fn decision_ns(image: &Image<ResidentFile>, numbers: &[Code], before: Before<'_>) -> (Vec<u64>, f64) {
+impl Before<'_> {
+    fn displace(&mut self) {
+        self.displacing.iter_mut().step_by(64).for_each(|octet| *octet = octet.wrapping_add(1));
+        black_box(&self.displacing);
+    }
+}
+
+/// Nanoseconds that pass between two readings of the clock when nothing is done between, at the median.
+fn clock_ns(before: &mut Before<'_>) -> u64 {
+    let mut times: Vec<u64> = (0..QUESTIONS)
+        .map(|_| {
+            before.displace();
+            let started = Instant::now();
+            u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        })
+        .collect();
+    times.sort_unstable();
+    quantile(&times, 50)
+}
+
+/// Nanoseconds of each question to all decks, sorted, without those of the clock, and the share of decks that had a price.
+fn decision_ns(image: &Image<ResidentFile>, numbers: &[Code], mut before: Before<'_>) -> (Vec<u64>, f64) {
     let asked = Asked::all(image);
     let mut quotes = Quotes::for_asked(&asked);
+    let clock = clock_ns(&mut before);
     let (mut times, mut priced) = (Vec::with_capacity(numbers.len()), 0);
     for number in numbers {
-        before.displacing.iter_mut().step_by(64).for_each(|octet| *octet = octet.wrapping_add(1));
-        black_box(&before.displacing);
+        before.displace();
         let question = Question { dialled: *number, routing: *number, caller: None, at: 1_767_571_200 };
         if let Some(other) = before.other {
             other.quote(&question, &asked, &mut quotes);
+            // Where the parts of an image stand, every call reads too.
+            black_box(image.longest(Code::EMPTY));
         }
         let started = Instant::now();
         image.quote(black_box(&question), &asked, &mut quotes);
         black_box(&quotes);
-        times.push(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        times.push(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_sub(clock));
         priced += quotes.found.iter().filter(|found| found.state == State::Priced).count();
     }
     times.sort_unstable();
@@ -246,6 +269,7 @@ fn main() -> std::io::Result<()> {
     let best = lookups.iter().copied().fold(f64::INFINITY, f64::min);
     let some = numbers_asked.get(..QUESTIONS).unwrap_or_default();
     let (mut huge, mut small) = (Region::new(CACHES_BYTES)?, vec![1_u8; CACHES_BYTES]);
+    let clock = clock_ns(&mut Before { displacing: &mut huge, other: None });
     let (cold, priced) = decision_ns(&image, some, Before { displacing: &mut huge, other: None });
     let (cold_image, _) = decision_ns(&image, some, Before { displacing: &mut huge, other: Some(&other) });
     let (cold_tlb, _) = decision_ns(&image, some, Before { displacing: &mut small, other: None });
@@ -254,7 +278,7 @@ fn main() -> std::io::Result<()> {
     println!(
         "{{\n  \"rows\": {count}, \"decks\": {DECKS}, \"codes\": {}, \"priced\": {priced:.2},\n  \
          \"C3\": {{ \"cold_median_ns\": {}, \"cold_p95_ns\": {}, \"cold_image_median_ns\": {}, \"cold_tlb_median_ns\": {}, \
-         \"uncleared_median_ns\": {}, \"bar_ns\": 1500 }},\n  \
+         \"uncleared_median_ns\": {}, \"clock_ns\": {clock}, \"bar_ns\": 1500 }},\n  \
          \"C4\": {{ \"batched_ns\": {best:.1}, \"runs_ns\": {lookups:.1?}, \"bar_ns\": 80 }},\n  \
          \"C5\": {{ \"octets_per_row\": {:.2}, \"image_octets\": {}, \"bar\": 24 }},\n  \
          \"C6\": {{ \"seconds\": {seconds:.2}, \"reading_seconds\": {reading_s:.2}, \"opening_seconds\": {opening_s:.2}, \

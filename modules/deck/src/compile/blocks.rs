@@ -8,6 +8,7 @@ use super::terms::Translation;
 use super::{CompileError, DeckSource, INVALID_ORIGIN};
 use crate::code::Code;
 use crate::image::DECKS_MAX;
+use crate::image::format::CellHead;
 use crate::image::trie::VALUES;
 use crate::rows::Row;
 use std::cmp::Reverse;
@@ -148,18 +149,14 @@ pub(super) fn merge(
         let (rows, after) = rest.split_at(same);
         *rest = after;
         let number = u16::try_from(deck).map_err(|_| CompileError::TooManyDecks)?;
-        let deck_part = u32::from(number) << (32 - deck_bits);
         // WHY: rows for a certain origin are asked before the one for any caller; they sort behind it.
         let any_caller =
             rows.iter().take_while(|row| decks.get(deck).is_some_and(|deck| is_for_all(deck, row))).count();
         let (for_all, for_some) = rows.split_at(any_caller);
         for row in for_some.iter().chain(for_all) {
-            let (terms, price) = translation.cell(row, layout)?;
-            if terms >> (32 - deck_bits) != 0 {
-                return Err(CompileError::TooLarge("terms"));
-            }
-            let settles = translation.settles(row);
-            cells.push(Cell { first: deck_part | terms, second: price, deck: number, settles });
+            let (terms, price, plain) = translation.cell(row, layout)?;
+            let first = CellHead::word(number, plain, terms, deck_bits).ok_or(CompileError::TooLarge("terms"))?;
+            cells.push(Cell { first, second: price, deck: number, settles: translation.settles(row) });
         }
         done += same as u64;
         if let Some(row) = after.first() {

@@ -1,13 +1,14 @@
 //! The sections of an image being filled, and their order at the end.
 
 use super::blocks::Blocks;
-use super::terms::finest;
+use super::terms::{finest, time, usual_effective};
 use super::{CompileError, DeckSource, INVALID_ORIGIN, trie};
 use crate::image::format::{
     DECK_BYTES, HASH_AT, HEADER_BYTES, MAGIC, NAME_BYTES, QUAD_BYTES, SECTION_ALIGNMENT, SECTION_COUNT, Section,
-    TERMS_BYTES, VERSION, WIDE_BYTES,
+    TERMS_BYTES, USUAL_AT, VERSION, WIDE_BYTES,
 };
 use crate::nanp::StateTable;
+use crate::rows::ALWAYS;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
@@ -103,7 +104,7 @@ impl Layout {
     }
 
     /// A record for each deck: name u32, first origin u32, origins u32, currency [u8; 4], rows u64,
-    /// decimals of prices u8, of amounts u8, rounding u8, number u8, group `invalid` u16.
+    /// decimals of prices u8, of amounts u8, rounding u8, number u8, group `invalid` u16; usual time u32.
     pub(super) fn decks(&mut self, decks: &[DeckSource]) -> Result<(), CompileError> {
         for deck in decks {
             let settings = &deck.settings;
@@ -124,6 +125,8 @@ impl Layout {
             record.push(settings.rate_on as u8);
             let invalid = deck.rows.origins.iter().position(|origin| origin == INVALID_ORIGIN).unwrap_or(0);
             record.extend_from_slice(&u16::try_from(invalid).unwrap_or(0).to_le_bytes());
+            record.resize(USUAL_AT, 0);
+            put_u32(&mut record, time(usual_effective(&deck.rows), ALWAYS, 0));
             record.resize(DECK_BYTES, 0);
             self.section(Section::Decks).extend_from_slice(&record);
         }

@@ -14,7 +14,7 @@ pub(super) struct Translation<'d> {
     rows: &'d Rows,
     digits: Digits,
     /// From when on most of its rows are in force.
-    base: i64,
+    usual: i64,
     prices: Vec<Option<(Kind, u32)>>,
     /// For each terms × kind.
     terms: Vec<Option<u32>>,
@@ -29,31 +29,33 @@ impl<'d> Translation<'d> {
             name,
             rows,
             digits: finest(rows),
-            base: usual_effective(rows),
+            usual: usual_effective(rows),
             prices: vec![None; rows.prices.len()],
             terms: vec![None; rows.terms.len() * KINDS],
             destinations: vec![None; rows.destinations.len()],
         }
     }
 
-    /// The two halves of a cell: index of its terms, price or where it stands.
-    pub(super) fn cell(&mut self, row: &Row, layout: &mut Layout) -> Result<(u32, u32), CompileError> {
+    /// What a cell has: index of its terms, price or where it stands, whether it is plain.
+    pub(super) fn cell(&mut self, row: &Row, layout: &mut Layout) -> Result<(u32, u32, bool), CompileError> {
         let (kind, price) = self.price(row, layout)?;
+        let for_any_caller = self.rows.terms_of(row).is_some_and(|terms| terms.origin == 0);
+        let plain = kind == Kind::Flat && for_any_caller && self.settles(row);
         let slot = row.terms as usize * KINDS + kind as usize;
         if let Some(terms) = self.terms.get(slot).copied().flatten() {
-            return Ok((terms, price));
+            return Ok((terms, price, plain));
         }
         let terms = self.rows.terms_of(row).ok_or(CompileError::TooLarge("terms"))?;
         let index = self.intern(terms, kind, layout)?;
         if let Some(known) = self.terms.get_mut(slot) {
             *known = Some(index);
         }
-        Ok((index, price))
+        Ok((index, price, plain))
     }
 
     /// Whether a row is in force whenever most of its deck is: a shorter code can only be asked for times before.
     pub(super) fn settles(&self, row: &Row) -> bool {
-        self.rows.terms_of(row).is_some_and(|terms| terms.effective <= self.base && terms.expiry == NEVER)
+        self.rows.terms_of(row).is_some_and(|terms| terms.effective <= self.usual && terms.expiry == NEVER)
     }
 
     fn price(&mut self, row: &Row, layout: &mut Layout) -> Result<(Kind, u32), CompileError> {
@@ -115,7 +117,7 @@ impl<'d> Translation<'d> {
 }
 
 /// The effective time that most rows have; of several the first.
-fn usual_effective(rows: &Rows) -> i64 {
+pub(super) fn usual_effective(rows: &Rows) -> i64 {
     let mut counts = vec![0_usize; rows.terms.len()];
     for row in &rows.rows {
         if let Some(count) = counts.get_mut(row.terms as usize) {
@@ -130,7 +132,7 @@ fn usual_effective(rows: &Rows) -> i64 {
 }
 
 /// Seconds as an image has them. What lies before 1970 or after 2106 is always and never.
-fn time(seconds: i64, unbounded: i64, otherwise: u32) -> u32 {
+pub(super) fn time(seconds: i64, unbounded: i64, otherwise: u32) -> u32 {
     if seconds == unbounded {
         return otherwise;
     }

@@ -26,8 +26,9 @@
 //! force: so a question for twenty decks is answered by neighbouring lines. They are not more than twice the code's
 //! own; what found no place begins in the block `rest` (0: nothing).
 //!
-//! A cell is eight octets: deck in the upper bits and index of terms in the lower ones; then the price,
-//! or where it stands. Times are seconds since 1970; 0 is always, [`TIME_NEVER`] never.
+//! A cell is eight octets: deck in the upper bits, a bit for a plain one, index of terms in the lower bits; then the
+//! price, or where it stands. A plain one has a flat price for any caller, and is in force for ever from its deck's usual
+//! time on, the one that most of its rows have: from then on nobody has to look at its terms. Times are seconds since 1970; 0 is always, [`TIME_NEVER`] never.
 
 /// Begins every image.
 pub(crate) const MAGIC: [u8; 8] = *b"TANDECK\n";
@@ -39,6 +40,8 @@ pub(crate) const HEADER_BYTES: usize = 64;
 pub(crate) const SECTION_ALIGNMENT: usize = 64;
 pub(crate) const HASH_AT: std::ops::Range<usize> = 32..64;
 pub(crate) const DECK_BYTES: usize = 64;
+/// Where in a deck's record its usual time stands.
+pub(crate) const USUAL_AT: usize = 32;
 pub(crate) const TERMS_BYTES: usize = 32;
 pub(crate) const QUAD_BYTES: usize = 16;
 pub(crate) const WIDE_BYTES: usize = 8;
@@ -54,7 +57,7 @@ pub(crate) const RATE_BLOCKS_START: u32 = 1;
 /// Never in force, or never expires.
 pub(crate) const TIME_NEVER: u32 = u32::MAX;
 
-/// Most decks of one image: ten bits of a cell leave 2^22 terms.
+/// Most decks of one image: ten bits of a cell leave 2^21 terms.
 pub const DECKS_MAX: usize = 1024;
 
 /// A part of the image.
@@ -79,6 +82,33 @@ pub(crate) enum Section {
 }
 
 pub(crate) const SECTION_COUNT: usize = 16;
+
+/// The first half of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CellHead {
+    pub(crate) deck: usize,
+    pub(crate) plain: bool,
+    pub(crate) terms: u32,
+}
+
+impl CellHead {
+    #[inline]
+    pub(crate) const fn of(word: u32, deck_bits: u32) -> Self {
+        CellHead {
+            deck: (word >> (u32::BITS - deck_bits)) as usize,
+            plain: word >> (u32::BITS - 1 - deck_bits) & 1 == 1,
+            terms: word & (u32::MAX >> 1 >> deck_bits),
+        }
+    }
+
+    /// `None`: there is no room for that many terms.
+    pub(crate) const fn word(deck: u16, plain: bool, terms: u32, deck_bits: u32) -> Option<u32> {
+        if terms > u32::MAX >> 1 >> deck_bits {
+            return None;
+        }
+        Some((deck as u32) << (u32::BITS - deck_bits) | (plain as u32) << (u32::BITS - 1 - deck_bits) | terms)
+    }
+}
 
 /// How the second half of a cell is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -23,7 +23,8 @@ use crate::compile::DeckSettings;
 use crate::money::Digits;
 use crate::nanp::{self, Jurisdiction};
 use format::{
-    BLOCK_HEADER_BYTES, CELL_BYTES, DECK_BYTES, NAME_BYTES, PAIR_BYTES, STATE_BYTES, Section, u16_at, u32_at, u64_at,
+    BLOCK_HEADER_BYTES, CELL_BYTES, DECK_BYTES, NAME_BYTES, PAIR_BYTES, STATE_BYTES, Section, TIME_NEVER, USUAL_AT,
+    u16_at, u32_at, u64_at,
 };
 use open::Sections;
 use trie::Trie;
@@ -51,6 +52,8 @@ pub struct Image<B> {
     /// Bits of a cell that name its deck.
     deck_bits: u32,
     decks: Vec<Deck>,
+    /// By deck: from when on its plain cells are in force.
+    usual: Vec<u32>,
 }
 
 /// A deck of an image.
@@ -148,6 +151,12 @@ impl<B: AsRef<[u8]>> Image<B> {
         found().unwrap_or("")
     }
 
+    /// From when on the plain cells of each deck are in force.
+    fn read_usual(&self) -> Vec<u32> {
+        let octets = self.section(Section::Decks);
+        (0..self.decks.len()).map(|deck| u32_at(octets, deck * DECK_BYTES + USUAL_AT).unwrap_or(TIME_NEVER)).collect()
+    }
+
     fn read_decks(&self, count: u32) -> Option<Vec<Deck>> {
         (0..count as usize).map(|index| self.read_deck(index * DECK_BYTES)).collect()
     }
@@ -209,6 +218,9 @@ impl<'i> Cells<'i> {
 #[inline]
 fn cells_at(blocks: &[u8], place: u32) -> Option<Cells<'_>> {
     let at = place as usize * 8;
+    // WHY: these lines are needed in any case, and are asked for together, before what stands in the first is known.
+    let line = |number: usize| blocks.get(at + number * 64).copied().unwrap_or(0);
+    std::hint::black_box(line(1) ^ line(2) ^ line(3));
     let code = Code::from_packed(u64_at(blocks, at)?)?;
     // INVARIANT: shorter codes stand before longer ones, so the way up ends.
     let rest = u32_at(blocks, at + 8).filter(|rest| *rest < place)?;

@@ -120,8 +120,9 @@ impl<B: AsRef<[u8]>> Image<B> {
         let (true, true, Some(hash)) = (fits, deck_bits == bits_for(count as usize), whole) else {
             return Err(OpenError::Layout);
         };
-        let mut image = Image { octets, sections, hash: Hash(hash), deck_bits, decks: Vec::new() };
+        let mut image = Image { octets, sections, hash: Hash(hash), deck_bits, decks: Vec::new(), usual: Vec::new() };
         image.decks = image.read_decks(count).ok_or(OpenError::Layout)?;
+        image.usual = image.read_usual();
         Ok(image)
     }
 }

@@ -5,7 +5,7 @@
 //! stand in, because the vendor would charge another.
 
 use super::format::{
-    CELL_BYTES, Kind, QUAD_BYTES, Section, TERMS_BYTES, TIME_NEVER, WIDE_BYTES, u16_at, u32_at, u64_at,
+    CELL_BYTES, CellHead, Kind, QUAD_BYTES, Section, TERMS_BYTES, TIME_NEVER, WIDE_BYTES, u16_at, u32_at, u64_at,
 };
 use super::{Cells, Image, ORIGIN_TRIE, RATE_TRIE, RateOn, cells_at};
 use crate::billing::{Increments, amount, billed_seconds};
@@ -308,14 +308,11 @@ impl<B: AsRef<[u8]>> Walk<'_, B> {
     #[inline]
     fn cell(&mut self, code: Code, cell: &[u8; CELL_BYTES]) -> bool {
         let (Some(first), Some(price)) = (u32_at(cell, 0), u32_at(cell, 4)) else { return false };
-        let deck = (first >> (32 - self.image.deck_bits)) as usize;
-        let index = first & (u32::MAX >> self.image.deck_bits);
-        let slot = self.asked.slots.get(deck).copied().unwrap_or(NOT_ASKED);
-        let (Some(found), Some(terms)) = (self.quotes.found.get_mut(usize::from(slot)), self.image.terms(index)) else {
-            return false;
-        };
+        let head = CellHead::of(first, self.image.deck_bits);
+        let slot = self.asked.slots.get(head.deck).copied().unwrap_or(NOT_ASKED);
+        let Some(found) = self.quotes.found.get_mut(usize::from(slot)) else { return false };
         if let Some(only) = self.only
-            && self.image.decks.get(deck).is_none_or(|deck| deck.settings.rate_on != only)
+            && self.image.decks.get(head.deck).is_none_or(|deck| deck.settings.rate_on != only)
         {
             return false;
         }
@@ -324,6 +321,14 @@ impl<B: AsRef<[u8]>> Walk<'_, B> {
         if found.state != State::NoCode && (found.state != State::NoOrigin || found.code != code) {
             return false;
         }
+        if head.plain && self.image.usual.get(head.deck).is_some_and(|usual| *usual <= self.time) {
+            if found.state == State::NoCode {
+                self.left -= 1;
+            }
+            *found = Found { state: State::Priced, price: i64::from(price), code, terms: head.terms };
+            return false;
+        }
+        let Some(terms) = self.image.terms(head.terms) else { return false };
         let in_force = u32_at(terms, 0).is_some_and(|effective| effective <= self.time)
             && u32_at(terms, 4).is_some_and(|expiry| self.time < expiry);
         if !in_force {
@@ -332,7 +337,7 @@ impl<B: AsRef<[u8]>> Walk<'_, B> {
         if found.state == State::NoCode {
             self.left -= 1;
         }
-        *found = Found { state: State::NoOrigin, price: 0, code, terms: index };
+        *found = Found { state: State::NoOrigin, price: 0, code, terms: head.terms };
         let origin = u16_at(terms, 24).unwrap_or(0);
         if origin != 0 && self.quotes.groups.get(usize::from(slot)) != Some(&origin) {
             return false;

@@ -1,6 +1,6 @@
 //! The rows of a deck back from an image: what an update is applied to, and what a new deck is compared with.
 
-use super::format::{Kind, RATE_BLOCKS_START, Section, TIME_NEVER, u16_at, u32_at};
+use super::format::{CellHead, Kind, RATE_BLOCKS_START, Section, TIME_NEVER, u16_at, u32_at};
 use super::{Deck, Image, cells_at};
 use crate::billing::Increments;
 use crate::money::{Decimal, Digits};
@@ -25,9 +25,9 @@ impl<B: AsRef<[u8]>> Image<B> {
         while let Some(block) = cells_at(blocks, place) {
             for cell in block.own {
                 let (first, second) = (u32_at(cell, 0).unwrap_or(0), u32_at(cell, 4).unwrap_or(0));
-                if (first >> (32 - self.deck_bits)) as usize == deck
-                    && let Some((price, terms)) =
-                        self.row(about, &origins, first & (u32::MAX >> self.deck_bits), second, &mut rows)
+                let head = CellHead::of(first, self.deck_bits);
+                if head.deck == deck
+                    && let Some((price, terms)) = self.row(about, &origins, head.terms, second, &mut rows)
                 {
                     rows.row(block.code, price, terms);
                 }
