@@ -95,6 +95,7 @@ impl Shard {
                 DriverName::Mmsg => Driver::Mmsg,
             },
             steering: engine::Steering::default(),
+            deferred: None,
             pools: Pools {
                 timers,
                 send_slots: SEND_SLOTS,

@@ -65,6 +65,7 @@ fn echo() -> Result<(), Box<dyn std::error::Error>> {
         listeners,
         driver,
         steering: Steering::Random,
+        deferred: None,
         pools: Pools::default(),
         lanes: 0,
         xdp: XdpConfig::default(),

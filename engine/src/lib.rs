@@ -36,7 +36,7 @@ pub use frame::{Egress, Frame, LaneId, NetworkError, NetworkErrorKind, ShardId};
 pub use hand_over::Class;
 pub use launch::{Config, Driver, LaunchError, Running, Serving, io_uring_available, launch};
 pub use links::{LinkConfig, Links, join_virtual};
-pub use listener::{BindError, Listener};
+pub use listener::{BindError, Deferred, Listener};
 pub use mailbox::{Address, LaneEnd, LaneWaker};
 pub use outbox::Outbox;
 pub use pools::Pools;

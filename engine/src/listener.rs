@@ -4,7 +4,7 @@ use crate::steering::Steers;
 use crate::time::Micros;
 use engine_sys::errno;
 use engine_sys::socket::UdpSocket;
-use engine_sys::steer::LargeSplit;
+use engine_sys::steer::Sets;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -28,6 +28,17 @@ impl Listener {
     }
 }
 
+/// Datagrams that can wait: those that begin so get sockets of their own, on every listener, which a shard reads after
+/// all others, so many in a turn at most. A crowd of them fills these sockets and no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deferred {
+    /// How they begin.
+    pub begins: [u8; 8],
+    /// How long one may wait in its socket's buffer when a shard is saturated. What finds no room is dropped by the
+    /// kernel, which costs the shard nothing.
+    pub receive_wait: Micros,
+}
+
 /// Why an address cannot be served.
 #[derive(Debug)]
 pub struct BindError {
@@ -37,46 +48,48 @@ pub struct BindError {
     pub error: io::Error,
 }
 
-/// One listener's sockets: one for each shard, and where the driver wants them, as many for large
-/// datagrams.
+/// One listener's sockets: one for each shard, and where they are wanted, as many for large datagrams and for
+/// those that can wait.
 pub(crate) struct Group {
     pub(crate) address: SocketAddr,
     pub(crate) ordinary: Vec<UdpSocket>,
     pub(crate) large: Vec<UdpSocket>,
+    pub(crate) deferred: Vec<UdpSocket>,
 }
 
-/// Binds `listener` for so many shards. With `split`, datagrams larger than it says get sockets of
-/// their own.
+/// Binds `listener` for these sets of sockets; `deferred_wait`: how long what is deferred may wait.
 pub(crate) fn bind(
     listener: &Listener,
-    shards: usize,
     steers: &Steers,
-    split: Option<LargeSplit>,
+    sets: &Sets,
+    deferred_wait: Micros,
 ) -> Result<Group, BindError> {
-    bind_group(listener, shards, steers, split).map_err(|error| BindError { address: listener.address, error })
+    bind_group(listener, steers, sets, deferred_wait).map_err(|error| BindError { address: listener.address, error })
 }
 
-fn bind_group(listener: &Listener, shards: usize, steers: &Steers, split: Option<LargeSplit>) -> io::Result<Group> {
-    let total = if split.is_some() { 2 * shards } else { shards };
+fn bind_group(listener: &Listener, steers: &Steers, sets: &Sets, deferred_wait: Micros) -> io::Result<Group> {
     let first = bind_alone(listener)?;
     let address = first.local_address()?;
-    if total == 1 {
-        return Ok(Group { address, ordinary: vec![first], large: Vec::new() });
+    if sets.sockets() == 1 {
+        return Ok(Group { address, ordinary: vec![first], large: Vec::new(), deferred: Vec::new() });
     }
     // INVARIANT: the program names sockets by the order in which they were bound.
     first.allow_sharing()?;
     let mut sockets = vec![first];
-    for _ in 1..total {
-        let socket = open(listener)?;
+    let patient = Listener { receive_wait: deferred_wait, ..listener.clone() };
+    for number in 1..sets.sockets() {
+        let socket = open(if number < sets.first_deferred() { listener } else { &patient })?;
         socket.allow_sharing()?;
         socket.bind(address)?;
         sockets.push(socket);
     }
-    if let (Some(member), Ok(shards)) = (sockets.last(), u32::try_from(shards)) {
-        steers.attach(member, shards, split)?;
+    if let Some(member) = sockets.last() {
+        steers.attach(member, sets)?;
     }
-    let large = sockets.split_off(shards);
-    Ok(Group { address, ordinary: sockets, large })
+    // INVARIANT: both numbers are at most that of the sockets.
+    let deferred = sockets.split_off(sets.first_deferred() as usize);
+    let large = sockets.split_off(sets.shards as usize);
+    Ok(Group { address, ordinary: sockets, large, deferred })
 }
 
 /// Binds the first socket of a group without SO_REUSEPORT, which succeeds only if nobody else has the

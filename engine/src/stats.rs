@@ -76,6 +76,8 @@ counters! {
     network_errors_untold,
     /// Datagrams that the kernel dropped because a socket's receive buffer was full (SO_RXQ_OVFL).
     kernel_drops,
+    /// The same in a socket for what can wait: more of it came than the shard serves.
+    deferred_drops,
     /// Times that reception ended for want of buffers (ENOBUFS) and was armed again.
     receive_out_of_buffers,
     /// Times that reception ended for another reason and was armed again.

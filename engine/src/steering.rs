@@ -7,7 +7,7 @@ use crate::device::xdp::attachment::chain;
 use aya::programs::ReusePortSocketFilter;
 use aya::{Ebpf, EbpfLoader};
 use engine_sys::socket::UdpSocket;
-use engine_sys::steer::{self, Choice, LargeSplit};
+use engine_sys::steer::{self, Choice, Sets};
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -30,15 +30,16 @@ pub enum Steering {
 }
 
 /// A program for the kernel (`SO_ATTACH_REUSEPORT_EBPF`): given a datagram's payload, it returns the number of the
-/// shard that owns it, plus the number of shards for a payload longer than the first set of sockets takes.
+/// shard that owns it, plus the number of shards for a payload longer than the first set of sockets takes, or the first
+/// number of the deferred set for one that begins as those do.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OwnerProgram {
     /// The object, as the compiler made it.
     pub object: &'static [u8],
     /// Name of the socket filter in it.
     pub name: &'static str,
-    /// The first two words of its constant `CONFIG`. The engine adds the number of shards, and the longest payload
-    /// of the first set of sockets.
+    /// The first two words of its constant `CONFIG`. The engine adds the number of shards, the longest payload of the
+    /// first set of sockets, how deferred payloads begin (0: none do) and the number of the first socket for them.
     pub config: [u64; 2],
 }
 
@@ -66,13 +67,7 @@ impl Steering {
     ///
     /// # Errors
     /// The kernel does not take the program and nothing stands in for it, in words for an operator.
-    pub(crate) fn prepare(
-        &self,
-        cores: &[usize],
-        split: Option<LargeSplit>,
-    ) -> Result<(Steers, Option<String>), String> {
-        let shards = u32::try_from(cores.len()).unwrap_or(u32::MAX);
-        let longest = split.map_or(u32::MAX, |split| split.above);
+    pub(crate) fn prepare(&self, cores: &[usize], sets: &Sets) -> Result<(Steers, Option<String>), String> {
         match self {
             Steering::Random => Ok((Steers::Choice(Choice::Random), None)),
             Steering::ReceivingCpu => {
@@ -80,21 +75,21 @@ impl Steering {
                 Ok((Steers::Choice(Choice::ReceivingCpu(cpus)), None))
             }
             // Nothing to choose.
-            Steering::Owner { .. } if shards == 1 => Ok((Steers::Choice(Choice::Random), None)),
-            Steering::Owner { program, otherwise } => match (program.load(shards, longest), otherwise) {
+            Steering::Owner { .. } if sets.shards == 1 => Ok((Steers::Choice(Choice::Random), None)),
+            Steering::Owner { program, otherwise } => match (program.load(sets), otherwise) {
                 (Ok(loaded), _) => Ok((Steers::Program(loaded), None)),
                 (Err(why), None) => Err(why),
-                (Err(why), Some(other)) => Ok((other.prepare(cores, split)?.0, Some(why))),
+                (Err(why), Some(other)) => Ok((other.prepare(cores, sets)?.0, Some(why))),
             },
         }
     }
 }
 
 impl Steers {
-    /// Attaches it to the whole group that `socket` belongs to, of `shards` sockets (twice that with `split`).
-    pub(crate) fn attach(&self, socket: &UdpSocket, shards: u32, split: Option<LargeSplit>) -> io::Result<()> {
+    /// Attaches it to the whole group of these sets that `socket` belongs to.
+    pub(crate) fn attach(&self, socket: &UdpSocket, sets: &Sets) -> io::Result<()> {
         match self {
-            Steers::Choice(choice) => steer::attach(socket, shards, choice, split),
+            Steers::Choice(choice) => steer::attach(socket, choice, sets),
             Steers::Program(loaded) => loaded.attach(socket).map_err(io::Error::other),
         }
     }
@@ -110,12 +105,15 @@ impl Steers {
 }
 
 impl OwnerProgram {
-    /// Loads it for so many shards; `longest`: the longest payload of the first set of sockets.
+    /// Loads it for these sets of sockets.
     ///
     /// # Errors
     /// In words for an operator: the kernel refuses it, or this process lacks CAP_BPF.
-    pub fn load(&self, shards: u32, longest: u32) -> Result<Loaded, String> {
-        let config = [self.config[0], self.config[1], u64::from(shards), u64::from(longest)];
+    pub fn load(&self, sets: &Sets) -> Result<Loaded, String> {
+        let longest = sets.large.map_or(u32::MAX, |split| split.above);
+        let begins = sets.deferred.map_or(0, u64::from_ne_bytes);
+        let [shards, longest, first] = [sets.shards, longest, sets.first_deferred()].map(u64::from);
+        let config = [self.config[0], self.config[1], shards, longest, begins, first];
         // WHY copied: the reader of the object wants it aligned as allocated memory is.
         let object = self.object.to_vec();
         let mut loader = EbpfLoader::new();

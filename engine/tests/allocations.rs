@@ -93,6 +93,7 @@ fn sockets(driver: Driver) {
         listeners: vec![Listener::new("127.0.0.1:0".parse().unwrap())],
         driver,
         steering: Steering::Random,
+        deferred: None,
         pools: Pools::default(),
         lanes: 1,
         xdp: engine::XdpConfig::default(),

@@ -40,11 +40,15 @@ pub struct MmsgReceiver {
     /// Datagrams in the batch, and how many of them were read.
     filled: usize,
     read: usize,
+    /// The number of their socket, and whose it is.
+    socket: usize,
     listener: u16,
     local: SocketAddr,
     /// The wall clock when the batch was received.
     wall: Wall,
     drops_seen: Vec<u32>,
+    /// Sockets before those for what can wait.
+    listeners: usize,
     reports: Reports,
     stats: Arc<ShardStats>,
 }
@@ -57,6 +61,7 @@ pub struct MmsgTransmitter {
 }
 
 struct Port {
+    listener: u16,
     socket: UdpSocket,
     local: SocketAddr,
     readable: bool,
@@ -64,12 +69,20 @@ struct Port {
 }
 
 impl MmsgDevice {
-    /// A device on `sockets`, one for each listener, in their order.
+    /// A device on `sockets`, one for each listener, in their order, and on as many, or none, for what can wait.
     ///
     /// # Errors
     /// When there is not enough memory.
-    pub fn new(sockets: Vec<UdpSocket>, pools: &Pools, waker: Arc<Waker>, stats: Arc<ShardStats>) -> io::Result<Self> {
-        let sockets = sockets.into_iter().map(Port::new).collect::<io::Result<Vec<_>>>()?;
+    pub fn new(
+        sockets: Vec<UdpSocket>,
+        deferred: Vec<UdpSocket>,
+        pools: &Pools,
+        waker: Arc<Waker>,
+        stats: Arc<ShardStats>,
+    ) -> io::Result<Self> {
+        let listeners = sockets.len();
+        let ordinary = (0..).zip(sockets);
+        let sockets = ordinary.chain((0..).zip(deferred)).map(Port::new).collect::<io::Result<Vec<_>>>()?;
         let poll = PollSet::new(sockets.iter().map(|port| port.socket.as_fd()).chain(waker.event().map(AsFd::as_fd)));
         let (small, large) = (limits::SEND_SLOT_BYTES, limits::LARGE_SLOT_BYTES);
         Ok(MmsgDevice {
@@ -77,10 +90,12 @@ impl MmsgDevice {
                 batch: ReceiveBatch::new(limits::RECEIVE_BATCH_MAX, small, large)?,
                 filled: 0,
                 read: 0,
+                socket: 0,
                 listener: 0,
                 local: SocketAddr::from(([0, 0, 0, 0], 0)),
                 wall: Wall::default(),
                 drops_seen: vec![0; sockets.len()],
+                listeners,
                 reports: Reports::new(),
                 stats: Arc::clone(&stats),
             },
@@ -88,6 +103,7 @@ impl MmsgDevice {
                 slots: SendSlots::new(pools.send_slots, small, pools.large_send_slots, large)?,
                 queues: sockets
                     .iter()
+                    .take(listeners)
                     .map(|port| {
                         let queue = SendQueue::new(pools.send_slots + pools.large_send_slots);
                         (queue, port.wildcard)
@@ -104,7 +120,7 @@ impl MmsgDevice {
     }
 
     fn flush(&mut self) {
-        for index in 0..self.sockets.len() {
+        for index in 0..self.transmitter.queues.len() {
             self.flush_listener(index);
         }
     }
@@ -151,6 +167,9 @@ impl MmsgDevice {
     }
 
     /// Receives one batch from the next socket that is thought to be readable.
+    ///
+    /// WHY what can wait has its turn like every other: its crowd is in a socket of its own, so that it costs the
+    /// others one batch at a time and no datagram.
     fn receive(&mut self) -> bool {
         let count = self.sockets.len();
         for step in 0..count {
@@ -160,7 +179,7 @@ impl MmsgDevice {
             };
             match self.receiver.batch.receive(port.socket.as_fd()) {
                 Ok(filled) => {
-                    self.receiver.take(filled, index, port.local);
+                    self.receiver.take(filled, index, (port.listener, port.local));
                     // WHY: after a batch of one the queue is most likely empty, and asking costs a call.
                     port.readable = filled > 1;
                     self.next = (index + 1) % count;
@@ -170,7 +189,8 @@ impl MmsgDevice {
                 Err(error) if error.raw_os_error() == Some(errno::EAGAIN) => port.readable = false,
                 // A pending error. The socket stays marked: there may be input behind it.
                 Err(_) => {
-                    self.receiver.reports.drain(port.socket.as_fd(), index, &self.stats);
+                    let listener = usize::from(port.listener);
+                    self.receiver.reports.drain(port.socket.as_fd(), listener, &self.stats);
                 }
             }
         }
@@ -187,7 +207,7 @@ impl MmsgDevice {
             let (readable, failed) = self.poll.state(index);
             port.readable |= readable;
             if failed {
-                self.receiver.reports.drain(port.socket.as_fd(), index, &self.stats);
+                self.receiver.reports.drain(port.socket.as_fd(), usize::from(port.listener), &self.stats);
             }
         }
         if self.poll.state(self.sockets.len()).0
@@ -247,17 +267,18 @@ impl Beside for MmsgDevice {
 }
 
 impl Port {
-    fn new(socket: UdpSocket) -> io::Result<Self> {
+    fn new((listener, socket): (u16, UdpSocket)) -> io::Result<Self> {
         let local = socket.local_address()?;
-        Ok(Port { wildcard: local.ip().is_unspecified(), socket, local, readable: false })
+        Ok(Port { listener, wildcard: local.ip().is_unspecified(), socket, local, readable: false })
     }
 }
 
 impl MmsgReceiver {
-    fn take(&mut self, filled: usize, listener: usize, local: SocketAddr) {
+    fn take(&mut self, filled: usize, socket: usize, (listener, local): (u16, SocketAddr)) {
         self.filled = filled;
         self.read = 0;
-        self.listener = u16::try_from(listener).unwrap_or(u16::MAX);
+        self.socket = socket;
+        self.listener = listener;
         self.local = local;
         self.wall = Wall::read();
     }
@@ -268,9 +289,11 @@ impl MmsgReceiver {
             return false;
         };
         if let Some(drops) = datagram.ancillary.drops
-            && let Some(seen) = self.drops_seen.get_mut(usize::from(self.listener))
+            && let Some(seen) = self.drops_seen.get_mut(self.socket)
         {
-            self.stats.kernel_drops.add(u64::from(drops.wrapping_sub(*seen)));
+            let deferred = self.socket >= self.listeners;
+            let counter = if deferred { &self.stats.deferred_drops } else { &self.stats.kernel_drops };
+            counter.add(u64::from(drops.wrapping_sub(*seen)));
             *seen = drops;
         }
         if datagram.truncated {

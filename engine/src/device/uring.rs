@@ -5,6 +5,9 @@
 //! shard also looks at the length: ordinary datagrams go to a socket with ordinary buffers, the rare
 //! larger ones to a second socket with a few large buffers. Both send from the first.
 //!
+//! What can wait (`Deferred`) has a third socket, with buffers for one turn: while a crowd of it fills that
+//! socket, an exchange brings no more of it than these.
+//!
 //! A send that fails by the pending error of another destination is repeated at once; later frames of
 //! the same turn have then overtaken it. Otherwise frames to one peer leave in order.
 
@@ -45,7 +48,7 @@ pub struct UringDevice {
 /// Its receiving half, which owns the ring.
 pub struct UringReceiver {
     uring: Uring,
-    /// By socket number; listeners' ordinary sockets first, then their large ones.
+    /// By socket number; listeners' ordinary sockets first, then their large ones, then those for what can wait.
     ports: Vec<Port>,
     /// What `next` lent out last.
     current: Option<Received>,
@@ -67,22 +70,26 @@ pub struct UringTransmitter {
 struct Port {
     listener: u16,
     local: SocketAddr,
+    buffers: Buffers,
     drops_seen: u32,
 }
 
 impl UringDevice {
-    /// A device on the calling thread, with two sockets for each listener, in their order.
+    /// A device on the calling thread, with two sockets for each listener, in their order, and a third one, or none,
+    /// for what can wait.
     ///
     /// # Errors
     /// When the ring or its memory cannot be had.
     pub fn new(
         ordinary: Vec<UdpSocket>,
         large: Vec<UdpSocket>,
+        deferred: Vec<UdpSocket>,
         pools: &Pools,
         waker: &Waker,
         stats: Arc<ShardStats>,
     ) -> io::Result<Self> {
-        let ports = ports(&ordinary)?.chain(ports(&large)?).collect::<Vec<_>>();
+        let first = ports(&ordinary, Buffers::Ordinary)?.chain(ports(&large, Buffers::Large)?);
+        let ports = first.chain(ports(&deferred, Buffers::Deferred)?).collect::<Vec<_>>();
         let wildcard = ports.iter().take(ordinary.len()).map(|port| port.local.ip().is_unspecified());
         let wildcard = wildcard.collect();
         let sends = pools.send_slots + pools.large_send_slots;
@@ -91,10 +98,13 @@ impl UringDevice {
             sends,
             buffers: (count(pools.receive_buffers)?, limits::SEND_SLOT_BYTES),
             large_buffers: (count(pools.large_receive_buffers)?, limits::LARGE_SLOT_BYTES + OVERHEAD_BYTES_MAX),
+            deferred_buffers: (!deferred.is_empty())
+                .then_some((count(limits::DEFERRED_BATCH_MAX)?, limits::SEND_SLOT_BYTES)),
         };
         let event = waker.event().ok_or(io::ErrorKind::InvalidInput)?;
         let sockets = ordinary.into_iter().map(|socket| (socket, Buffers::Ordinary));
         let sockets = sockets.chain(large.into_iter().map(|socket| (socket, Buffers::Large)));
+        let sockets = sockets.chain(deferred.into_iter().map(|socket| (socket, Buffers::Deferred)));
         let (small, large) = (limits::SEND_SLOT_BYTES, limits::LARGE_SLOT_BYTES);
         Ok(UringDevice {
             receiver: UringReceiver {
@@ -171,7 +181,9 @@ impl UringDevice {
         let UringReceiver { uring, ports, reports, .. } = &mut self.receiver;
         for (index, code) in uring.ended() {
             if *code == errno::ENOBUFS {
-                self.stats.receive_out_of_buffers.add(1);
+                // WHY not those: that is how a turn is bounded.
+                let deferred = ports.get(*index).is_some_and(|port| port.buffers == Buffers::Deferred);
+                self.stats.receive_out_of_buffers.add(u64::from(!deferred));
                 continue;
             }
             self.stats.receive_rearmed.add(1);
@@ -244,6 +256,13 @@ impl UringReceiver {
         }
     }
 
+    fn next_ordinary(&mut self) -> Option<Received> {
+        let left = self.quota.checked_sub(1)?;
+        let received = self.uring.next_received()?;
+        self.quota = left;
+        Some(received)
+    }
+
     /// Counts what came with a datagram; false when it cannot be used.
     fn admit(&mut self, received: &Received) -> bool {
         let Some((index, datagram)) = self.uring.datagram(received) else {
@@ -253,7 +272,9 @@ impl UringReceiver {
         if let Some(drops) = datagram.ancillary.drops
             && let Some(port) = self.ports.get_mut(index)
         {
-            self.stats.kernel_drops.add(u64::from(drops.wrapping_sub(port.drops_seen)));
+            let deferred = port.buffers == Buffers::Deferred;
+            let counter = if deferred { &self.stats.deferred_drops } else { &self.stats.kernel_drops };
+            counter.add(u64::from(drops.wrapping_sub(port.drops_seen)));
             port.drops_seen = drops;
         }
         if datagram.truncated {
@@ -289,8 +310,11 @@ impl Receive for UringReceiver {
             return Some(Input::Error(error));
         }
         loop {
-            self.quota = self.quota.checked_sub(1)?;
-            let received = self.uring.next_received()?;
+            // INVARIANT: of what can wait there is never more than its buffers hold.
+            let received = match self.next_ordinary() {
+                Some(received) => received,
+                None => self.uring.next_deferred()?,
+            };
             if self.admit(&received) {
                 self.current = Some(received);
                 return self.frame(now);
@@ -314,9 +338,9 @@ impl Transmit for UringTransmitter {
     }
 }
 
-fn ports(sockets: &[UdpSocket]) -> io::Result<impl Iterator<Item = Port>> {
+fn ports(sockets: &[UdpSocket], buffers: Buffers) -> io::Result<impl Iterator<Item = Port>> {
     let locals = sockets.iter().map(UdpSocket::local_address).collect::<io::Result<Vec<_>>>()?;
-    Ok((0..).zip(locals).map(|(listener, local)| Port { listener, local, drops_seen: 0 }))
+    Ok((0..).zip(locals).map(move |(listener, local)| Port { listener, local, buffers, drops_seen: 0 }))
 }
 
 /// How long to wait for input while a socket's send buffer is full.

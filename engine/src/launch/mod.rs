@@ -5,9 +5,11 @@ use crate::app::App;
 use crate::device::xdp::setup::{Prepared, XdpConfig, XdpQueue};
 use crate::frame::ShardId;
 use crate::links::{self, LinkConfig};
-use crate::listener::{self, BindError, Listener};
+use crate::listener::{self, BindError, Deferred, Listener};
 use crate::pools::Pools;
 use crate::steering::Steering;
+use crate::time::Micros;
+use engine_sys::steer::Sets;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +35,8 @@ pub struct Config {
     pub xdp: XdpConfig,
     /// How the kernel spreads datagrams over shards.
     pub steering: Steering,
+    /// Which datagrams can wait for all others, if any.
+    pub deferred: Option<Deferred>,
     /// How much of everything each shard has.
     pub pools: Pools,
     /// How many lanes there are, at most `limits::LANES_MAX`.
@@ -111,12 +115,19 @@ where
         Ok(prepared) => (Some(prepared), None),
         Err(why) => (None, why),
     };
+    let sets = Sets {
+        // INVARIANT: at most `limits::SHARDS_MAX`.
+        shards: cores.len() as u32,
+        large: driver.split(),
+        deferred: config.deferred.map(|deferred| deferred.begins),
+    };
+    let deferred_wait = config.deferred.map_or(Micros(0), |deferred| deferred.receive_wait);
     let (steers, no_owner) =
-        config.steering.prepare(&cores, driver.split()).map_err(|why| LaunchError::Config(cannot_steer(&why)))?;
+        config.steering.prepare(&cores, &sets).map_err(|why| LaunchError::Config(cannot_steer(&why)))?;
     let groups = config
         .listeners
         .iter()
-        .map(|listener| listener::bind(listener, cores.len(), &steers, driver.split()))
+        .map(|listener| listener::bind(listener, &steers, &sets, deferred_wait))
         .collect::<Result<Vec<_>, _>>()
         .map_err(LaunchError::Bind)?;
     let serving = Serving {

@@ -41,6 +41,7 @@ pub(super) type Readiness = (ShardId, io::Result<()>);
 pub(super) struct Sockets {
     ordinary: Vec<UdpSocket>,
     large: Vec<UdpSocket>,
+    deferred: Vec<UdpSocket>,
 }
 
 impl Seat {
@@ -53,12 +54,12 @@ impl Seat {
         let sockets = std::mem::take(&mut self.sockets);
         match self.driver {
             Kind::Uring => {
-                let Sockets { ordinary, large } = sockets;
-                let device = UringDevice::new(ordinary, large, &self.pools, &waker, stats);
+                let Sockets { ordinary, large, deferred } = sockets;
+                let device = UringDevice::new(ordinary, large, deferred, &self.pools, &waker, stats);
                 self.beside(device, links, make)
             }
             Kind::Mmsg => {
-                let device = MmsgDevice::new(sockets.ordinary, &self.pools, waker, stats);
+                let device = MmsgDevice::new(sockets.ordinary, sockets.deferred, &self.pools, waker, stats);
                 self.beside(device, links, make)
             }
         }
@@ -117,6 +118,9 @@ pub(super) fn share_out(groups: Vec<Group>, shards: usize) -> Vec<Sockets> {
         }
         for (share, socket) in shares.iter_mut().zip(group.large) {
             share.large.push(socket);
+        }
+        for (share, socket) in shares.iter_mut().zip(group.deferred) {
+            share.deferred.push(socket);
         }
     }
     shares

@@ -3,9 +3,9 @@
 //! WHY: without one, the kernel hashes both addresses, and all traffic of one carrier (one address,
 //! one port) would land on one shard.
 //!
-//! The group holds one socket for each shard, bound in the order of the shards, and behind them, where
-//! the driver wants it, a second set of the same size for datagrams that are larger than an ordinary
-//! receive buffer.
+//! A group holds sets of sockets ([`Sets`]), each with one for every shard, bound in the order of the shards:
+//! the ordinary ones, behind them those for datagrams that are larger than an ordinary receive buffer, where the
+//! driver wants that, and those for what is read after all others, where the application wants that.
 
 use crate::socket::UdpSocket;
 use std::io;
@@ -21,20 +21,42 @@ pub enum Choice {
     ReceivingCpu(Vec<u32>),
 }
 
-/// Datagrams longer than `above` bytes go to the second set of sockets.
+/// Datagrams longer than `above` bytes go to a set of sockets of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LargeSplit {
     /// Longest UDP payload for the first set.
     pub above: u32,
 }
 
-/// Attaches a program to the whole group that `socket` belongs to, which has `shards` sockets (twice
-/// that with `split`).
+/// The sets of sockets of a group, in their order: ordinary, large, deferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sets {
+    /// Sockets of each set.
+    pub shards: u32,
+    /// Which datagrams go to the set for large ones, if there is one.
+    pub large: Option<LargeSplit>,
+    /// How those begin that go to the set of what is read last, if there is one. Large ones do not.
+    pub deferred: Option<[u8; 8]>,
+}
+
+impl Sets {
+    /// Sockets of all sets.
+    pub fn sockets(&self) -> u32 {
+        self.first_deferred() + if self.deferred.is_some() { self.shards } else { 0 }
+    }
+
+    /// The number of the first socket of the last set.
+    pub fn first_deferred(&self) -> u32 {
+        if self.large.is_some() { 2 * self.shards } else { self.shards }
+    }
+}
+
+/// Attaches a program to the whole group of these sets that `socket` belongs to.
 ///
 /// # Errors
 /// When the socket is in no group, or the kernel refuses the program.
-pub fn attach(socket: &UdpSocket, shards: u32, choice: &Choice, split: Option<LargeSplit>) -> io::Result<()> {
-    let mut code = program(shards, choice, split);
+pub fn attach(socket: &UdpSocket, choice: &Choice, sets: &Sets) -> io::Result<()> {
+    let mut code = program(choice, sets);
     let program = libc::sock_fprog {
         len: u16::try_from(code.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
         filter: code.as_mut_ptr(),
@@ -53,8 +75,9 @@ pub fn attach(socket: &UdpSocket, shards: u32, choice: &Choice, split: Option<La
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The program: choose a shard into A; if the datagram is large, add the number of shards.
-fn program(shards: u32, choice: &Choice, split: Option<LargeSplit>) -> Vec<libc::sock_filter> {
+/// The program: choose a shard into A; if the datagram is large, or one that is read last, add what stands before
+/// that set.
+fn program(choice: &Choice, sets: &Sets) -> Vec<libc::sock_filter> {
     let mut code = Vec::new();
     if let Choice::ReceivingCpu(cpus) = choice {
         code.push(load(SKF_AD_CPU));
@@ -69,19 +92,40 @@ fn program(shards: u32, choice: &Choice, split: Option<LargeSplit>) -> Vec<libc:
         }
     }
     code.push(load(SKF_AD_RANDOM));
-    code.push(instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, 0, 0, shards));
-    if let Some(split) = split {
-        code.push(instruction(libc::BPF_MISC | libc::BPF_TAX, 0, 0, 0));
+    code.push(instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, 0, 0, sets.shards));
+    code.push(instruction(libc::BPF_MISC | libc::BPF_TAX, 0, 0, 0));
+    if let Some(split) = sets.large {
         code.push(instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_LEN, 0, 0, 0));
-        code.push(instruction(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, 0, 3, split.above));
-        code.push(instruction(libc::BPF_MISC | libc::BPF_TXA, 0, 0, 0));
-        code.push(instruction(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K, 0, 0, shards));
-        code.push(instruction(libc::BPF_RET | BPF_A, 0, 0, 0));
-        code.push(instruction(libc::BPF_MISC | libc::BPF_TXA, 0, 0, 0));
+        code.push(instruction(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, 0, ANSWER, split.above));
+        code.extend(answer(sets.shards));
     }
-    code.push(instruction(libc::BPF_RET | BPF_A, 0, 0, 0));
+    if let Some(begins) = sets.deferred {
+        // INVARIANT: a program that reads behind the end of a datagram answers 0, so its length is asked first.
+        code.push(instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_LEN, 0, 0, 0));
+        code.push(instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 4 + ANSWER, 8));
+        let (words, _) = begins.as_chunks::<4>();
+        for (at, skip) in [(0, 2 + ANSWER), (1, ANSWER)] {
+            let word = words.get(at).copied().map_or(0, u32::from_be_bytes);
+            // INVARIANT: there are two words.
+            code.push(instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 4 * at as u32));
+            code.push(instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, skip, word));
+        }
+        code.extend(answer(sets.first_deferred()));
+    }
+    code.extend(answer(0));
     code
 }
+
+/// Answers the shard in X plus `add`: [`ANSWER`] instructions.
+fn answer(add: u32) -> [libc::sock_filter; ANSWER as usize] {
+    [
+        instruction(libc::BPF_MISC | libc::BPF_TXA, 0, 0, 0),
+        instruction(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K, 0, 0, add),
+        instruction(libc::BPF_RET | BPF_A, 0, 0, 0),
+    ]
+}
+
+const ANSWER: u8 = 3;
 
 fn load(ancillary: u32) -> libc::sock_filter {
     instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, SKF_AD_OFF.wrapping_add(ancillary))

@@ -113,6 +113,7 @@ pub(crate) fn config(driver: Driver, shards: usize, addresses: &[&str]) -> Confi
         listeners: addresses.iter().map(|text| Listener::new(text.parse().unwrap())).collect(),
         driver,
         steering: Steering::Random,
+        deferred: None,
         pools: Pools { timers: 1_024, hand_over_bytes: 1 << 20, ..Pools::default() },
         lanes: 1,
         xdp: engine::XdpConfig::default(),

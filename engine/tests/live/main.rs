@@ -4,6 +4,7 @@
 
 mod actor;
 mod buffers;
+mod deferred;
 mod errors;
 mod fragments;
 mod namespaces;

@@ -456,10 +456,13 @@ fn owner_elsewhere(keys: &Keys, shard: ShardId, shards: u16, message: &Message<'
     u8::try_from(owner).ok().map(ShardId).filter(|owner| *owner != shard)
 }
 
-/// What may be shed first when another shard cannot keep up.
+/// What may be shed first when another shard cannot keep up: new calls, and REGISTERs, which may come in crowds.
 fn class_of(message: &Message<'_>) -> Class {
-    let new_call = message.is_request() && message.method() == Method::Invite && message.to_tag().is_empty();
-    if new_call { Class::NewCall } else { Class::Other }
+    let begins = match message.method() {
+        Method::Invite => message.to_tag().is_empty(),
+        method => method == Method::Register,
+    };
+    if message.is_request() && begins { Class::NewCall } else { Class::Other }
 }
 
 pub(crate) fn outbox<'a, 'b>(engine: &'a mut Outbox<'b, Letter>, pending: &'a mut Pending) -> ShardOutbox<'a, 'b> {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use engine::steering::Loaded;
+use engine_sys::steer::{LargeSplit, Sets};
 use proto::hash::Secret;
 use proto::message::{Arena, Message};
 use proto::steer::{shard_of_slot, slot_of, slot_of_call_id};
@@ -20,7 +21,9 @@ fn keys() -> Keys {
 
 /// The program in the kernel; `None`: this process may not load any.
 fn loaded() -> Option<Loaded> {
-    match owner_program(&keys()).load(u32::from(SHARDS), LONGEST) {
+    let sets =
+        Sets { shards: u32::from(SHARDS), large: Some(LargeSplit { above: LONGEST }), deferred: Some(*b"REGISTER") };
+    match owner_program(&keys()).load(&sets) {
         Ok(loaded) => Some(loaded),
         Err(why) if rustix::process::geteuid().is_root() => panic!("{why}"),
         Err(why) => {
@@ -36,7 +39,9 @@ fn same_shard(loaded: &Loaded, datagram: &str) {
     let message = Message::parse(datagram.as_bytes(), &mut arena).unwrap();
     let owner = shard_of_slot(slot_of(&keys(), &message), SHARDS);
     let (answer, _) = loaded.try_on(datagram.as_bytes(), 1).unwrap();
-    assert_eq!(answer, u32::from(owner), "{datagram}");
+    // Behind the sets of ordinary and of large ones.
+    let before = if datagram.starts_with("REGISTER ") { 2 * SHARDS } else { 0 };
+    assert_eq!(answer, u32::from(before + owner), "{datagram}");
 }
 
 /// Any number below `bound`, another for each `seed`.

@@ -96,6 +96,17 @@ pub const LARGE_SLOT_BYTES: usize = 65_536;
 /// WHY: 64 × 3 µs keep the first answer of a batch below 200 µs; larger batches save nothing more.
 pub const RECEIVE_BATCH_MAX: usize = 64;
 
+/// Most frames of those that can wait (REGISTERs, where phones register) in one turn, beside the others; a power of two.
+///
+/// WHY as many: a shard that has too much of both gives each its half, so that neither starves.
+pub const DEFERRED_BATCH_MAX: usize = 64;
+
+/// How long a REGISTER may wait in its socket when a shard is saturated, in milliseconds.
+///
+/// WHY: below the 500 ms after which a phone repeats itself (RFC 3261, T1), so that waiting alone draws no second one; and
+/// long, because phones whose REGISTER found no room are silent for a while, in which the shard works off what waits.
+pub const REGISTER_WAIT_MS: u64 = 400;
+
 /// How long a busy shard sleeps for more input to come before it takes what there is, in microseconds.
 ///
 /// WHY: waking costs two to three times what a datagram costs. At 35,000 datagrams a second this takes a

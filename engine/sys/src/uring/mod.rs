@@ -42,6 +42,8 @@ pub struct RingConfig {
     pub buffers: (u16, usize),
     /// Large receive buffers (a power of two) and their size.
     pub large_buffers: (u16, usize),
+    /// The same for what can wait, if anything can.
+    pub deferred_buffers: Option<(u16, usize)>,
 }
 
 /// Which buffers a socket receives into.
@@ -51,6 +53,8 @@ pub enum Buffers {
     Ordinary,
     /// Large ones.
     Large,
+    /// A few ordinary ones, for what can wait.
+    Deferred,
 }
 
 /// A ring, its sockets and its receive buffers.
@@ -58,11 +62,13 @@ pub struct Uring {
     ring: IoUring,
     ordinary: BufferRing,
     large: BufferRing,
+    deferred: Option<BufferRing>,
     ports: Vec<Port>,
     wake_armed: bool,
     wake_fd: i32,
     watched: Vec<Watched>,
     received: VecDeque<Received>,
+    received_deferred: VecDeque<Received>,
     /// Datagrams that the last exchange brought.
     arrived: usize,
     ended: Vec<(usize, i32)>,
@@ -107,7 +113,8 @@ impl Uring {
         let entries = config.sends + 2 * sockets.len() + WATCHED_MAX + 8;
         let entries = u32::try_from(entries).map_err(|_| io::ErrorKind::InvalidInput)?;
         // WHY: twice the buffers, so that the queue never overflows while receptions are taken.
-        let completions = 2 * u32::from(config.buffers.0) + u32::from(config.large_buffers.0);
+        let deferred = config.deferred_buffers.map_or(0, |(count, _)| u32::from(count));
+        let completions = 2 * u32::from(config.buffers.0) + u32::from(config.large_buffers.0) + deferred;
         let mut builder = IoUring::builder();
         builder
             .setup_single_issuer()
@@ -124,15 +131,20 @@ impl Uring {
         let ordinary = BufferRing::register(&ring, ORDINARY_GROUP, count, bytes)?;
         let (large_count, bytes) = config.large_buffers;
         let large = BufferRing::register(&ring, LARGE_GROUP, large_count, bytes)?;
+        let register = |(count, bytes)| BufferRing::register(&ring, DEFERRED_GROUP, count, bytes);
+        let deferred = config.deferred_buffers.map(register).transpose()?;
+        let deferred_count = config.deferred_buffers.map_or(0, |(count, _)| usize::from(count));
         Ok(Uring {
             gathers: wait::gathers(&ring),
             ring,
             ordinary,
             large,
+            deferred,
             wake_armed: false,
             wake_fd: event.as_raw_fd(),
             watched: Vec::with_capacity(WATCHED_MAX),
             received: VecDeque::with_capacity(usize::from(count) + usize::from(large_count)),
+            received_deferred: VecDeque::with_capacity(deferred_count),
             arrived: 0,
             ended: Vec::with_capacity(2 * ports.len()),
             failed: Vec::with_capacity(config.sends),
@@ -167,7 +179,7 @@ impl Uring {
         for id in ids {
             self.push(&send_entry(slots, *id))?;
         }
-        let wait = if self.received.is_empty() { wait } else { Wait::NOT };
+        let wait = if self.has_received() { Wait::NOT } else { wait };
         if wait != Wait::NOT {
             self.arm_watched()?;
         }
@@ -181,9 +193,14 @@ impl Uring {
         Ok(())
     }
 
-    /// The next datagram that has arrived.
+    /// The next datagram that has arrived, of those that cannot wait.
     pub fn next_received(&mut self) -> Option<Received> {
         self.received.pop_front()
+    }
+
+    /// The next one of those that can.
+    pub fn next_deferred(&mut self) -> Option<Received> {
+        self.received_deferred.pop_front()
     }
 
     /// How many datagrams the last exchange brought.
@@ -193,7 +210,7 @@ impl Uring {
 
     /// True while datagrams are left from the last exchange.
     pub fn has_received(&self) -> bool {
-        !self.received.is_empty()
+        !(self.received.is_empty() && self.received_deferred.is_empty())
     }
 
     /// Sockets whose reception ended in the last exchange, and the `errno`. They are armed again in
@@ -241,19 +258,28 @@ impl Uring {
     /// Reads a datagram where it lies, and says on which socket it came.
     pub fn datagram(&self, received: &Received) -> Option<(usize, Datagram<'_>)> {
         let port = self.ports.get(received.port)?;
-        let bytes = match port.buffers {
-            Buffers::Ordinary => self.ordinary.bytes(received.buffer, received.length),
-            Buffers::Large => self.large.bytes(received.buffer, received.length),
-        };
+        let bytes = self.ring_of(port.buffers)?.bytes(received.buffer, received.length);
         Some((received.port, port.layout.parse(bytes?)?))
     }
 
     /// Gives the buffer of a datagram back to the kernel.
     pub fn give_back(&mut self, received: Received) {
-        match self.ports.get(received.port).map(|port| port.buffers) {
-            Some(Buffers::Ordinary) => self.ordinary.provide(received.buffer),
-            Some(Buffers::Large) => self.large.provide(received.buffer),
-            None => {}
+        let Some(port) = self.ports.get(received.port) else { return };
+        let ring = match port.buffers {
+            Buffers::Ordinary => Some(&mut self.ordinary),
+            Buffers::Large => Some(&mut self.large),
+            Buffers::Deferred => self.deferred.as_mut(),
+        };
+        if let Some(ring) = ring {
+            ring.provide(received.buffer);
+        }
+    }
+
+    fn ring_of(&self, buffers: Buffers) -> Option<&BufferRing> {
+        match buffers {
+            Buffers::Ordinary => Some(&self.ordinary),
+            Buffers::Large => Some(&self.large),
+            Buffers::Deferred => self.deferred.as_ref(),
         }
     }
 
@@ -294,10 +320,7 @@ impl Uring {
     }
 
     fn has_buffers(&self, buffers: Buffers) -> bool {
-        match buffers {
-            Buffers::Ordinary => self.ordinary.worth_arming(),
-            Buffers::Large => self.large.worth_arming(),
-        }
+        self.ring_of(buffers).is_some_and(BufferRing::worth_arming)
     }
 
     fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
@@ -346,15 +369,16 @@ impl Uring {
                     let index = number as usize;
                     if let Some(port) = self.ports.get_mut(index) {
                         port.armed = more;
-                        let ring = match port.buffers {
-                            Buffers::Ordinary => &mut self.ordinary,
-                            Buffers::Large => &mut self.large,
+                        let (ring, received) = match port.buffers {
+                            Buffers::Ordinary => (Some(&mut self.ordinary), &mut self.received),
+                            Buffers::Large => (Some(&mut self.large), &mut self.received),
+                            Buffers::Deferred => (self.deferred.as_mut(), &mut self.received_deferred),
                         };
-                        if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
+                        if let (Some(ring), Some(buffer)) = (ring, cqueue::buffer_select(entry.flags())) {
                             ring.took();
                             let length = usize::try_from(entry.result()).unwrap_or(0);
                             self.arrived += 1;
-                            self.received.push_back(Received { port: index, buffer, length });
+                            received.push_back(Received { port: index, buffer, length });
                         }
                         if !more {
                             self.ended.push((index, entry.result().min(0).saturating_neg()));
@@ -383,6 +407,9 @@ impl Drop for Uring {
         let _ = self.ring.submitter().unregister_files();
         let _ = self.ring.submitter().unregister_buf_ring(ORDINARY_GROUP);
         let _ = self.ring.submitter().unregister_buf_ring(LARGE_GROUP);
+        if self.deferred.is_some() {
+            let _ = self.ring.submitter().unregister_buf_ring(DEFERRED_GROUP);
+        }
     }
 }
 
@@ -408,6 +435,7 @@ fn receive_entry(index: usize, port: &Port) -> squeue::Entry {
     let group = match port.buffers {
         Buffers::Ordinary => ORDINARY_GROUP,
         Buffers::Large => LARGE_GROUP,
+        Buffers::Deferred => DEFERRED_GROUP,
     };
     let number = index as u32;
     opcode::RecvMsgMulti::new(Fixed(number), &raw const *port.template, group)
@@ -458,6 +486,7 @@ fn untag(user_data: u64) -> (Tag, u32) {
 
 const ORDINARY_GROUP: u16 = 0;
 const LARGE_GROUP: u16 = 1;
+const DEFERRED_GROUP: u16 = 2;
 /// Descriptors of others that may be watched.
 const WATCHED_MAX: usize = 64;
 const CANCEL_TRIES: usize = 20;

@@ -27,6 +27,7 @@ fn place(name: &'static str) -> (Metric, &'static str) {
         "frames_truncated" => (Metric::DatagramsLost, "truncated"),
         "frames_unreadable" => (Metric::DatagramsLost, "unreadable"),
         "kernel_drops" => (Metric::DatagramsLost, "receive_buffer"),
+        "deferred_drops" => (Metric::DatagramsLost, "register_buffer"),
         "send_no_slot" => (Metric::DatagramsLost, "no_send_slot"),
         "send_failed" => (Metric::DatagramsLost, "send_failed"),
         "send_repeated" => (Metric::Repeats, "send"),

@@ -238,6 +238,7 @@ fn shards(tables: &Arc<Tables>, shared: &Arc<Shared>) -> Running<Letter> {
         listeners: vec![Listener::new("127.0.0.1:0".parse().unwrap())],
         driver: engine::Driver::Mmsg,
         steering: engine::Steering::default(),
+        deferred: None,
         pools,
         lanes: 1,
         xdp: engine::XdpConfig::default(),

@@ -3,7 +3,7 @@
 use crate::admission::Waits;
 use crate::app;
 use crate::steering;
-use engine::{Driver, Listener, Pools, XdpConfig, XdpMode};
+use engine::{Deferred, Driver, Listener, Pools, XdpConfig, XdpMode};
 use modules::Tables;
 use modules::authentication::{self, living::Living};
 use modules::registrar::{self, Clock};
@@ -66,6 +66,11 @@ pub(super) fn engine(config: &Config, environment: &Environment, keys: &Keys) ->
         },
         xdp: xdp(&config.driver),
         steering: steering::choose(config, &cores, keys),
+        // WHY: after a power cut all phones come at once, and calls must not wait behind them.
+        deferred: (!config.domains.is_empty()).then_some(Deferred {
+            begins: *b"REGISTER",
+            receive_wait: engine::Micros::from_millis(limits::REGISTER_WAIT_MS),
+        }),
         pools: pools(config, cores.len()),
         cores,
         lanes: lanes(config),

@@ -23,8 +23,9 @@
 #define PURPOSE_SLOT 2
 #define PURPOSE_USER_SLOT 20
 
-// Secret of slots (low and high word), number of shards, longest payload of the first set of sockets.
-const volatile __u64 CONFIG[4] = {};
+// Secret of slots (low and high word), number of shards, longest payload of the first set of sockets, how those
+// begin that have sockets of their own because they can wait (0: none), the first of these sockets.
+const volatile __u64 CONFIG[6] = {};
 
 // INVARIANT: room behind LOOKED_AT for whatever is read from a place inside.
 struct datagram {
@@ -327,7 +328,11 @@ int owner(struct __sk_buff *skb)
 	if (datagram && first >= 16 && first <= LOOKED_AT && !bpf_skb_load_bytes(skb, 0, datagram->bytes, first))
 		slot = slot_of(datagram, first);
 	__u32 shard = (slot < SLOT_COUNT ? slot : bpf_get_prandom_u32()) % shards;
-	return length > CONFIG[3] ? shard + shards : shard;
+	if (length > CONFIG[3])
+		return shard + shards;
+	if (datagram && length >= 16 && CONFIG[4] && WORD(0) == CONFIG[4])
+		return shard + CONFIG[5];
+	return shard;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
