@@ -106,6 +106,10 @@ QUOTA = 0.5
 # So many phones, all within half a second, calls beside them.
 PHONES, CALLS_RATE = 100_000, 200
 PHONES_AT = "127.0.0.1:5980"
+# Those who are called are others, which do not register meanwhile: a generator of REGISTERs answers no INVITE. They are
+# where the generator of calls answers.
+CALLED, CALLED_FIRST = 1_000, 5_000_000_000
+CALLED_NUMBERS = ["--first-number", str(CALLED_FIRST), "--numbers", str(CALLED)]
 BURST_RATE, BURST_SECONDS = 200_000, 10.0
 CALLS_MIN, FULL_RATE_MIN = 0.999, 0.9
 
@@ -124,7 +128,13 @@ def r8(bench):
     fill(bench, candidate, PHONES, contact=PHONES_AT)
     with Quota(QUOTA) as quota, candidate:
         quota.take(candidate.pids())
-        calls = measure.load(s.generator, s.generator_core, candidate.address, "call", CALLS_RATE, BURST_SECONDS, GATEWAYS)
+        called = measure.report_of(measure.load(
+            s.generator, s.generator_core, candidate.address, "register", CALLED, 1.0,
+            [*USERS, *CALLED_NUMBERS, "--calls", str(CALLED)]))
+        if called["calls"]["completed"] < CALLED:
+            raise RuntimeError("those who are to be called could not register")
+        calls = measure.load(s.generator, s.generator_core, candidate.address, "call", CALLS_RATE, BURST_SECONDS,
+                             [*GATEWAYS, *CALLED_NUMBERS])
         time.sleep(2.0)
         phones = measure.load(s.generator, s.generator_core, candidate.address, "register", BURST_RATE, BURST_SECONDS - 3.0,
                               [*NAMES, "--from", PHONES_AT, "--calls", str(PHONES), "--numbers", str(PHONES), "--max-active", str(PHONES + 1000)])

@@ -84,6 +84,13 @@ impl Entry for Record {
     }
 }
 
+/// A user at an address and port, as the tables know it.
+#[derive(Clone, Copy, Debug)]
+pub struct UserThere {
+    key: u128,
+    port: u16,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Guard {
@@ -115,11 +122,15 @@ impl Guard {
         banned && !self.living.is_alive(source, now)
     }
 
+    /// A user at an address.
+    pub fn user(&self, account: u128, source: SocketAddr) -> UserThere {
+        UserThere { key: self.user_key(account, source.ip()), port: source.port() }
+    }
+
     /// Whether a proof of this user from there is looked at.
-    pub fn is_user_shut_out(&mut self, account: u128, source: SocketAddr, now: Mono) -> bool {
-        let key = self.user_key(account, source.ip());
-        let record = self.users.find(key);
-        record.is_some_and(|record| record.until > now && record.proven_port != source.port())
+    pub fn is_user_shut_out(&mut self, user: UserThere, now: Mono) -> bool {
+        let record = self.users.find(user.key);
+        record.is_some_and(|record| record.until > now && record.proven_port != user.port)
     }
 
     /// A proof failed.
@@ -132,16 +143,17 @@ impl Guard {
         record.into_iter().for_each(|record| record.fail(&rules, rules.source_failures_max, now));
     }
 
-    /// A proof held; `lifetime`: of the binding that it was for, if it was.
-    pub fn proven(&mut self, account: u128, source: SocketAddr, lifetime: Option<Micros>, now: Mono) {
-        if let Some(lifetime) = lifetime {
-            self.living.note(source.ip(), lifetime, now);
-        }
-        let key = self.user_key(account, source.ip());
-        if let Some(record) = self.users.find(key) {
+    /// A proof held.
+    pub fn proven(&mut self, user: UserThere) {
+        if let Some(record) = self.users.find(user.key) {
             (record.failures, record.bans, record.until) = (0, 0, Mono(0));
-            record.proven_port = source.port();
+            record.proven_port = user.port;
         }
+    }
+
+    /// An authenticated binding lives behind this address for so long.
+    pub fn lives(&self, source: IpAddr, lifetime: Micros, now: Mono) {
+        self.living.note(source, lifetime, now);
     }
 
     /// Whether this address may cause another question to a credential source; if so, it is charged.
@@ -267,34 +279,38 @@ mod tests {
         SocketAddr::from(([192, 0, 2, last], port))
     }
 
+    fn is_shut_out(guard: &mut Guard, account: u128, source: SocketAddr, now: Mono) -> bool {
+        guard.is_user_shut_out(guard.user(account, source), now)
+    }
+
     #[test]
     fn a_user_is_shut_out_there_alone_each_time_longer() {
         let mut guard = guard();
         let mut clock = 0;
         for length in [60, 120, 200, 200] {
             for _ in 0..3 {
-                assert!(!guard.is_user_shut_out(1, from(1, 5060), at(clock).mono));
+                assert!(!is_shut_out(&mut guard, 1, from(1, 5060), at(clock).mono));
                 guard.failed(1, b"alice", from(1, 5060), at(clock));
             }
-            assert!(guard.is_user_shut_out(1, from(1, 5060), at(clock + length - 1).mono));
-            assert!(!guard.is_user_shut_out(1, from(2, 5060), at(clock).mono), "elsewhere");
-            assert!(!guard.is_user_shut_out(2, from(1, 5060), at(clock).mono), "somebody else");
+            assert!(is_shut_out(&mut guard, 1, from(1, 5060), at(clock + length - 1).mono));
+            assert!(!is_shut_out(&mut guard, 1, from(2, 5060), at(clock).mono), "elsewhere");
+            assert!(!is_shut_out(&mut guard, 2, from(1, 5060), at(clock).mono), "somebody else");
             clock += length;
         }
         // After the last one is over and a while has passed it begins anew.
         clock += 601;
         (0..3).for_each(|_| guard.failed(1, b"alice", from(1, 5060), at(clock)));
-        assert!(!guard.is_user_shut_out(1, from(1, 5060), at(clock + 60).mono));
+        assert!(!is_shut_out(&mut guard, 1, from(1, 5060), at(clock + 60).mono));
     }
 
     #[test]
     fn a_proof_ends_it_and_its_port_stays_free() {
         let mut guard = guard();
         guard.failed(1, b"alice", from(1, 5060), at(0));
-        guard.proven(1, from(1, 5060), Some(Micros::from_secs(3_600)), at(0).mono);
+        guard.proven(guard.user(1, from(1, 5060)));
         (0..3).for_each(|_| guard.failed(1, b"alice", from(1, 6000), at(1)));
-        assert!(guard.is_user_shut_out(1, from(1, 6000), at(2).mono));
-        assert!(!guard.is_user_shut_out(1, from(1, 5060), at(2).mono));
+        assert!(is_shut_out(&mut guard, 1, from(1, 6000), at(2).mono));
+        assert!(!is_shut_out(&mut guard, 1, from(1, 5060), at(2).mono));
     }
 
     #[test]
@@ -303,7 +319,7 @@ mod tests {
         (0..10).for_each(|user| guard.failed(user, b"x", from(1, 5060), at(0)));
         assert!(guard.is_source_shut_out(from(1, 0).ip(), at(1).mono));
         assert!(!guard.is_source_shut_out(from(2, 0).ip(), at(1).mono));
-        guard.proven(77, from(1, 7000), Some(Micros::from_secs(30)), at(1).mono);
+        guard.lives(from(1, 7000).ip(), Micros::from_secs(30), at(1).mono);
         assert!(!guard.is_source_shut_out(from(1, 0).ip(), at(2).mono), "a binding lives there");
         assert!(guard.is_source_shut_out(from(1, 0).ip(), at(33).mono), "it is gone");
         assert!(!guard.is_source_shut_out(from(1, 0).ip(), at(61).mono));
@@ -330,7 +346,7 @@ mod tests {
         assert_eq!(bans[0], (b"alice".to_vec(), 3, at(5).wall, Micros::from_secs(58)));
         assert_eq!(bans.len(), 2);
         assert_eq!(guard.lift(from(1, 0).ip(), Some(b"alice"), at(7).mono), 1);
-        assert!(!guard.is_user_shut_out(1, from(1, 5060), at(7).mono));
+        assert!(!is_shut_out(&mut guard, 1, from(1, 5060), at(7).mono));
         assert_eq!(guard.lift(from(1, 0).ip(), None, at(7).mono), 1);
         assert_eq!(guard.bans(at(7).mono).count(), 0);
     }

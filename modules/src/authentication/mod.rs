@@ -48,7 +48,7 @@ use existence::Existence;
 use guard::Guard;
 use living::Living;
 use nonce::Nonces;
-use proof::Proof;
+use proof::{LastHa2, Proof};
 use proto::hash::{KeyedHash, Purpose, Secret};
 use proto::message::{DigestCredentials, Writer};
 use proto::time::{Micros, Mono, Now};
@@ -209,8 +209,9 @@ pub struct Authenticator {
     guard: Guard,
     secret: Secret,
     salt: u64,
-    /// Whom the request in hand was proven to come from.
-    proven: Option<u128>,
+    /// The request in hand was proven to come from its user.
+    is_proven: bool,
+    last_ha2: LastHa2,
     figures: Figures,
 }
 
@@ -228,7 +229,8 @@ impl Authenticator {
             guard: Guard::new(setup.failures, setup.rules, setup.living, secret),
             secret,
             salt: setup.seed,
-            proven: None,
+            is_proven: false,
+            last_ha2: LastHa2::default(),
             figures: Figures::default(),
         }
     }
@@ -261,7 +263,8 @@ impl Authenticator {
         let nonce = self.nonces.read(credentials.nonce, &realm.name, source, realm.nonce_lifetime, now);
         let Some(nonce) = nonce else { return Decision::Challenge { stale: true } };
         let account = self.account(realm, credentials.username);
-        if self.guard.is_user_shut_out(account, asked.source, now.mono) {
+        let user = self.guard.user(account, asked.source);
+        if self.guard.is_user_shut_out(user, now.mono) {
             return Decision::ShutOut;
         }
         match self.check(realm, account, &proof, said, now.mono) {
@@ -278,8 +281,8 @@ impl Authenticator {
         if used == Use::Stale {
             return Decision::Challenge { stale: true };
         }
-        self.guard.proven(account, asked.source, None, now.mono);
-        self.proven = Some(account);
+        self.guard.proven(user);
+        self.is_proven = true;
         Decision::Proven { again: used == Use::Again }
     }
 
@@ -299,7 +302,7 @@ impl Authenticator {
             None => {}
         }
         let known = self.credentials.get(account, now)?;
-        let holds = known.ha1s.get(proof.algorithm).is_some_and(|ha1| proof.holds(ha1));
+        let holds = known.ha1s.get(proof.algorithm).is_some_and(|ha1| proof.holds(ha1, &mut self.last_ha2));
         if !holds && said.is_some() {
             known.remember_failure(realm.lifetimes, now);
         }
@@ -308,13 +311,13 @@ impl Authenticator {
 
     /// Another request is looked at.
     pub const fn begin(&mut self) {
-        self.proven = None;
+        self.is_proven = false;
     }
 
     /// The REGISTER in hand was granted for `lifetime` (0: it has none any more), if its user proved itself.
     pub fn registered(&mut self, source: SocketAddr, lifetime: Micros, now: Mono) {
-        if let Some(account) = self.proven.take() {
-            self.guard.proven(account, source, Some(lifetime).filter(|lifetime| lifetime.0 > 0), now);
+        if std::mem::take(&mut self.is_proven) && lifetime.0 > 0 {
+            self.guard.lives(source.ip(), lifetime, now);
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::error::Fault;
 use super::lex::{Cursor, TOKEN};
+use super::marks::Delimiters;
 use super::name::HeaderName;
 use super::span::Span;
 use super::text::CREDENTIAL_TEXT;
@@ -46,12 +47,46 @@ impl<'m> Message<'m> {
     pub fn digest_credentials(&self, name: HeaderName, realm: &[u8]) -> Option<DigestCredentials<'m>> {
         let bytes = self.bytes();
         self.all(name)
-            .filter_map(|field| DigestCredentials::read(bytes, field.value).ok().flatten())
+            .filter_map(|field| match DigestCredentials::plain(bytes, field.value) {
+                None => DigestCredentials::read(bytes, field.value).ok().flatten(),
+                plain => plain,
+            })
             .find(|credentials| credentials.realm.eq_ignore_ascii_case(realm))
     }
 }
 
 impl<'m> DigestCredentials<'m> {
+    /// Reads a value as nearly every client writes it: without escapes, and without white space but the one behind a
+    /// comma. `None`: [`DigestCredentials::read`] tells.
+    fn plain(message: &'m [u8], value: Span) -> Option<Self> {
+        let (start, end) = (usize::from(value.start), usize::from(value.end));
+        let mut name_at = start.wrapping_add(DIGEST.len());
+        if !message.get(start..)?.starts_with(DIGEST) {
+            return None;
+        }
+        let mut marks = Delimiters::new(message, name_at, end);
+        let mut credentials = DigestCredentials::default();
+        for _ in 0..PARAMETERS_MAX {
+            let name = message.get(name_at..marks.at()).filter(|_| marks.octet() == b'=')?;
+            let text = plain_value(message, &mut marks, end)?;
+            let place = credentials.place(name).filter(|place| place.is_empty())?;
+            *place = text;
+            if marks.at_end() {
+                return Some(credentials);
+            }
+            if marks.octet() != b',' {
+                return None;
+            }
+            name_at = marks.at().wrapping_add(1);
+            marks.advance();
+            if marks.at() == name_at && marks.octet() == b' ' {
+                name_at = name_at.wrapping_add(1);
+                marks.advance();
+            }
+        }
+        None
+    }
+
     /// Reads one value. `Ok(None)`: of another scheme.
     fn read(message: &'m [u8], value: Span) -> Result<Option<Self>, Fault> {
         let mut cursor = Cursor::new(message, value);
@@ -99,6 +134,30 @@ impl<'m> DigestCredentials<'m> {
         })
     }
 }
+
+/// What stands behind the `=` that `marks` stand on, without its quotation marks; they stand behind it then.
+#[inline(always)]
+fn plain_value<'m>(message: &'m [u8], marks: &mut Delimiters<'m>, end: usize) -> Option<&'m [u8]> {
+    let from = marks.at().wrapping_add(1);
+    marks.advance();
+    if marks.at() != from || marks.octet() != b'"' {
+        return message.get(from..marks.at()).filter(|text| !text.is_empty() && marks.at() <= end);
+    }
+    loop {
+        marks.advance();
+        match marks.octet() {
+            _ if marks.at() >= end => return None,
+            b'"' => break,
+            b' ' | b',' | b';' | b'<' | b'=' | b'>' | b'?' => {}
+            _ => return None,
+        }
+    }
+    let (text, behind) = (message.get(from.wrapping_add(1)..marks.at()), marks.at().wrapping_add(1));
+    marks.advance();
+    text.filter(|_| marks.at() == behind)
+}
+
+const DIGEST: &[u8] = b"Digest ";
 
 /// A quoted string without its marks, or a run of text: clients write `qop="auth"` and `uri=sip:...` alike.
 fn parameter_value<'m>(cursor: &mut Cursor<'m>) -> Result<&'m [u8], Fault> {
@@ -165,6 +224,29 @@ mod tests {
         ];
         for (lines, expected) in cases {
             assert_eq!(with(lines, texts), Some(expected.map(String::from)), "{lines}");
+        }
+    }
+
+    /// Whatever the reader of plain values takes, the other one reads the same way; and it takes what is common.
+    #[test]
+    fn both_readers_agree() {
+        let common = "Digest username=\"3000000001\", realm=\"biloxi.com\", nonce=\"n/+=,; x\", uri=\"sip:b.com;p=1?a=b\", \
+                      response=\"6629fae49393a05397450978507c4ef1\", algorithm=MD5, cnonce=\"\", qop=auth, nc=00000001";
+        let look = |value: &str| {
+            let text = format!("Authorization: {value}\r\n\r\n");
+            let span = Span::between(15, 15 + value.len());
+            let plain = DigestCredentials::plain(text.as_bytes(), span);
+            let read = DigestCredentials::read(text.as_bytes(), span).ok().flatten();
+            assert!(plain.is_none() || plain == read, "{value}");
+            plain.is_some()
+        };
+        assert!(look(common) && look(&common.replace(", ", ",")));
+        for place in 0..common.len() {
+            look(&common[..place]);
+            for octet in ["\"", "\\", ",", " ", "=", ";", "\t", "\u{1}", "a", "é"] {
+                look(&format!("{}{octet}{}", &common[..place], &common[place..]));
+                look(&format!("{}{octet}{}", &common[..place], &common[place + 1..]));
+            }
         }
     }
 
