@@ -2,8 +2,10 @@
 
 A challenge is a REGISTER without credentials, answered by 401. A pair is a REGISTER, its 401, and the REGISTER with
 credentials, answered by 200: without the challenge it costs what the second request does. Beside it stands the same
-refresh for a domain without accounts. All at the same number of messages a second, since each costs less the more
-there are.
+refresh for a domain without accounts, one for each OPTIONS: without the OPTIONS it costs what the refresh does.
+
+WHY not refreshes alone: each message costs less the more there are, and each binding too, since the disk is asked so many
+times a second whatever there is to write. So both sides have the same number of messages a second, and of bindings.
 """
 
 import hashlib
@@ -11,6 +13,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from .. import measure
 from ..bench import at_most
 from .registrar import FROM, SECONDS
 
@@ -35,11 +38,11 @@ def rows(bench):
         accounts = Path(folder) / "accounts.toml"
         accounts.write_text("".join(_account(FIRST + number) for number in range(ACCOUNTS)))
         for _ in range(bench.settings.rounds):
-            challenge, pair, refresh = _round(bench, accounts)
+            challenge, pair, options, refresh = _round(bench, accounts)
             challenges["tandem"].append(challenge)
             challenges["floor"].append(bench.one("R4", "floor", "register", RATE, [], seconds=min(bench.settings.seconds, SECONDS)))
             proven.append(pair.per_unit_us - challenge.per_unit_us)
-            plain.append(refresh.per_unit_us)
+            plain.append(refresh.per_unit_us - options.per_unit_us)
             added.append(proven[-1] - plain[-1])
             challenge.void += [f"pair: {why}" for why in pair.void] + [f"refresh: {why}" for why in refresh.void]
     void = sorted({why for run in challenges["tandem"] for why in run.void}) if all(
@@ -57,7 +60,8 @@ def _account(number):
 
 
 def _round(bench, accounts):
-    """The runs of challenges, of pairs, and of REGISTERs that nobody asks for a proof."""
+    """The runs of challenges, of pairs, of OPTIONS, and of these with a REGISTER each that nobody asks for a proof."""
+    s = bench.settings
     seconds = min(bench.settings.seconds, SECONDS)
     digest = [*NUMBERS, "--password", PASSWORD]
     with bench.make("tandem", "register", extra=f'accounts = {{ file = "{accounts}" }}\n{GENEROUS}') as tandem:
@@ -66,9 +70,17 @@ def _round(bench, accounts):
         challenge = bench.on(tandem, "R4", "tandem", "register", RATE, [*NUMBERS, "--expect", "401"], seconds)
         pair = bench.on(tandem, "R3", "tandem", "register-digest", RATE / 2, digest, seconds)
     with bench.make("tandem", "register") as tandem:
-        # All are registered before the part that counts begins.
-        refresh = bench.on(tandem, "R3.plain", "tandem", "register", RATE, NUMBERS, seconds)
-    return challenge, pair, refresh
+        options = bench.on(tandem, "R3.options", "tandem", "options", RATE, [], seconds)
+        beside = measure.load(s.generator, s.generator_core, tandem.address, "options", RATE / 2, seconds + 1.0, [])
+        try:
+            # All are registered before the part that counts begins.
+            refresh = bench.on(tandem, "R3.plain", "tandem", "register", RATE / 2, NUMBERS, seconds)
+            measure.report_of(beside)
+        finally:
+            if beside.poll() is None:
+                beside.kill()
+                beside.wait()
+    return challenge, pair, options, refresh
 
 
 def _warm(bench, tandem, workload, flags):

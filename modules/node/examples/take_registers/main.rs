@@ -16,7 +16,9 @@
 //! ```
 #![allow(clippy::unwrap_used, reason = "a measuring instrument may panic")]
 
+#[path = "../../tests/composed/mod.rs"]
 mod composed;
+mod shard;
 
 use engine::device::sim::SimDevice;
 use engine::{LaneEnd, Mono, Now, Shard, ShardId, Wall};
@@ -184,7 +186,7 @@ fn main() {
     let number = |name: &str, default: usize| given.get(name).copied().unwrap_or(default);
     let (registers, warm, users) = (number("registers", 20_000), number("warm", 2_000), number("users", 1_000));
     let (digest, side_by_side) = (number("digest", 0) != 0, number("side-by-side", 8));
-    let (shard, lanes) = composed::shard(TANDEM, DOMAIN, digest, users);
+    let (shard, lanes) = shard::shard(TANDEM, DOMAIN, digest, users);
     let spent = Duration::ZERO;
     let mut rig = Rig { shard, lanes, now: 1_000_000, digest, users, serial: 0, counting: false, spent };
     rig.run(0, warm, side_by_side);
