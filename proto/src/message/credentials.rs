@@ -227,10 +227,10 @@ mod tests {
         }
     }
 
-    /// Whatever the reader of plain values takes, the other one reads the same way; and it takes what is common.
+    /// Whatever the reader of plain values takes, the other one reads the same way; and it takes what is usual.
     #[test]
     fn both_readers_agree() {
-        let common = "Digest username=\"3000000001\", realm=\"biloxi.com\", nonce=\"n/+=,; x\", uri=\"sip:b.com;p=1?a=b\", \
+        let usual = "Digest username=\"3000000001\", realm=\"biloxi.com\", nonce=\"n/+=,; x\", uri=\"sip:b.com;p=1?a=b\", \
                       response=\"6629fae49393a05397450978507c4ef1\", algorithm=MD5, cnonce=\"\", qop=auth, nc=00000001";
         let look = |value: &str| {
             let text = format!("Authorization: {value}\r\n\r\n");
@@ -240,12 +240,12 @@ mod tests {
             assert!(plain.is_none() || plain == read, "{value}");
             plain.is_some()
         };
-        assert!(look(common) && look(&common.replace(", ", ",")));
-        for place in 0..common.len() {
-            look(&common[..place]);
+        assert!(look(usual) && look(&usual.replace(", ", ",")));
+        for place in 0..usual.len() {
+            look(&usual[..place]);
             for octet in ["\"", "\\", ",", " ", "=", ";", "\t", "\u{1}", "a", "é"] {
-                look(&format!("{}{octet}{}", &common[..place], &common[place..]));
-                look(&format!("{}{octet}{}", &common[..place], &common[place + 1..]));
+                look(&format!("{}{octet}{}", &usual[..place], &usual[place..]));
+                look(&format!("{}{octet}{}", &usual[..place], &usual[place + 1..]));
             }
         }
     }
