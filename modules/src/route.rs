@@ -14,10 +14,10 @@ use crate::class4::identity::Crossing;
 use crate::class4::refusal::Why;
 use crate::class4::sources::Sender;
 use crate::dispatcher::UriTooLong;
-use crate::note::Note;
+use crate::note::{Kind, Note};
 use crate::policy::TandemPolicy;
 use crate::reason::{Reason, Step};
-use crate::records::HungUp;
+use crate::records::{HungUp, Opened};
 use crate::registrar::{self, ForkId};
 use crate::tables::Number;
 use crate::{routes, serving, sources};
@@ -26,12 +26,17 @@ use proto::policy::{
     Answer, Choice, End, Endpoint, Inbound, Outcome, Overdue, Policy, Proof, Refusal, ResponseContext, Target,
     TargetSet, Verdict,
 };
+use proto::proxy::OwnRequest;
 use proto::time::{Micros, Now};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow::{Break, Continue};
 
 /// Set in what a 2xx waits for: a batch of the record lane, where the registrar's responses wait for the journal's.
 pub const ANSWER: u64 = 1 << 63;
+
+/// Set in the ticket of a BYE to a second answer, beside the number of its record. INVARIANT: tickets of calls have the
+/// next bit ([`Ticket`]), numbers of records and of probes none as high.
+const OF_A_SECOND_ANSWER: u64 = 1 << 62;
 
 /// No source group's index.
 const NO_GROUP: u16 = u16::MAX;
@@ -278,9 +283,17 @@ impl Policy for TandemPolicy {
         let called = called.as_ref().map(Digits::as_bytes);
         let (calls, dispatcher, tables) = (&mut self.calls, &mut self.dispatcher, &*self.tables);
         let opened = life::answered(calls, dispatcher, tables, called, response, context, note, now.mono);
-        if let (Some(call), Some(trunks)) = (opened.filter(|_| note.hunt.is_some()), &tables.class4) {
-            calls.charge(call, self.hunting.answered(trunks, gateway, note, now));
-            calls.watch(call, response, &trunks.lifetimes, now.mono);
+        if let (Kind::Refreshes, 200..=299, Some(call)) = (note.kind, response.status(), note.call)
+            && let Some(records) = &mut self.records
+        {
+            records.refreshed(calls, call, now);
+        }
+        let mut opened = opened.map(|call| Opened { call, charged: None });
+        if let (Some(opened), Some(trunks)) = (opened.as_mut().filter(|_| note.hunt.is_some()), &tables.class4) {
+            let charge = self.hunting.answered(trunks, gateway, note, now);
+            opened.charged = trunks.charged(charge).map(|charged| (charged, *charge.tariff()));
+            calls.charge(opened.call, charge);
+            calls.watch(opened.call, response, &trunks.lifetimes, now.mono);
         }
         if let Some(records) = self.records.as_mut().filter(|_| note.record != 0) {
             records.response(&mut self.calls, response, context, note, opened, now);
@@ -306,8 +319,16 @@ impl Policy for TandemPolicy {
         note.customers && note.ended
     }
 
-    fn forked_answer(&mut self, response: &Message<'_>, _now: Now) {
+    fn forked_answer(&mut self, response: &Message<'_>, source: SocketAddr, now: Now) {
+        if let Some(records) = &mut self.records {
+            records.forked(response, source, now);
+        }
         self.answered_too_late(response);
+    }
+
+    fn bye_ticket(&mut self) -> u64 {
+        let number = self.records.as_mut().and_then(|records| records.second_answer());
+        number.map_or(OwnRequest::NOBODY, |number| number | OF_A_SECOND_ANSWER)
     }
 
     fn silence(&mut self, target: &Target, outcome: Outcome, note: &mut Note, now: Now) {
@@ -402,6 +423,11 @@ impl Policy for TandemPolicy {
     fn own_response(&mut self, ticket: u64, outcome: Outcome, after: Micros, now: Now) {
         match Ticket::of(ticket) {
             Some(ticket) => self.request_of_call_ended(ticket, outcome, now),
+            None if ticket & OF_A_SECOND_ANSWER != 0 => {
+                if let Some(records) = &mut self.records {
+                    records.second_answer_ended(ticket & !OF_A_SECOND_ANSWER, outcome, after, now);
+                }
+            }
             None => self.dispatcher.probe_ended(&self.tables, ticket, outcome, after, now),
         }
     }

@@ -315,8 +315,14 @@ pub trait Policy {
 
     /// A fork behind a target that has answered has answered too, and is ended by us (see
     /// [`Policy::ends_second_answer`]). Point 3 does not hear of it.
-    fn forked_answer(&mut self, response: &Message<'_>, now: Now) {
-        let _ = (response, now);
+    fn forked_answer(&mut self, response: &Message<'_>, source: SocketAddr, now: Now) {
+        let _ = (response, source, now);
+    }
+
+    /// The ticket of the BYE that ends the second answer which the policy has just heard of, at point 3 or by
+    /// [`Policy::forked_answer`].
+    fn bye_ticket(&mut self) -> u64 {
+        crate::proxy::OwnRequest::NOBODY
     }
 
     /// Point 6: the transaction is over for the caller (final response sent, or none can be).

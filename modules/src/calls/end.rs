@@ -45,6 +45,8 @@ ends! {
     SecondAnswer = "second_answer", 31;
     /// Its entry lived as long as entries do; nobody was told.
     Forgotten = "forgotten", 0;
+    /// Its customer's balance is used up.
+    NoCredit = "no_credit", 31;
 }
 
 /// How often each happened.

@@ -113,7 +113,7 @@ pub(crate) fn read_state(state: &[u8], key: Key, slot: u16) -> Option<(Opening<'
     from.short()?;
     let read = read(&mut from, slot)?;
     // What is written with the record has not been acknowledged yet; what lived on has.
-    let resumed = Resumed { acknowledged: true, ..read.resumed };
+    let resumed = Resumed { acknowledged: true, cseq_is_old: true, ..read.resumed };
     Some((Opening { key, early: false, ..read.opening }, resumed))
 }
 
@@ -170,7 +170,8 @@ fn read<'b>(from: &mut Decoder<'b>, slot: u16) -> Option<Read<'b>> {
     let ending = if ending == 0 { None } else { Some(CallEnd::of_number(ending)?) };
     let acknowledged = flags & ACKNOWLEDGED != 0;
     let is_watched = flags & WATCHED != 0;
-    let resumed = Resumed { is_watched, responder_cseq: responder.3, session_left, acknowledged, ending };
+    let resumed =
+        Resumed { is_watched, responder_cseq: responder.3, session_left, acknowledged, ending, cseq_is_old: false };
     let opening = Opening {
         key: Key { hash, from_first: flags & INITIATOR_FIRST != 0 },
         slot,

@@ -183,7 +183,7 @@ pub fn expire(
     mut records: Option<&mut Records>,
     now: Now,
 ) -> bool {
-    let more = calls.oversee(&Lifetimes::of(tables), bound, now.mono);
+    let more = calls.oversee(tables, bound, now.mono);
     for _ in 0..bound {
         let Some(call) = calls.expire(tables.call_max, now.mono) else { return more };
         closed(calls, dispatcher, tables, &call, CallEnd::Forgotten, records.as_deref_mut(), now);
@@ -204,11 +204,11 @@ pub fn closed(
     if !call.early {
         calls.ends.count(end);
     }
+    let trunks = tables.class4.as_ref().filter(|_| call.charge != Charge::NOBODY);
+    trunks.into_iter().for_each(|trunks| trunks.ended(call.charge, call.opened, now));
     if let Some(records) = records {
-        records.ended(call, Ending::of(end), now);
-    }
-    if let Some(trunks) = tables.class4.as_ref().filter(|_| call.charge != Charge::NOBODY) {
-        trunks.ended(call.charge, call.opened, now);
+        // WHY after: what was charged for it is in its record, from which balances are restored after a crash.
+        records.ended(call, Ending::of(end), trunks.and_then(|trunks| trunks.charged(call.charge)), now);
     }
     if let Some(gateway) = call.gateway.filter(|_| !call.early) {
         dispatcher.call_closed(gateway);

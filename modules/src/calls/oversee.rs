@@ -48,10 +48,19 @@ pub(crate) struct Resumed {
     pub(super) acknowledged: bool,
     /// It is being ended.
     pub(super) ending: Option<CallEnd>,
+    /// Both sides may have sent more since than is known of their CSeqs.
+    pub(super) cseq_is_old: bool,
 }
 
 /// How long ending a call takes at most: Timer F, and some seconds.
 pub(super) const ENDING_MAX: Micros = Micros::from_secs(40);
+
+/// How often a BYE is sent that is refused, and seconds until the second time; then twice as long each time.
+const BYES_MAX: u8 = 4;
+const AGAIN_AFTER: u32 = 2;
+
+/// Longest time, in seconds, until a balance that running calls use up is looked at again: another call may use it up, too.
+const CREDIT_LOOK_MAX: u64 = 4;
 
 /// Questions in a row that a side may leave unanswered.
 const MISSED_MAX: u8 = 3;
@@ -67,6 +76,7 @@ impl Calls {
         let mut watch = Watch::new(id);
         watch.session_over = session_over(response, now);
         watch.ask = lifetimes.ask.map_or(0, |interval| in_seconds(now, interval));
+        watch.credit = if call.charge.tariff().is_charged() { second(now) + 1 } else { 0 };
         let due = next_look(&watch, call.opened, lifetimes);
         call.watch = self.watches.begin(watch, due, now).unwrap_or(NONE);
         true
@@ -78,12 +88,9 @@ impl Calls {
         let [initiator, responder] = &mut call.cseq;
         let last = if from_initiator { initiator } else { responder };
         *last = request.cseq().map_or(*last, |cseq| cseq.number.max(*last));
-        if request.method() == Method::Ack
-            && from_initiator
-            && let Some(watch) = self.watches.get_mut(call.watch)
-        {
-            watch.acknowledged = true;
-        }
+        let Some(watch) = self.watches.get_mut(call.watch) else { return };
+        watch.acknowledged |= request.method() == Method::Ack && from_initiator;
+        watch.cseq_is_old &= if from_initiator { !Watch::INITIATOR } else { !(Watch::INITIATOR << 1) };
     }
 
     /// A 2xx to INVITE or UPDATE within the call has passed: its session begins anew.
@@ -101,10 +108,12 @@ impl Calls {
     }
 
     /// Looks at the calls that are due, at most `bound` of them. True: there may be more.
-    pub fn oversee(&mut self, lifetimes: &Lifetimes, bound: usize, now: Mono) -> bool {
+    pub fn oversee(&mut self, tables: &Tables, bound: usize, now: Mono) -> bool {
+        let lifetimes = Lifetimes::of(tables);
         for _ in 0..bound {
             let Some(index) = self.watches.due(now) else { return false };
-            self.look_at(index, lifetimes, now);
+            self.look_at_credit(index, tables, now);
+            self.look_at(index, &lifetimes, now);
         }
         true
     }
@@ -135,6 +144,11 @@ impl Calls {
         let index = self.get(id)?.watch;
         let watch = self.watches.get_mut(index)?;
         if ticket.is_bye() {
+            if matches!(outcome, Outcome::Response(status) if is_asked_again(status)) && self.bye_again(ticket, id, now)
+            {
+                return None;
+            }
+            let watch = self.watches.get_mut(index)?;
             watch.unanswered &= if ticket.to_initiator() { !Watch::BYE } else { !(Watch::BYE << 1) };
             let why = watch.ending.filter(|_| watch.unanswered == 0)?;
             return self.close(id).map(|call| (call, why));
@@ -152,10 +166,68 @@ impl Calls {
         None
     }
 
+    /// Our BYE was refused: it is sent again in a while. False: it was sent often enough.
+    fn bye_again(&mut self, ticket: Ticket, id: CallId, now: Mono) -> bool {
+        let Some(index) = self.get(id).map(|call| call.watch) else { return false };
+        let Some(watch) = self.watches.get_mut(index) else { return false };
+        let [initiator, responder] = &mut watch.refused;
+        let refused = if ticket.to_initiator() { initiator } else { responder };
+        *refused += 1;
+        if *refused >= BYES_MAX {
+            return false;
+        }
+        let again = second(now) + (AGAIN_AFTER << (*refused - 1));
+        watch.again = again;
+        watch.byes_again |= if ticket.to_initiator() { Watch::BYE } else { Watch::BYE << 1 };
+        self.watches.put_off(index, again);
+        true
+    }
+
+    /// BYEs that were refused are sent again.
+    fn send_again(&mut self, index: u32, now: Mono) {
+        let room = self.senders.len() < self.senders.capacity();
+        let Some(watch) = self.watches.get_mut(index).filter(|watch| room && watch.again != 0) else { return };
+        if second(now) < watch.again {
+            return;
+        }
+        watch.to_send |= std::mem::replace(&mut watch.byes_again, 0) & watch.unanswered;
+        watch.again = 0;
+        self.senders.push_back(watch.call);
+    }
+
+    /// A call that is paid from a balance: it is ended when that is used up, if the file says so.
+    fn look_at_credit(&mut self, index: u32, tables: &Tables, now: Mono) {
+        let Some(watch) = self.watches.get(index).filter(|watch| watch.credit != 0 && second(now) >= watch.credit)
+        else {
+            return;
+        };
+        let (id, ending) = (watch.call, watch.ending.is_some());
+        let Some(charge) = self.get(id).map(|call| call.charge) else { return };
+        let balance = tables.class4.as_ref().and_then(|trunks| trunks.balance_lasts(charge, now)).filter(|_| !ending);
+        let again = |lasts: Option<Micros>| {
+            let half = lasts.map_or(CREDIT_LOOK_MAX, |lasts| lasts.0 / 2_000_000);
+            second(now) + u32::try_from(half.clamp(1, CREDIT_LOOK_MAX)).unwrap_or(1)
+        };
+        let used_up = balance.is_some_and(|balance| balance.ends_calls && balance.lasts == Some(Micros(0)));
+        if used_up {
+            self.end(id, CallEnd::NoCredit);
+        }
+        if let Some(watch) = self.watches.get_mut(index) {
+            watch.credit = balance.map_or(0, |balance| again(balance.lasts));
+        }
+    }
+
     /// What is watched of a call, as it travels to another process.
     pub(super) fn resumed(&self, call: &Call, now: Mono) -> Resumed {
         let [_, responder_cseq] = call.cseq;
-        let none = Resumed { is_watched: false, responder_cseq, session_left: 0, acknowledged: false, ending: None };
+        let none = Resumed {
+            is_watched: false,
+            responder_cseq,
+            session_left: 0,
+            acknowledged: false,
+            ending: None,
+            cseq_is_old: false,
+        };
         let Some(watch) = self.watches.get(call.watch) else { return none };
         let left = watch.session_over.saturating_sub(second(now)).max(1);
         Resumed {
@@ -180,6 +252,8 @@ impl Calls {
             watch.session_over = second(now).saturating_add(resumed.session_left);
         }
         watch.acknowledged = resumed.acknowledged;
+        watch.cseq_is_old = if resumed.cseq_is_old { Watch::INITIATOR | Watch::INITIATOR << 1 } else { 0 };
+        watch.credit = if call.charge.tariff().is_charged() { second(now) + 1 } else { 0 };
         watch.ask = lifetimes.ask.map_or(0, |interval| in_seconds(now, interval));
         let due = next_look(&watch, call.opened, lifetimes);
         call.watch = self.watches.begin(watch, due, now).unwrap_or(NONE);
@@ -189,6 +263,7 @@ impl Calls {
     }
 
     fn look_at(&mut self, index: u32, lifetimes: &Lifetimes, now: Mono) {
+        self.send_again(index, now);
         let Some(&watch) = self.watches.get(index) else { return };
         let Some(&call) = self.get(watch.call) else { return };
         if watch.ending.is_none()
@@ -221,6 +296,12 @@ impl Calls {
     }
 }
 
+/// Whether a side that answers our BYE like this is sent another one: it has not ended the call, and may yet. It has
+/// where it knows no such call (481), and says nothing where it is gone (408 is our own).
+const fn is_asked_again(status: u16) -> bool {
+    !matches!(status, ..300 | 408 | 481)
+}
+
 /// Why a call is over by now.
 fn outlived(watch: &Watch, opened: Mono, lifetimes: &Lifetimes, now: Mono) -> Option<CallEnd> {
     let second = second(now);
@@ -237,12 +318,13 @@ fn outlived(watch: &Watch, opened: Mono, lifetimes: &Lifetimes, now: Mono) -> Op
 
 /// The second in which a call has to be looked at next.
 fn next_look(watch: &Watch, opened: Mono, lifetimes: &Lifetimes) -> u32 {
+    let some = |second: u32| if second == 0 { u32::MAX } else { second };
     if watch.ending.is_some() {
-        return u32::MAX;
+        return some(watch.again);
     }
     let ack = if watch.acknowledged { u32::MAX } else { in_seconds(opened, lifetimes.ack) };
-    let some = |second: u32| if second == 0 { u32::MAX } else { second };
-    in_seconds(opened, lifetimes.call_max).min(some(watch.session_over)).min(some(watch.ask)).min(ack)
+    let regular = some(watch.session_over).min(some(watch.ask)).min(some(watch.credit));
+    in_seconds(opened, lifetimes.call_max).min(regular).min(ack)
 }
 
 /// The second in which the session of this 2xx is over for us; 0: never.

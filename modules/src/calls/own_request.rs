@@ -12,7 +12,7 @@ use super::end::CallEnd;
 use super::texts::Part;
 use super::watch::Watch;
 use super::{Call, CallId, Calls};
-use proto::message::{Method, Writer};
+use proto::message::{Method, Uri, Writer};
 use proto::policy::{BySource, Target};
 use proto::time::Micros;
 use std::io::Write;
@@ -100,14 +100,19 @@ impl Calls {
             watch.to_send &= watch.to_send - 1;
             let (bye, to_initiator) = (1 << bit < Watch::OPTIONS, bit.is_multiple_of(2));
             let ending = watch.ending;
-            let request = self.request(&call, id, to_initiator, ending.filter(|_| bye));
+            let [initiator, responder] = call.cseq;
+            let last = if to_initiator { responder } else { initiator };
+            // Its From is the other side.
+            let side = if to_initiator { Watch::INITIATOR << 1 } else { Watch::INITIATOR };
+            let is_old = watch.cseq_is_old & side != 0;
+            let number = if bye { next_cseq(last, is_old) } else { last.max(1) };
             if let (true, Some(call)) = (bye, self.slab.get_mut(place)) {
+                watch.cseq_is_old &= !side;
                 // The number of this BYE is used up.
                 let [initiator, responder] = &mut call.cseq;
-                let last = if to_initiator { responder } else { initiator };
-                *last = last.saturating_add(1);
+                *(if to_initiator { responder } else { initiator }) = number;
             }
-            return Some(request);
+            return Some(self.request(&call, id, to_initiator, number, ending.filter(|_| bye)));
         }
     }
 
@@ -116,28 +121,42 @@ impl Calls {
         self.request = request.bytes;
     }
 
-    fn request(&mut self, call: &Call, id: CallId, to_initiator: bool, bye: Option<CallEnd>) -> CallRequest {
+    fn request(
+        &mut self,
+        call: &Call,
+        id: CallId,
+        to_initiator: bool,
+        number: u32,
+        bye: Option<CallEnd>,
+    ) -> CallRequest {
         let mut bytes = std::mem::take(&mut self.request);
         bytes.clear();
         let part = |part| self.part(call, part);
         let (method, word) = if bye.is_some() { (Method::Bye, "BYE") } else { (Method::Options, "OPTIONS") };
-        let [initiator, responder] = call.cseq;
-        let last = if to_initiator { responder } else { initiator };
-        let number = if bye.is_some() { last.saturating_add(1) } else { last.max(1) };
         let (from, to, routes) = match to_initiator {
             true => (Part::ResponderName, Part::InitiatorName, part(Part::InitiatorRoutes)),
             false => (Part::InitiatorName, Part::ResponderName, part(Part::ResponderRoutes)),
         };
         let side = call.side(to_initiator);
-        put(&mut bytes, [word.as_bytes(), b" ", part(Part::contact(to_initiator)), b""]);
-        if part(Part::contact(to_initiator)).is_empty() {
+        let contact = part(Part::contact(to_initiator));
+        let strict = strict_route(routes).filter(|_| !contact.is_empty());
+        let request_uri = strict.map_or(contact, |(first, _)| first);
+        put(&mut bytes, [word.as_bytes(), b" ", request_uri, b""]);
+        if contact.is_empty() {
             // INVARIANT: memory takes what is written.
             let _ = write!(bytes, "sip:{}", side.address);
         }
         put(&mut bytes, [b" SIP/2.0\r\n", b"", b"", b""]);
         let start_line = bytes.len();
-        if !routes.is_empty() {
-            put(&mut bytes, [b"Route: ", routes, b"\r\n", b""]);
+        match strict {
+            // The remote target is the last of the route set then.
+            Some((_, [])) => put(&mut bytes, [b"Route: <", contact, b">\r\n", b""]),
+            Some((_, rest)) => {
+                put(&mut bytes, [b"Route: ", rest, b",<", contact]);
+                put(&mut bytes, [b">\r\n", b"", b"", b""]);
+            }
+            None if routes.is_empty() => {}
+            None => put(&mut bytes, [b"Route: ", routes, b"\r\n", b""]),
         }
         let from_tag = tag_of(part(from));
         put(&mut bytes, [b"Max-Forwards: 70\r\nFrom: ", b"", b"", b""]);
@@ -175,6 +194,44 @@ impl Calls {
     }
 }
 
+/// The number of our BYE: higher than any that the side whose name it bears can have used.
+///
+/// WHY so far where that is old (after a crash it is the INVITE's, or that of the last re-INVITE): a number only has to be
+/// higher than the last (RFC 3261 §12.2.2), and below 2^31 (§8.1.1.5). A million is twelve days at a request a second.
+fn next_cseq(last: u32, is_old: bool) -> u32 {
+    let step = if is_old { 1 << 20 } else { 1 };
+    last.saturating_add(step).min(i32::MAX.unsigned_abs())
+}
+
+/// The first of a route set if it is a strict router (RFC 3261 §12.2.1.1): its URI, without what may not stand in a
+/// Request-URI, and the others.
+fn strict_route(routes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (mut quoted, mut open, mut end) = (false, None, None);
+    for (at, octet) in routes.iter().enumerate() {
+        match octet {
+            b'"' => quoted = !quoted,
+            b'<' if !quoted && open.is_none() => open = Some(at),
+            b'>' if !quoted => {
+                end = Some(at);
+                break;
+            }
+            _ => {}
+        }
+    }
+    let (open, close) = (open?, end?);
+    let comma = routes.get(close..)?.iter().position(|octet| *octet == b',').map_or(routes.len(), |at| close + at);
+    let (first, rest) = routes.split_at_checked(comma)?;
+    let uri = first.get(open + 1..close)?;
+    let parsed = Uri::parse(uri).ok()?;
+    let is_loose = parsed.params.split(|octet| *octet == b';').any(|parameter| {
+        let name = parameter.split(|octet| *octet == b'=').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(b"lr")
+    });
+    // Headers may not stand in a Request-URI (§19.1.1).
+    let plain = uri.split(|octet| *octet == b'?').next().unwrap_or(uri);
+    (!is_loose).then_some((plain, rest.strip_prefix(b",").unwrap_or(rest).trim_ascii()))
+}
+
 fn put(out: &mut Vec<u8>, parts: [&[u8]; 4]) {
     parts.into_iter().for_each(|part| out.extend_from_slice(part));
 }
@@ -197,6 +254,29 @@ fn tag_of(name: &[u8]) -> Range<usize> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
+
+    #[test]
+    fn a_strict_router_is_the_request_uri() {
+        let of = |routes: &str| {
+            strict_route(routes.as_bytes())
+                .map(|(uri, rest)| [uri, rest].map(|part| String::from_utf8_lossy(part).into_owned()))
+        };
+        let strict = |uri: &str, rest: &str| Some([uri.to_owned(), rest.to_owned()]);
+        assert_eq!(of("<sip:a.example;lr>,<sip:b.example>"), None);
+        assert_eq!(of("<sip:a.example;x=y;lr=on>"), None);
+        assert_eq!(of("<sip:a.example>, <sip:b.example;lr>"), strict("sip:a.example", "<sip:b.example;lr>"));
+        assert_eq!(
+            of("\"A, <x>\" <sip:u,v@a.example;maddr=1.2.3.4?Subject=x>"),
+            strict("sip:u,v@a.example;maddr=1.2.3.4", "")
+        );
+        assert_eq!((of(""), of("nonsense")), (None, None));
+    }
+
+    #[test]
+    fn numbers_stay_below_their_bound() {
+        assert_eq!((next_cseq(7, false), next_cseq(7, true)), (8, 1_048_583));
+        assert_eq!((next_cseq(2_147_483_000, true), next_cseq(u32::MAX, false)), (2_147_483_647, 2_147_483_647));
+    }
 
     #[test]
     fn tags_are_found_where_they_stand() {

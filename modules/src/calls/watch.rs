@@ -18,6 +18,16 @@ pub(crate) struct Watch {
     pub(crate) session_over: u32,
     /// Second in which both sides are asked again whether they know the call; 0: never.
     pub(crate) ask: u32,
+    /// Second in which its customer's balance is looked at again; 0: never.
+    pub(crate) credit: u32,
+    /// Bits of the sides whose last CSeq is older than what they may have sent since ([`Watch::INITIATOR`]).
+    pub(crate) cseq_is_old: u8,
+    /// How often our BYE was refused, by the side that it was for.
+    pub(crate) refused: [u8; 2],
+    /// Those of our BYEs that were refused, and are sent again.
+    pub(crate) byes_again: u8,
+    /// In which second they are; 0: none was refused.
+    pub(crate) again: u32,
     /// The ACK of its 2xx has passed.
     pub(crate) acknowledged: bool,
     /// Questions in a row that the initiator and the responder left unanswered.
@@ -43,12 +53,19 @@ impl Watch {
     pub(crate) const BYE: u8 = 1;
     /// Bit of `to_send`: OPTIONS to the initiator; the next bit: to the responder.
     pub(crate) const OPTIONS: u8 = 4;
+    /// Bit of `cseq_is_old`: the initiator's; the next bit: the responder's.
+    pub(crate) const INITIATOR: u8 = 1;
 
     pub(crate) const fn new(call: CallId) -> Self {
         Watch {
             call,
             session_over: 0,
             ask: 0,
+            credit: 0,
+            cseq_is_old: 0,
+            refused: [0; 2],
+            byes_again: 0,
+            again: 0,
             acknowledged: false,
             missed: [0; 2],
             ending: None,

@@ -14,7 +14,7 @@ use super::refusal::Why;
 use super::trunks::Trunks;
 use super::worth::Worth;
 use deck::billing::{Increments, Rounding, billed_seconds};
-use proto::time::{Mono, Now};
+use proto::time::{Micros, Mono, Now};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
 
@@ -69,6 +69,8 @@ struct Risk {
 pub struct AccountRules {
     /// New calls need a balance above 0.
     pub credit: bool,
+    /// Running ones, too.
+    pub end_calls: bool,
     /// Most that is spent in an hour, in a day.
     pub hour: Option<i64>,
     /// See there.
@@ -86,11 +88,12 @@ pub struct Tariff {
     /// A minute.
     pub price: i64,
     pub(super) increments: Pace,
-    /// Second of the monotonic clock in which it was answered; [`NEVER`]: it is not charged.
-    answered: u32,
+    /// Second of the monotonic clock in which it was answered, below 0 where the host has been started since; [`NEVER`]:
+    /// it is not charged.
+    answered: i32,
 }
 
-const NEVER: u32 = u32::MAX;
+const NEVER: i32 = i32::MAX;
 
 impl Default for Tariff {
     fn default() -> Self {
@@ -156,6 +159,7 @@ impl AccountRules {
         let block = i64::try_from(alarms.block.as_secs()).unwrap_or(i64::MAX);
         AccountRules {
             credit: customer.credit,
+            end_calls: customer.end_calls,
             hour: customer.spend_hour.map(tuning::Amount::nanos),
             day: customer.spend_day.map(tuning::Amount::nanos),
             short_percent: alarms.short_calls_percent.on().map(|percent| u64::from(*percent)),
@@ -216,12 +220,33 @@ impl Account {
         tariff
     }
 
+    /// It was answered in a process before, and goes on: its fee is among what was charged then.
+    pub(super) fn resume(&self, tariff: &Tariff) {
+        self.running.write(0, tariff.price, tariff.price.wrapping_mul(tariff.second()));
+    }
+
+    /// What was charged for calls that have ended, and for the connection of those that run.
+    pub(super) fn charged(&self) -> i64 {
+        self.running.charged.load(SeqCst)
+    }
+
+    /// How long the balance lasts if no call begins or ends. `None`: for ever, as nothing runs.
+    pub(super) fn lasts(&self, now: Mono) -> Option<Micros> {
+        let balance = self.paid.load(Relaxed).saturating_sub(self.running.spent(now));
+        let a_minute = self.running.prices.load(Relaxed);
+        if balance <= 0 {
+            return Some(Micros(0));
+        }
+        let seconds = balance.saturating_mul(60).checked_div(a_minute).filter(|_| a_minute > 0)?;
+        Some(Micros::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    }
+
     /// It has ended. `opened`: when its dialog began, which is its answer's moment unless that came later.
     pub(super) fn end(&self, rules: &AccountRules, quality: &QualityRules, tariff: &Tariff, opened: Mono, now: Now) {
         if tariff.answered == NEVER {
             return;
         }
-        let answered = Mono(opened.0.max(u64::from(tariff.answered) * 1_000_000));
+        let answered = Mono(opened.0.max(u64::try_from(tariff.answered).unwrap_or(0) * 1_000_000));
         let lasted = now.mono.since(answered).0;
         self.running.write(tariff.cost(lasted), -tariff.price, -tariff.price.wrapping_mul(tariff.second()));
         let Some(percent) = rules.short_percent else { return };
@@ -285,13 +310,30 @@ impl Account {
     }
 }
 
-fn second(now: Mono) -> u32 {
-    u32::try_from(now.0 / 1_000_000).unwrap_or(NEVER - 1)
+fn second(now: Mono) -> i32 {
+    i32::try_from(now.0 / 1_000_000).unwrap_or(NEVER - 1)
 }
 
 impl Tariff {
     /// Of a call that is not charged.
     pub const NONE: Tariff = Tariff { price: 0, increments: Pace { initial: 0, subsequent: 0 }, answered: NEVER };
+
+    /// Whether it is charged.
+    pub const fn is_charged(&self) -> bool {
+        self.answered != NEVER
+    }
+
+    /// Of a call that was answered `ago` in a process before, at such a price.
+    pub(crate) fn resumed(price: i64, [initial, subsequent]: [u16; 2], ago: Micros, now: Mono) -> Self {
+        let ago = i64::try_from(ago.0 / 1_000_000).unwrap_or(i64::MAX);
+        let answered = i32::try_from(i64::from(second(now)).saturating_sub(ago)).unwrap_or(0);
+        Tariff { price, increments: Pace { initial, subsequent }, answered }
+    }
+
+    /// Initial and subsequent increment, in seconds.
+    pub(crate) const fn increments(&self) -> [u16; 2] {
+        [self.increments.initial, self.increments.subsequent]
+    }
 
     fn second(&self) -> i64 {
         i64::from(self.answered)
@@ -421,6 +463,38 @@ mod tests {
         assert_eq!((statement.balance(), statement.spent, statement.a_minute), (0, 10 * ONE, 0));
         account.set_balance(ONE, at(5_000).mono);
         assert_eq!(account.admit(&credit(), 1, at(5_000)), Ok(()));
+    }
+
+    #[test]
+    fn a_balance_lasts_as_long_as_running_calls_let_it() {
+        let account = Account::default();
+        assert_eq!(account.lasts(at(0).mono), Some(Micros(0)), "nothing was paid in");
+        account.pay(10 * ONE);
+        assert_eq!(account.lasts(at(0).mono), None);
+        let _ = account.begin(tariff(6 * ONE, 1, 1), ONE, at(100).mono);
+        assert_eq!((account.lasts(at(100).mono), account.charged()), (Some(Micros::from_secs(90)), ONE));
+        assert_eq!(account.lasts(at(189).mono), Some(Micros::from_secs(1)));
+        assert_eq!(account.lasts(at(190).mono), Some(Micros(0)));
+    }
+
+    #[test]
+    fn calls_of_the_process_before_are_charged_whole() {
+        let (account, quality) = (Account::default(), quality());
+        account.pay(100 * ONE);
+        // What the records say was charged: another call, and the fee of this one.
+        account.restore(100 * ONE, 3 * ONE, [Began::default(); 2]);
+        // The host has been started since: this one is older than its clock.
+        let clock = Now { mono: Mono(20 * 1_000_000), wall: at(0).wall };
+        let running = Tariff::resumed(6 * ONE, [1, 1], Micros::from_secs(80), clock.mono);
+        account.resume(&running);
+        assert_eq!(account.statement(clock).balance(), 89 * ONE, "80 s at 6 a minute");
+        let later = Now { mono: Mono(40 * 1_000_000), ..clock };
+        account.end(&credit(), &quality, &running, Mono(0), later);
+        assert_eq!(account.charged(), 3 * ONE + 4 * ONE, "as long as the clock knows of it");
+        let young = Tariff::resumed(6 * ONE, [1, 1], Micros::from_secs(80), at(500).mono);
+        account.resume(&young);
+        account.end(&credit(), &quality, &young, at(420).mono, at(510));
+        assert_eq!((account.charged(), account.statement(at(510)).a_minute), (16 * ONE, 0));
     }
 
     #[test]

@@ -209,6 +209,15 @@ pub struct Charge {
     tariff: Tariff,
 }
 
+/// A balance that calls are paid from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// How long it lasts if no call begins or ends; 0: it is used up; `None`: nothing runs.
+    pub lasts: Option<Micros>,
+    /// Running calls are ended when it is used up.
+    pub ends_calls: bool,
+}
+
 impl Default for Charge {
     fn default() -> Self {
         Charge::NOBODY
@@ -232,6 +241,11 @@ impl Charge {
 
     pub(super) fn at(self, tariff: Tariff) -> Self {
         Charge { tariff, ..self }
+    }
+
+    /// What it costs the customer, where that is looked at.
+    pub(crate) const fn tariff(&self) -> &Tariff {
+        &self.tariff
     }
 }
 
@@ -324,16 +338,31 @@ impl Trunks {
         self.release(charge);
     }
 
+    /// What was charged to the customer of a call so far, that call's connection included; `None`: nobody looks.
+    pub(crate) fn charged(&self, charge: Charge) -> Option<i64> {
+        let customer = self.customer(Number(charge.customer)).filter(|_| charge.tariff.is_charged())?;
+        Some(customer.account.charged())
+    }
+
+    /// How long the balance lasts that a call is paid from; `None`: it is paid from none, or that lasts.
+    pub(crate) fn balance_lasts(&self, charge: Charge, now: Mono) -> Option<Balance> {
+        let customer = self.customer(Number(charge.customer)).filter(|one| one.spending.credit)?;
+        Some(Balance { lasts: customer.account.lasts(now), ends_calls: customer.spending.end_calls })
+    }
+
     /// An established call of the process before goes on: its places are taken again, at those who are still there.
-    /// Its spend is not counted: what the decks said is in its record.
-    pub(crate) fn take_over(&self, [customer, vendor, destination]: [&[u8]; 3]) -> Charge {
+    /// `tariff`: what it costs the customer, if what it has cost is known.
+    pub(crate) fn take_over(&self, [customer, vendor, destination]: [&[u8]; 3], tariff: Option<Tariff>) -> Charge {
         let customer = self.customers().find(|one| one.name.as_bytes() == customer);
         let vendor = self.vendors().find(|one| one.name.as_bytes() == vendor);
         customer.into_iter().for_each(|customer| customer.load.force());
         vendor.into_iter().for_each(|vendor| vendor.load.force());
         let destination = customer.and_then(|customer| self.destination_named(customer, destination));
         destination.into_iter().for_each(|destination| destination.load.force());
+        let tariff = tariff.filter(|_| customer.is_some_and(|customer| customer.spending.watches()));
+        tariff.zip(customer).into_iter().for_each(|(tariff, customer)| customer.account.resume(&tariff));
         Charge::new(customer.map(|customer| customer.number), vendor.map(|vendor| vendor.number))
+            .at(tariff.unwrap_or_default())
             .to(destination.map(|destination| destination.number))
     }
 

@@ -37,10 +37,12 @@ pub enum Happened {
     Orphan = 11,
     /// A vendor that might have taken the call was passed over.
     PassedOver = 12,
+    /// An INVITE or UPDATE within the call was accepted: its Contacts, session and CSeqs are others.
+    Refreshed = 13,
 }
 
 impl Happened {
-    const ALL: [Happened; 12] = [
+    const ALL: [Happened; 13] = [
         Happened::Setup,
         Happened::Chosen,
         Happened::Attempt,
@@ -53,6 +55,7 @@ impl Happened {
         Happened::Ended,
         Happened::Orphan,
         Happened::PassedOver,
+        Happened::Refreshed,
     ];
 }
 

@@ -233,6 +233,11 @@ fields! {
     PassedPlace = 84, "passed_place", Inner;
     /// And why.
     PassedWhy = 85, "passed_why", Inner;
+    /// What was charged to the customer's balance so far, this call included; of an answered call also its price a minute
+    /// and increments, as they are charged: 8 octets, then 8, 2, 2. What a restart needs.
+    Charged = 86, "charged", Inner;
+    /// Of the first record of a file: a customer, and what was charged to its balance.
+    Account = 87, "account", Inner;
 }
 
 /// Fields under construction: in a batch of the shard (where nothing is allocated), or in a frame of the lane.

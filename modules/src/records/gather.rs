@@ -9,6 +9,7 @@ use super::outgoing::{Batch, Outgoing};
 use super::{choice, sdp, terms};
 use crate::calls::end::CallEnd;
 use crate::calls::{Call, CallId, Calls};
+use crate::class4::account::Tariff;
 use crate::class4::dialled::Digits;
 use crate::class4::hunt::{HuntIndex, Turn};
 use crate::class4::identity::is_withheld;
@@ -21,6 +22,7 @@ use proto::message::{HeaderName, Message};
 use proto::policy::{Inbound, Outcome, ResponseContext, Target};
 use proto::time::{Micros, Now};
 use std::io::Write;
+use std::net::SocketAddr;
 
 /// See the module. One value a shard.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct Records {
     decided: Draft,
     /// Of the next call: shard and count.
     next: u64,
+    /// Of the second answer that was told of last; 0: none.
+    second: u64,
 }
 
 /// What is kept of a call that is being set up.
@@ -48,6 +52,15 @@ struct Draft {
     legs: [Leg; limits::BRANCHES_MAX],
     len: u8,
     answered: bool,
+}
+
+/// A call that a 2xx has opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened {
+    /// Which.
+    pub(crate) call: CallId,
+    /// What its customer was charged so far, and what it costs, where that is looked at.
+    pub(crate) charged: Option<(i64, Tariff)>,
 }
 
 /// An attempt under way.
@@ -125,6 +138,7 @@ impl Records {
             drafts: vec![Draft::default(); usize::try_from(hunts).unwrap_or(0)],
             decided: Draft::default(),
             next: u64::from(shard) << SHARD_SHIFT,
+            second: 0,
         }
     }
 
@@ -305,7 +319,7 @@ impl Records {
         response: &Message<'_>,
         context: &ResponseContext<'_>,
         note: &Note,
-        opened: Option<CallId>,
+        opened: Option<Opened>,
         now: Now,
     ) {
         let status = response.status();
@@ -351,7 +365,7 @@ impl Records {
         response: &Message<'_>,
         note: &Note,
         context: &ResponseContext<'_>,
-        opened: Option<CallId>,
+        opened: Option<Opened>,
         now: Now,
     ) {
         let leg = self.leg(note, context.target.gateway).map(|(number, leg)| (number, leg.media));
@@ -364,7 +378,7 @@ impl Records {
             self.next += 1;
             self.next
         };
-        let kept = opened.filter(|id| calls.recorded(*id, call));
+        let kept = opened.filter(|opened| calls.recorded(opened.call, call));
         self.outgoing.event(Happened::Answered, call, now.wall.0, |fields| {
             which(leg.map(|(number, _)| number), &context.target, fields);
             fields.time(Field::Answer, now.wall.0);
@@ -376,16 +390,62 @@ impl Records {
                 fields.time(Field::Media, now.wall.0);
             }
             sdp::record(response.body(), Field::CalleeMedia, Field::CalleeCodecs, fields);
-            if let Some(id) = kept {
+            if let Some((charged, tariff)) = opened.and_then(|opened| opened.charged) {
+                fields.with(Field::Charged, |out| {
+                    let [initial, subsequent] = tariff.increments();
+                    out.extend_from_slice(&charged.to_le_bytes());
+                    out.extend_from_slice(&tariff.price.to_le_bytes());
+                    out.extend_from_slice(&initial.to_le_bytes());
+                    out.extend_from_slice(&subsequent.to_le_bytes());
+                });
+            }
+            if let Some(Opened { call: id, .. }) = kept {
                 fields.with(Field::State, |out| crate::calls::hand_over::write_one(calls, id, now.mono, out));
             }
         });
-        if kept.is_none() {
-            let ending = if note.ended { Ending::Ours(CallEnd::SecondAnswer) } else { Ending::NotKept };
-            self.outgoing.event(Happened::Ended, call, now.wall.0, |fields| {
-                fields.number(Field::Duration, 0).text(Field::ClosedBy, ending.label().as_bytes());
-            });
+        match kept {
+            Some(_) => {}
+            // Until our BYE is answered.
+            None if note.ended => self.second = call,
+            None => self.closed(call, Ending::NotKept, Micros(0), now),
         }
+    }
+
+    /// A fork behind a vendor has answered, too: it is ended by us. Its call is found by its name.
+    #[cold]
+    pub(crate) fn forked(&mut self, response: &Message<'_>, source: SocketAddr, now: Now) {
+        self.next += 1;
+        self.second = self.next;
+        self.outgoing.event(Happened::Answered, self.next, now.wall.0, |fields| {
+            identify(response, fields);
+            fields.address(Field::GatewayAddress, source).time(Field::Answer, now.wall.0);
+            fields.number(Field::Status, response.status().into()).text(Field::ToTag, response.to_tag());
+            sdp::record(response.body(), Field::CalleeMedia, Field::CalleeCodecs, fields);
+        });
+    }
+
+    /// The number of the second answer that was told of last, once.
+    pub(crate) const fn second_answer(&mut self) -> Option<u64> {
+        match std::mem::replace(&mut self.second, 0) {
+            0 => None,
+            number => Some(number),
+        }
+    }
+
+    /// Our BYE to a second answer has come to its end, `after` so long.
+    pub(crate) fn second_answer_ended(&mut self, number: u64, outcome: Outcome, after: Micros, now: Now) {
+        let lasted = if matches!(outcome, Outcome::Response(_)) { after } else { Micros(0) };
+        self.closed(number, Ending::Ours(CallEnd::SecondAnswer), lasted, now);
+    }
+
+    /// A call of which no entry is kept is over.
+    fn closed(&mut self, call: u64, ending: Ending, lasted: Micros, now: Now) {
+        self.outgoing.event(Happened::Ended, call, now.wall.0, |fields| {
+            fields.number(Field::Duration, lasted.0).text(Field::ClosedBy, ending.label().as_bytes());
+            if matches!(ending, Ending::Ours(_)) {
+                fields.text(Field::HungUp, HungUp::Us.label().as_bytes());
+            }
+        });
     }
 
     /// Point 3: a gateway ended without a final response.
@@ -416,6 +476,14 @@ impl Records {
         });
     }
 
+    /// An INVITE or UPDATE within a call was accepted.
+    pub(crate) fn refreshed(&mut self, calls: &Calls, id: CallId, now: Now) {
+        let Some(call) = calls.get(id).filter(|call| call.record != 0 && !call.early) else { return };
+        self.outgoing.event(Happened::Refreshed, call.record, now.wall.0, |fields| {
+            fields.with(Field::State, |out| crate::calls::hand_over::write_one(calls, id, now.mono, out));
+        });
+    }
+
     /// A BYE has come for a call.
     pub(crate) fn bye(&mut self, call: &Call, by: HungUp, request: Option<&Message<'_>>, now: Now) {
         if call.record == 0 {
@@ -438,7 +506,8 @@ impl Records {
     }
 
     /// A call is over.
-    pub(crate) fn ended(&mut self, call: &Call, ending: Ending, now: Now) {
+    /// `charged`: what its customer was charged so far, where that is looked at.
+    pub(crate) fn ended(&mut self, call: &Call, ending: Ending, charged: Option<i64>, now: Now) {
         if call.record == 0 || call.early {
             return;
         }
@@ -446,8 +515,14 @@ impl Records {
         let ago = now.mono.since(call.heard).0;
         self.outgoing.event(Happened::Ended, call.record, now.wall.0, |fields| {
             fields.text(Field::ClosedBy, ending.label().as_bytes()).number(Field::Duration, proven);
+            if matches!(ending, Ending::Ours(_)) {
+                fields.text(Field::HungUp, HungUp::Us.label().as_bytes());
+            }
             if ending != Ending::Bye {
                 fields.time(Field::Proven, now.wall.0.saturating_sub(ago));
+            }
+            if let Some(charged) = charged {
+                fields.with(Field::Charged, |out| out.extend_from_slice(&charged.to_le_bytes()));
             }
         });
     }

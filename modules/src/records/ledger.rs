@@ -7,8 +7,11 @@
 use super::event::{Event, Happened};
 use super::field::{Field, Fields, Read, find, number};
 use super::record::{RECORD_HEAD, Record, RecordKind};
-use super::{choice, terms};
-use std::collections::{BTreeSet, HashMap};
+use super::setup::{Attempt, Setup, split};
+use super::terms;
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasher;
 
 /// Between two interim records of a call, in microseconds.
 pub const INTERIM_US: u64 = 3_600_000_000;
@@ -39,6 +42,8 @@ pub struct Page {
     pub records: u64,
     /// Records of open calls among them: call, offset, length.
     open: Vec<(u64, usize, usize)>,
+    /// And of attempts under way: call, attempt, offset, length.
+    begun: Vec<(u64, usize, usize, usize)>,
 }
 
 /// Whoever can bring back a record that was written.
@@ -59,27 +64,13 @@ pub struct Ledger {
     /// Finished calls with attempts that have not ended: until when they are waited for, and which.
     leftover: BTreeSet<(u64, u64)>,
     restored: u64,
+    /// Answered calls by the hash of Call-ID and From tag: a fork that answers later has no more.
+    named: HashMap<u64, u64>,
+    hashing: RandomState,
+    /// What was charged to customers' balances.
+    charged: BTreeMap<Vec<u8>, i64>,
     /// Events about calls that are not known: their beginning was lost.
     unknown: u64,
-}
-
-/// A call that is being set up.
-#[derive(Debug, Default)]
-struct Setup {
-    fields: Vec<u8>,
-    /// What was chosen among.
-    chosen: Vec<u8>,
-    attempts: Vec<Attempt>,
-    /// There was a 2xx.
-    answered: bool,
-    /// It is finished: until when attempts that have not ended are waited for.
-    until: Option<u64>,
-}
-
-#[derive(Debug, Default)]
-struct Attempt {
-    fields: Vec<u8>,
-    over: bool,
 }
 
 /// An answered call.
@@ -110,6 +101,9 @@ impl Ledger {
             due: BTreeSet::new(),
             leftover: BTreeSet::new(),
             restored: 0,
+            named: HashMap::new(),
+            hashing: RandomState::new(),
+            charged: BTreeMap::new(),
             unknown: 0,
         }
     }
@@ -154,10 +148,38 @@ impl Ledger {
         self.record(RecordKind::Start, at, &fields, page);
     }
 
+    /// Attempts that were under way when the process before ended, of calls that had no answer: each gets its record, and
+    /// so does each call. Nobody knows what became of them.
+    pub fn lost(&mut self, begun: &[Vec<u8>], at: u64, page: &mut Page) {
+        let mut calls: BTreeMap<(u64, u64), (Vec<u8>, u64)> = BTreeMap::new();
+        for fields in begun {
+            let mut lost = fields.clone();
+            Fields::growing(&mut lost).text(Field::Cause, b"lost").text(Field::ClosedBy, b"lost");
+            self.record(RecordKind::Attempt, at, &lost, page);
+            let of = |field| number(fields, field).unwrap_or(0);
+            let last = calls.entry((of(Field::CallEpoch), of(Field::Call))).or_default();
+            if of(Field::Attempt) >= last.1 {
+                *last = (lost, of(Field::Attempt));
+            }
+        }
+        for (mut fields, attempts) in calls.into_values() {
+            Fields::growing(&mut fields).number(Field::Attempts, attempts).number(Field::Duration, 0);
+            self.record(RecordKind::Call, at, &fields, page);
+        }
+    }
+
+    /// What had been charged to customers' balances when the process before ended.
+    pub fn restore_charged(&mut self, charged: BTreeMap<Vec<u8>, i64>) {
+        self.charged = charged;
+    }
+
     /// A call that was open when the process before ended goes on; the number that shards know it by from now on.
     pub fn restore(&mut self, place: Place, fields: &[u8]) -> u64 {
         self.restored += 1;
         let call = RESTORED | self.restored;
+        if number(fields, Field::Parent).is_none() {
+            self.named.insert(self.name(fields), call);
+        }
         let answered = number(fields, Field::Answer).unwrap_or(0);
         let passed = number(fields, Field::Duration).unwrap_or(0) / INTERIM_US;
         let due = answered + (passed + 1) * INTERIM_US;
@@ -174,6 +196,16 @@ impl Ledger {
                 write_place(place, &mut Fields::growing(&mut fields));
             }
         }
+        let attempts = self.setups.values().flat_map(|setup| &setup.attempts);
+        for place in attempts.filter(|attempt| !attempt.over).filter_map(|attempt| attempt.begun) {
+            write_place(place, &mut Fields::growing(&mut fields));
+        }
+        for (customer, charged) in &self.charged {
+            Fields::growing(&mut fields).with(Field::Account, |out| {
+                out.extend_from_slice(&charged.to_le_bytes());
+                out.extend_from_slice(customer);
+            });
+        }
         Record { kind: RecordKind::Checkpoint, sequence: 0, at, fields: &fields }.write(out);
     }
 
@@ -183,6 +215,13 @@ impl Ledger {
             let place = Place { file, offset: offset + *at as u64, length: u32::try_from(*length).unwrap_or(0) };
             if let Some(open) = self.open.get_mut(call) {
                 open.kept = Kept::Placed(place);
+            }
+        }
+        for (call, attempt, at, length) in &page.begun {
+            let place = Place { file, offset: offset + *at as u64, length: u32::try_from(*length).unwrap_or(0) };
+            let setup = self.setups.get_mut(call);
+            if let Some(attempt) = setup.and_then(|setup| setup.attempts.get_mut(*attempt)) {
+                attempt.begun = Some(place);
             }
         }
     }
@@ -206,7 +245,14 @@ impl Ledger {
                 }
             }
             Happened::Attempt => match self.setups.get_mut(&event.call) {
-                Some(setup) => setup.attempts.push(Attempt { fields: event.fields.to_vec(), over: false }),
+                Some(setup) => {
+                    setup.attempts.push(Attempt { fields: event.fields.to_vec(), ..Attempt::default() });
+                    let (fields, from) = ([&setup.fields[..], event.fields].concat(), page.bytes.len());
+                    // WHY no sequence: it is for a restart alone, and nobody's record if the attempt ends in this process.
+                    let begun = Record { kind: RecordKind::Begun, sequence: 0, at: event.at, fields: &fields };
+                    begun.write(&mut page.bytes);
+                    page.begun.push((event.call, setup.attempts.len() - 1, from, page.bytes.len() - from));
+                }
                 None => self.unknown += 1,
             },
             Happened::Progress => {
@@ -226,6 +272,7 @@ impl Ledger {
             Happened::ByeRefused => {
                 self.open.get_mut(&event.call).into_iter().for_each(|open| open.bye = None);
             }
+            Happened::Refreshed => self.refreshed(event, shelf, page),
             Happened::Ended => self.ended(event, shelf, page),
             Happened::Orphan => self.record(RecordKind::Orphan, event.at, event.fields, page),
         }
@@ -235,7 +282,7 @@ impl Ledger {
     pub fn tick(&mut self, at: u64, shelf: &mut impl Shelf, page: &mut Page) {
         while let Some((due, call)) = self.due.first().copied().filter(|(due, _)| *due <= at) {
             self.due.remove(&(due, call));
-            self.interim(call, at, shelf, page);
+            self.interim(call, at, &[], shelf, page);
         }
         while let Some((until, call)) = self.leftover.first().copied().filter(|(until, _)| *until <= at) {
             self.leftover.remove(&(until, call));
@@ -259,8 +306,12 @@ impl Ledger {
             self.unknown += 1;
             return;
         };
-        let Some(attempt) = setup.attempt(event.fields).filter(|attempt| !attempt.over) else { return };
-        attempt.over = true;
+        let Some(attempt) = setup.attempt(event.fields) else { return };
+        let silent = find(event.fields, Field::Cause).is_some_and(|cause| cause != b"unreachable");
+        attempt.settled |= !silent;
+        if std::mem::replace(&mut attempt.over, true) {
+            return self.forget_if_over(event.call);
+        }
         let mut fields = [&attempt.fields[..], event.fields].concat();
         if find(&fields, Field::Cause).is_none() {
             let cancelled = number(event.fields, Field::Status) == Some(487);
@@ -273,7 +324,7 @@ impl Ledger {
 
     /// A finished call of which no attempt is open any more is forgotten.
     fn forget_if_over(&mut self, call: u64) {
-        let over = |setup: &&Setup| setup.attempts.iter().all(|attempt| attempt.over);
+        let over = |setup: &&Setup| setup.attempts.iter().all(|attempt| attempt.over && attempt.settled);
         if let Some(until) = self.setups.get(&call).filter(over).and_then(|setup| setup.until) {
             self.leftover.remove(&(until, call));
             self.setups.remove(&call);
@@ -281,7 +332,10 @@ impl Ledger {
     }
 
     fn answered(&mut self, event: &Event<'_>, shelf: &mut impl Shelf, page: &mut Page) {
-        let parent = number(event.fields, Field::Parent);
+        // Only a fork's event has the name.
+        let name = find(event.fields, Field::CallId).map(|_| self.name(event.fields));
+        let forked = name.and_then(|name| self.named.get(&name).copied());
+        let parent = number(event.fields, Field::Parent).or(forked);
         let mut fields = Vec::new();
         match self.setups.get_mut(&parent.unwrap_or(event.call)) {
             Some(setup) => {
@@ -289,22 +343,43 @@ impl Ledger {
                 fields.extend_from_slice(&setup.chosen);
                 Fields::growing(&mut fields).number(Field::Attempts, setup.attempts.len() as u64);
                 if let Some(attempt) = setup.attempt(event.fields) {
-                    attempt.over = true;
+                    (attempt.over, attempt.settled) = (true, true);
                     fields.extend_from_slice(&attempt.fields);
                 }
                 setup.answered = true;
             }
             None => {
                 let first = parent.and_then(|parent| self.fields_of(parent, shelf));
-                copy(&first.unwrap_or_default(), &[Field::State, Field::ToTag, Field::Parent], &mut fields);
+                copy(&first.unwrap_or_default(), OF_FIRST_ANSWER, &mut fields);
             }
         }
         let mut out = Fields::growing(&mut fields);
+        if let Some(parent) = parent {
+            out.number(Field::Parent, parent);
+        }
         out.number(Field::Call, event.call).number(Field::CallEpoch, self.epoch).again(event.fields);
         let due = event.at + INTERIM_US;
         self.due.insert((due, event.call));
         self.record_open(event.call, RecordKind::Open, event.at, &fields, page);
+        self.charge(&fields, event.fields);
+        self.forget_if_over(parent.unwrap_or(event.call));
+        if parent.is_none() {
+            self.named.insert(self.name(&fields), event.call);
+        }
         self.open.insert(event.call, Open { answered: event.at, due, kept: Kept::Memory(fields), bye: None });
+    }
+
+    /// The name of a call, hashed.
+    fn name(&self, fields: &[u8]) -> u64 {
+        self.hashing.hash_one([Field::CallId, Field::FromTag].map(|field| find(fields, field)))
+    }
+
+    /// What was charged to a customer, if an event tells: it only grows.
+    fn charge(&mut self, fields: &[u8], told: &[u8]) {
+        if let (Some(customer), Some(charged)) = (find(fields, Field::Customer), charged(told)) {
+            let known = self.charged.entry(customer.to_vec()).or_insert(charged);
+            *known = charged.max(*known);
+        }
     }
 
     /// A record by which the call is known from now on.
@@ -364,24 +439,42 @@ impl Ledger {
         let mut fields = Vec::with_capacity(recorded.len() + told.len() + 200);
         copy(&recorded, RENEWED, &mut fields);
         fields.extend_from_slice(&told);
-        terms::bill(&recorded, duration, &mut Fields::growing(&mut fields));
+        self.charge(&recorded, event.fields);
+        let is_further = number(&recorded, Field::Parent).is_some();
+        if !is_further {
+            self.named.remove(&self.name(&recorded));
+        }
+        // WHY not the customer: a further answer is nothing that he got.
+        terms::bill(&recorded, duration, !is_further, &mut Fields::growing(&mut fields));
         let mut attempt = Vec::with_capacity(fields.len());
         copy(&fields, &[Field::Choice, Field::Attempts], &mut attempt);
         self.record(RecordKind::Attempt, event.at, &attempt, page);
         self.record(RecordKind::Call, event.at, &fields, page);
     }
 
-    fn interim(&mut self, call: u64, at: u64, shelf: &mut impl Shelf, page: &mut Page) {
+    /// Both sides have agreed anew: a restart needs to know it.
+    fn refreshed(&mut self, event: &Event<'_>, shelf: &mut impl Shelf, page: &mut Page) {
+        let Some(due) = self.open.get(&event.call).map(|open| open.due) else {
+            self.unknown += 1;
+            return;
+        };
+        self.due.remove(&(due, event.call));
+        self.interim(event.call, event.at, event.fields, shelf, page);
+    }
+
+    fn interim(&mut self, call: u64, at: u64, news: &[u8], shelf: &mut impl Shelf, page: &mut Page) {
         let Some(open) = self.open.get_mut(&call) else { return };
         let duration = at.saturating_sub(open.answered);
         open.due = open.answered + (duration / INTERIM_US + 1) * INTERIM_US;
         self.due.insert((open.due, call));
         let Some(recorded) = self.fields_of(call, shelf) else { return };
         let mut fields = Vec::with_capacity(recorded.len() + 200);
-        copy(&recorded, RENEWED.split_first().map_or(&[][..], |(_, rest)| rest), &mut fields);
+        let kept = RENEWED.split_first().filter(|_| news.is_empty()).map_or(RENEWED, |(_, rest)| rest);
+        copy(&recorded, kept, &mut fields);
+        fields.extend_from_slice(news);
         let mut out = Fields::growing(&mut fields);
         out.number(Field::Duration, duration);
-        terms::bill(&recorded, duration, &mut out);
+        terms::bill(&recorded, duration, true, &mut out);
         self.record_open(call, RecordKind::Interim, at, &fields, page);
         self.open.get_mut(&call).into_iter().for_each(|open| open.kept = Kept::Memory(std::mem::take(&mut fields)));
     }
@@ -405,6 +498,25 @@ impl Ledger {
     }
 }
 
+/// What a further answer has not from the first one.
+const OF_FIRST_ANSWER: &[Field] =
+    &[Field::State, Field::ToTag, Field::Parent, Field::Charged, Field::CalleeMedia, Field::CalleeCodecs];
+
+/// What was charged to a customer so far.
+pub fn charged(fields: &[u8]) -> Option<i64> {
+    let bytes = find(fields, Field::Charged)?;
+    bytes.first_chunk().map(|bytes| i64::from_le_bytes(*bytes))
+}
+
+/// The accounts of a checkpoint.
+pub fn accounts(fields: &[u8]) -> impl Iterator<Item = (&[u8], i64)> {
+    let accounts = Read(fields).filter(|(field, ..)| *field == Field::Account as u8);
+    accounts.filter_map(|(_, bytes, _)| {
+        let (charged, name) = bytes.split_first_chunk()?;
+        Some((name, i64::from_le_bytes(*charged)))
+    })
+}
+
 /// What an interim and the end say anew.
 const RENEWED: &[Field] = &[
     Field::State,
@@ -415,38 +527,6 @@ const RENEWED: &[Field] = &[
     Field::BuyAmount,
     Field::Margin,
 ];
-
-impl Setup {
-    /// A vendor's standing among those that were chosen is another one.
-    fn pass_over(&mut self, told: &[u8]) {
-        let place = number(told, Field::PassedPlace).and_then(|place| usize::try_from(place).ok());
-        let (Some(place), Some(why)) = (place, find(told, Field::PassedWhy)) else { return };
-        let Some(choice) = find(&self.chosen, Field::Choice).and_then(|choice| choice::restand(choice, place, why))
-        else {
-            return;
-        };
-        self.chosen.clear();
-        Fields::growing(&mut self.chosen).with(Field::Choice, |out| out.extend_from_slice(&choice));
-    }
-
-    /// The attempt that an event is about: by number, else by where it went.
-    fn attempt(&mut self, fields: &[u8]) -> Option<&mut Attempt> {
-        if let Some(wanted) = number(fields, Field::Attempt) {
-            return self.attempts.iter_mut().find(|attempt| number(&attempt.fields, Field::Attempt) == Some(wanted));
-        }
-        let wanted = find(fields, Field::GatewayAddress)?;
-        let mut attempts = self.attempts.iter_mut().rev();
-        attempts.find(|attempt| !attempt.over && find(&attempt.fields, Field::GatewayAddress) == Some(wanted))
-    }
-}
-
-/// The explanation apart from what every record of the call says.
-fn split(fields: &[u8], common: &mut Vec<u8>, chosen: &mut Vec<u8>) {
-    for (field, _, whole) in Read(fields) {
-        let to = if field == Field::Choice as u8 { &mut *chosen } else { &mut *common };
-        to.extend_from_slice(whole);
-    }
-}
 
 /// Fields again, without some.
 fn copy(fields: &[u8], without: &[Field], out: &mut Vec<u8>) {

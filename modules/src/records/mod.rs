@@ -16,7 +16,7 @@
 //! | `outgoing.rs` | batches of events, and which answers wait for them |
 //! | `gather.rs` | the shard's side: what happened, at each point of the policy |
 //! | `sdp.rs`, `choice.rs`, `terms.rs` | media and codecs; why which vendor; prices, bill and margin |
-//! | `ledger.rs` | the lane's side: events become records |
+//! | `ledger.rs`, `setup.rs` | the lane's side: events become records |
 //! | `record.rs` | a record's bytes |
 //! | `restore.rs` | after a crash: calls that were open live again |
 
@@ -29,11 +29,13 @@ mod outgoing;
 pub mod record;
 pub mod restore;
 pub mod sdp;
+mod setup;
 pub mod terms;
 #[cfg(test)]
 mod tests;
 
 pub use field::Field;
+pub(crate) use gather::Opened;
 pub use gather::{Ending, HungUp, Records};
 pub use ledger::Ledger;
 pub use outgoing::Batch;

@@ -21,13 +21,15 @@ pub enum RecordKind {
     Interim = 5,
     /// A BYE for a call that is not known.
     Orphan = 6,
-    /// First of a file: where the records of open calls stand. It has no sequence.
+    /// First of a file: where the records of open calls and of attempts under way stand. It has no sequence.
     Checkpoint = 7,
+    /// An attempt was sent: what becomes its record if the process ends before it does. It has no sequence.
+    Begun = 8,
 }
 
 impl RecordKind {
     /// All of them.
-    pub const ALL: [RecordKind; 7] = [
+    pub const ALL: [RecordKind; 8] = [
         RecordKind::Start,
         RecordKind::Attempt,
         RecordKind::Call,
@@ -35,6 +37,7 @@ impl RecordKind {
         RecordKind::Interim,
         RecordKind::Orphan,
         RecordKind::Checkpoint,
+        RecordKind::Begun,
     ];
 
     /// Its name.
@@ -47,6 +50,7 @@ impl RecordKind {
             RecordKind::Interim => "interim",
             RecordKind::Orphan => "orphan",
             RecordKind::Checkpoint => "checkpoint",
+            RecordKind::Begun => "begun",
         }
     }
 }

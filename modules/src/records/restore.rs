@@ -5,6 +5,8 @@
 
 use super::field::{self, Field};
 use crate::calls::{Identity, Key, Opening, hand_over};
+use crate::class4::account::Tariff;
+use crate::encoding::Decoder;
 use crate::policy::TandemPolicy;
 use crate::tables::{Gateway, Tables};
 use proto::policy::{BySource, Endpoint};
@@ -29,6 +31,15 @@ impl Restored {
     /// When it was answered, in microseconds since 1970.
     pub fn answered(&self) -> u64 {
         field::number(&self.fields, Field::Answer).unwrap_or(0)
+    }
+
+    /// What it costs its customer; `None`: that is not looked at, or another release has recorded it.
+    pub fn tariff(&self, now: Now) -> Option<Tariff> {
+        let mut from = Decoder::new(self.text(Field::Charged));
+        from.long()?;
+        let (price, initial, subsequent) = (from.long()?.cast_signed(), from.short()?, from.short()?);
+        let ago = Micros(now.wall.0.saturating_sub(self.answered()));
+        Some(Tariff::resumed(price, [initial, subsequent], ago, now.mono))
     }
 
     fn text(&self, field: Field) -> &[u8] {
@@ -87,7 +98,7 @@ impl TandemPolicy {
         }
         if let Some(trunks) = &self.tables.class4 {
             let names = [Field::Customer, Field::Vendor, Field::BoundDestination].map(|field| restored.text(field));
-            let charge = trunks.take_over(names);
+            let charge = trunks.take_over(names, restored.tariff(now));
             self.calls.charge(id, charge);
             if let Some(resumed) = resumed {
                 self.calls.resume(id, &resumed, &trunks.lifetimes, now.mono);

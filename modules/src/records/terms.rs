@@ -168,13 +168,14 @@ pub fn margin((sell, income): (&Terms, &Bill), (buy, cost): (&Terms, &Bill)) -> 
     Some(Decimal { units, digits: Digits::MAX }.plain())
 }
 
-/// Bills both sides of a call of that length.
-pub(super) fn bill(recorded: &[u8], duration_us: u64, fields: &mut Fields<'_>) {
-    let of = |side: &Side| {
+/// Bills both sides of a call of that length; the customer nothing, where it is `charged` none.
+pub(super) fn bill(recorded: &[u8], duration_us: u64, charged: bool, fields: &mut Fields<'_>) {
+    let of = |side: &Side, charged: bool| {
         let terms = Terms::read(recorded, side)?;
-        Some((terms, terms.bill(duration_us)?))
+        let free = Bill { seconds: 0, amount: Decimal { units: 0, digits: terms.digits } };
+        Some((terms, if charged { terms.bill(duration_us)? } else { free }))
     };
-    let (sell, buy) = (of(&SELL), of(&BUY));
+    let (sell, buy) = (of(&SELL, charged), of(&BUY, true));
     for (side, billed) in [(&SELL, &sell), (&BUY, &buy)] {
         if let Some((_, bill)) = billed {
             fields.number(side.seconds, bill.seconds).decimal(side.amount, bill.amount);

@@ -62,7 +62,7 @@ proptest! {
         put(&sell, &SELL, &mut Fields::growing(&mut recorded));
         put(&buy, &BUY, &mut Fields::growing(&mut recorded));
         let mut billed = Vec::new();
-        bill(&recorded, duration_us, &mut Fields::growing(&mut billed));
+        bill(&recorded, duration_us, true, &mut Fields::growing(&mut billed));
         let decimal = |field| field::find(&billed, field).and_then(field::as_decimal).map(exact);
         let (income, cost) = (naive(&sell, duration_us), naive(&buy, duration_us));
         prop_assert_eq!(field::number(&billed, Field::SellSeconds), Some(income.0));
@@ -81,7 +81,7 @@ proptest! {
 #[test]
 fn what_has_no_price_has_no_bill() {
     let mut billed = Vec::new();
-    bill(&[], 1_000_000, &mut Fields::growing(&mut billed));
+    bill(&[], 1_000_000, true, &mut Fields::growing(&mut billed));
     assert_eq!(billed, b"");
 }
 

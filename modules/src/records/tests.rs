@@ -118,7 +118,7 @@ impl Bench {
     fn told(&mut self) -> Vec<Told> {
         self.write();
         let all: Vec<u8> = self.paper.files.concat();
-        let records: Vec<_> = Record::all(&all).collect();
+        let records: Vec<_> = Record::all(&all).filter(|record| record.kind != RecordKind::Begun).collect();
         assert!(records.iter().zip(1..).all(|(record, sequence)| record.sequence == sequence));
         let text = |record: &Record<'_>, field| {
             String::from_utf8(find(record.fields, field).unwrap_or_default().to_vec()).unwrap()
@@ -267,6 +267,112 @@ fn a_further_answer_is_a_call_of_its_own_and_a_challenged_bye_ends_nothing() {
             (Some(&b"call-1"[..]), Some(&b"delta"[..]))
         );
     }
+}
+
+#[test]
+fn a_vendor_that_was_given_up_and_answers_all_the_same_is_recorded_with_its_attempt() {
+    for answered_by_another in [true, false] {
+        let mut bench = Bench::new(true);
+        bench.setup(1);
+        bench.attempt(1, 1, "delta");
+        bench.event(Happened::Outcome, 1, 900, |fields| {
+            fields.number(Field::Attempt, 1).number(Field::Status, 408).text(Field::Cause, b"not_ringing");
+        });
+        bench.attempt(1, 2, "echo");
+        if answered_by_another {
+            bench.answer(1, 2);
+            bench.finished(1, 200);
+        } else {
+            bench.outcome(1, 2, 486);
+            bench.finished(1, 486);
+        }
+        assert_eq!(bench.ledger.setups(), 1, "delta has not said its last word");
+        bench.event(Happened::Answered, 2, 2_500_000, |fields| {
+            let gateway = "192.0.2.1:5060".parse().unwrap();
+            fields.number(Field::Parent, 1).address(Field::GatewayAddress, gateway).text(Field::ToTag, b"late");
+            fields.time(Field::Answer, START + 2_500_000).number(Field::Status, 200);
+        });
+        bench.event(Happened::Ended, 2, 2_510_000, |fields| {
+            fields.number(Field::Duration, 10_000).text(Field::ClosedBy, b"second_answer");
+        });
+        let attempt = bench.last(RecordKind::Attempt);
+        let of = |field| number(&attempt, field);
+        assert_eq!((of(Field::Attempt), of(Field::Duration), of(Field::Status)), (Some(1), Some(10_000), Some(200)));
+        assert_eq!((find(&attempt, Field::Vendor), of(Field::BuySeconds)), (Some(&b"delta"[..]), Some(1)));
+        let amount = |field| find(&attempt, field).and_then(super::field::as_decimal).unwrap().to_string();
+        assert_eq!((amount(Field::BuyAmount), amount(Field::Margin)), ("0.000167".into(), "-0.000167".into()));
+        assert_eq!((of(Field::SellSeconds), amount(Field::SellAmount)), (Some(0), "0.000000".into()), "he got nothing");
+        assert_eq!(bench.ledger.setups(), 0);
+    }
+}
+
+#[test]
+fn a_fork_behind_a_vendor_is_found_by_the_name_of_its_call() {
+    let mut bench = Bench::new(true);
+    bench.setup(1);
+    bench.attempt(1, 1, "delta");
+    bench.answer(1, 1);
+    bench.finished(1, 200);
+    let forked = |fields: &mut Fields<'_>, id: &str| {
+        fields.text(Field::CallId, id.as_bytes()).text(Field::FromTag, b"uac").text(Field::ToTag, b"fork");
+        fields.time(Field::Answer, START + 2_100_000).number(Field::Status, 200);
+    };
+    bench.event(Happened::Answered, 2, 2_100_000, |fields| forked(fields, "call-1"));
+    bench.event(Happened::Answered, 3, 2_100_000, |fields| forked(fields, "call-9"));
+    for call in [2, 3] {
+        bench.ended(call, "second_answer");
+    }
+    let attempts: Vec<_> = bench.told().into_iter().filter(|told| told.0 == RecordKind::Attempt).collect();
+    let expected = [1, 0].map(|attempt| told(RecordKind::Attempt, attempt, 200, "", "second_answer", 5_000_000));
+    assert_eq!(attempts, expected, "of a call that is not known there is no attempt to name");
+    bench.bye(1, 7, "caller");
+    bench.ended(1, "bye");
+    let call = bench.last(RecordKind::Call);
+    assert_eq!((number(&call, Field::SellSeconds), find(&call, Field::ToTag)), (Some(60), Some(&b"uas"[..])));
+}
+
+#[test]
+fn what_a_refresh_brings_is_told_and_the_next_hour_is_as_before() {
+    let mut bench = Bench::new(true);
+    bench.setup(1);
+    bench.attempt(1, 1, "delta");
+    bench.answer(1, 1);
+    bench.finished(1, 200);
+    bench.event(Happened::Refreshed, 1, 62_000_000, |fields| {
+        fields.with(Field::State, |out| out.extend_from_slice(b"another state"));
+    });
+    let interim = bench.last(RecordKind::Interim);
+    assert_eq!(find(&interim, Field::State), Some(&b"another state"[..]));
+    assert_eq!((number(&interim, Field::Duration), number(&interim, Field::BuySeconds)), (Some(60_000_000), Some(60)));
+    let due = START + 2_000_000 + INTERIM_US;
+    assert_eq!(bench.ledger.deadline(), Some(due));
+    bench.ledger.tick(due, &mut bench.paper, &mut bench.page);
+    assert_eq!(find(&bench.last(RecordKind::Interim), Field::State), Some(&b"another state"[..]));
+    bench.bye(1, 90, "caller");
+    bench.ended(1, "bye");
+    assert_eq!(
+        (number(&bench.last(RecordKind::Call), Field::Duration), bench.ledger.deadline()),
+        (Some(90_000_000), None)
+    );
+}
+
+#[test]
+fn what_was_charged_stands_first_in_the_next_file() {
+    let mut bench = Bench::new(true);
+    for (call, charged) in [(1, 500_i64), (2, 900), (3, 700)] {
+        bench.setup(call);
+        bench.event(Happened::Answered, call, 1, |fields| {
+            fields.with(Field::Charged, |out| out.extend_from_slice(&charged.to_le_bytes()));
+        });
+    }
+    let mut checkpoint = Vec::new();
+    bench.ledger.checkpoint(START, &mut checkpoint);
+    let fields = Record::read(&checkpoint).unwrap().0.fields;
+    assert_eq!(super::ledger::accounts(fields).collect::<Vec<_>>(), [(&b"acme"[..], 900)], "it only grows");
+    bench.event(Happened::Ended, 2, 9, |fields| {
+        fields.with(Field::Charged, |out| out.extend_from_slice(&1_000_i64.to_le_bytes()));
+    });
+    assert_eq!(super::ledger::charged(&bench.last(RecordKind::Call)), Some(1_000));
 }
 
 #[test]

@@ -190,6 +190,125 @@ fn both_sides_are_asked_and_their_numbers_are_not_used_up() {
 }
 
 #[test]
+fn a_side_that_refuses_our_bye_is_asked_again_and_the_other_is_not() {
+    let mut bench = bench_with("");
+    bench.answered("1", "");
+    let sent = bench.pass(40);
+    bench.outcome(&sent[0], Outcome::Response(200));
+    bench.outcome(&sent[1], Outcome::Response(491));
+    let mut numbers = Vec::new();
+    for (seconds, status) in [(2, 500), (4, 401), (8, 503)] {
+        assert!(bench.pass(seconds - 1).is_empty(), "{seconds}");
+        let again = bench.pass(1);
+        assert_eq!((again.len(), again[0].1), (1, address("203.0.113.1:5060")), "{seconds}");
+        numbers.push(again[0].2.lines().find(|line| line.starts_with("CSeq")).unwrap().to_owned());
+        assert_eq!(bench.loads(), [1, 0, 1, 0]);
+        bench.outcome(&again[0], Outcome::Response(status));
+    }
+    assert_eq!(numbers, ["CSeq: 3 BYE", "CSeq: 4 BYE", "CSeq: 5 BYE"]);
+    assert_eq!((bench.loads(), bench.ended(CallEnd::NoAck), bench.pass(60).len()), ([0; 4], 1, 0), "four were enough");
+}
+
+#[test]
+fn strict_routers_of_a_route_set_get_what_they_want() {
+    let mut bench = bench_with("");
+    let (_, mut transaction) = bench.call("1");
+    let target = transaction.targets[0].0;
+    let strict = ANSWER.replace("near.example;lr", "near.example").replace("edge.example;lr", "edge.example;x=lr");
+    bench.respond_from(&mut transaction, target, 200, "uas", &strict);
+    bench.end(transaction, 200);
+    let sent = bench.pass(40);
+    let starts = "BYE sip:edge.example;x=lr SIP/2.0\r\nVia: here\r\nRoute: <sip:alice@192.0.2.1:5062>\r\n";
+    assert!(sent[0].2.starts_with(starts), "{}", sent[0].2);
+    let starts = "BYE sip:near.example SIP/2.0\r\nVia: here\r\n\
+                  Route: <sip:far.example;lr>,<sip:uas@203.0.113.50:5099;x=y>\r\n";
+    assert!(sent[1].2.starts_with(starts), "{}", sent[1].2);
+}
+
+/// A prepaid acme, its price 1.2 a minute.
+fn prepaid(more: &str) -> Bench {
+    let mut bench = bench_with("");
+    let decks = crate::class4::tests::image(&[
+        ("sell", "USD", "49,Germany,1.2,0.1\n"),
+        ("cheap", "USD", "49,Germany,0.01,0\n"),
+        ("dear", "USD", "49,Germany,0.015,0\n"),
+    ]);
+    let toml = TRUNKS
+        .replace("[class4]\nattempts_max = 5\n", LIMITS)
+        .replace("concurrent = 3\n", &format!("concurrent = 30\ncredit = true\n{more}"));
+    let tables = build(&toml, &bench.addresses, &bench.marks, Some(&decks), None);
+    bench.policy.install(tables, bench.now);
+    bench
+}
+
+fn acme(bench: &Bench) -> std::sync::Arc<crate::class4::account::Account> {
+    let trunks = bench.policy.tables().class4.as_ref().unwrap();
+    trunks.customers().find(|one| &*one.name == "acme").unwrap().account.clone()
+}
+
+#[test]
+fn running_calls_end_when_the_balance_is_used_up_if_the_file_says_so() {
+    const ONE: i64 = 1_000_000_000;
+    for (more, ends) in [("end_calls = true\n", true), ("", false)] {
+        let mut bench = prepaid(more);
+        acme(&bench).pay(ONE);
+        bench.answered("1", "");
+        bench.within("1", "ACK", 1, true);
+        assert!(bench.pass(20).is_empty(), "0.1 and 0.02 a second: half of it");
+        bench.answered("2", "");
+        bench.within("2", "ACK", 1, true);
+        // 0.4 are left for two, at 0.04 a second.
+        assert!(bench.pass(9).is_empty());
+        let sent = bench.pass(3);
+        assert_eq!(sent.len(), if ends { 4 } else { 0 }, "{sent:?}");
+        assert!(sent.iter().all(|(.., text)| text.contains("BYE\r\nReason: Q.850;cause=31\r\n")));
+        sent.iter().for_each(|sent| bench.outcome(sent, Outcome::Response(200)));
+        assert_eq!(bench.ended(CallEnd::NoCredit), if ends { 2 } else { 0 });
+        let statement = acme(&bench).statement(bench.now);
+        assert_eq!((statement.a_minute == 0, bench.loads()[0]), (ends, if ends { 0 } else { 2 }));
+        assert!(statement.balance() <= 0 && statement.balance() > -ONE / 4, "{}", statement.balance());
+        if !ends {
+            acme(&bench).pay(100 * ONE);
+            assert!(bench.pass(60).is_empty());
+        }
+    }
+}
+
+#[test]
+fn after_a_crash_our_bye_has_a_number_that_nobody_has_used_and_the_call_is_paid_for() {
+    use crate::records::field::{Field, Fields};
+    let mut old = prepaid("end_calls = true\n");
+    acme(&old).pay(1_000_000_000);
+    old.answered("1", "");
+    let id = old.policy.calls.key_of(b"1", b"uac", b"uas").unwrap().id();
+    let mut fields = Vec::new();
+    Fields::growing(&mut fields).text(Field::CallId, b"1").text(Field::FromTag, b"uac").text(Field::ToTag, b"uas");
+    Fields::growing(&mut fields).text(Field::Customer, b"acme").text(Field::Vendor, b"delta");
+    Fields::growing(&mut fields).time(Field::Answer, old.now.wall.0).with(Field::State, |out| {
+        crate::calls::hand_over::write_one(&old.policy.calls, id, old.now.mono, out);
+    });
+    Fields::growing(&mut fields).with(Field::Charged, |out| {
+        out.extend_from_slice(&100_000_000_i64.to_le_bytes());
+        out.extend_from_slice(&1_200_000_000_i64.to_le_bytes());
+        out.extend_from_slice(&[1, 0, 1, 0]);
+    });
+    let restored = crate::records::restore::Restored { call: 9, fields };
+
+    let mut new = prepaid("end_calls = true\n");
+    new.wait(20_000);
+    acme(&new).restore(1_000_000_000, 100_000_000, Default::default());
+    assert!(new.policy.restore_call(&restored, SLOT, new.now));
+    assert_eq!((new.loads()[0], acme(&new).statement(new.now).balance()), (1, 500_000_000), "20 s of it");
+    // The caller's number is known again from what it sends, the vendor's is not.
+    new.within("1", "INFO", 40, true);
+    let sent = new.pass(27);
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert!(sent[0].2.contains("CSeq: 1048576 BYE") && sent[1].2.contains("CSeq: 41 BYE"), "{sent:?}");
+    sent.iter().for_each(|sent| new.outcome(sent, Outcome::Response(200)));
+    assert_eq!((new.loads(), new.ended(CallEnd::NoCredit)), ([0; 4], 1));
+}
+
+#[test]
 fn what_is_being_ended_is_ended_elsewhere_too() {
     let mut old = bench_with("");
     old.answered("1", "Session-Expires: 300\r\n");

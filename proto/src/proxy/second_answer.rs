@@ -11,7 +11,7 @@ use super::record_route::own_token;
 use super::{Outbox, OwnRequest, Proxy};
 use crate::hash::{KeyedHash, Purpose};
 use crate::message::{HeaderName, Message, Method, Span, Uri, Writer};
-use crate::policy::{BySource, Endpoint, Policy, Target};
+use crate::policy::{BySource, Endpoint, Outcome, Policy, Target};
 use crate::time::{Micros, Now};
 use crate::token::{BranchKind, Keys};
 use crate::transaction::{Branch, ServerMachine, server_invite};
@@ -42,7 +42,7 @@ impl<P: Policy> Proxy<P> {
         let request = |method| OwnRequest { ticket: OwnRequest::NOBODY, target, method, call_id, from_tag };
         let within = Within::of(&self.settings.keys, response);
         self.send_ack_of_answer(index, &request(Method::Ack), &within, out);
-        self.send_own(now, &request(Method::Bye), |out, via| within.write(b"BYE", 1, via, out), out);
+        self.send_bye_to_answer(now, request(Method::Bye), &within, out);
     }
 
     /// The first 2xx goes upstream: it is told from others by its To tag, where the policy ends those.
@@ -88,8 +88,18 @@ impl<P: Policy> Proxy<P> {
             return self.counters.drop(super::Drop::ResponseRepeated);
         }
         self.counters.second_answers += 1;
-        self.policy.forked_answer(response, now);
-        self.send_own(now, &request(Method::Bye), |out, via| within.write(b"BYE", 1, via, out), out);
+        self.policy.forked_answer(response, source.peer, now);
+        self.send_bye_to_answer(now, request(Method::Bye), &within, out);
+    }
+
+    /// Its end is the policy's to hear of, sent or not.
+    fn send_bye_to_answer(&mut self, now: Now, request: OwnRequest<'_>, within: &Within<'_>, out: &mut impl Outbox) {
+        let ticket = self.policy.bye_ticket();
+        let request = OwnRequest { ticket, ..request };
+        let sent = self.send_own(now, &request, |out, via| within.write(b"BYE", 1, via, out), out);
+        if !sent && ticket != OwnRequest::NOBODY {
+            self.policy.own_response(ticket, Outcome::Unreachable, Micros(0), now);
+        }
     }
 
     /// Never 0.

@@ -197,7 +197,7 @@ impl Policy for Script {
     fn ends_second_answer(&self, _: &u32) -> bool {
         self.ends_second
     }
-    fn forked_answer(&mut self, _: &Message<'_>, _: Now) {
+    fn forked_answer(&mut self, _: &Message<'_>, _: SocketAddr, _: Now) {
         self.forked += 1;
     }
     fn own_response(&mut self, ticket: u64, outcome: Outcome, _: Micros, _: Now) {

@@ -2,8 +2,10 @@
 what records and explain tell of it."""
 
 import json
+import os
+import signal
 
-from harness import config
+from harness import config, sip
 from harness.call import Call
 from harness.processes import run, wait_until
 from harness.registry import expect, scenario
@@ -140,3 +142,96 @@ def vendors_that_are_passed_over(scene):
     expect((standings, record["attempts"]) == (wanted, 1), f"the record tells {record}")
     text = story(proxy, call.call_id)
     expect(all(standing in text for _, standing in wanted), text)
+
+
+def balance(proxy, name):
+    return next(one for one in proxy.ask("credit")["accounts"] if one["customer"] == name)
+
+
+@scenario()
+def balances_over_a_crash(scene):
+    """A running call ends on both sides when its customer's balance is used up; what was spent up to a kill -9, and by the
+    call that runs on, is counted, though the book of balances is older; attempts under way then have a record."""
+    build(scene, sell="6", only="0.01")
+    gateway = scene.endpoint(scene.gateway_address(1))
+    caller = scene.endpoint(scene.caller_address(1))
+    customer = {"name": "prepaid", "sources": [caller.address[0]], "credit": True, "end_calls": True}
+    tables = {**trunks(scene, ("only",), [customer]), "records": {"dir": str(scene.folder / "records")}}
+    tree = scene.tree(sets=[config.gateway_set("only", [gateway.address])], tables=tables)
+    proxy = scene.tandem(tree=tree)
+    proxy.ask("credit", "add", "prepaid", "0.9")
+
+    def answered(proxy):
+        call = Call(caller, proxy.address, user=NUMBER)
+        call.invite()
+        gateway.reply(gateway.expect("INVITE", call_id=call.call_id), 200, body=sip.SDP)
+        call.expect(200)
+        call.ack()
+        gateway.expect("ACK", call_id=call.call_id)
+        return call
+
+    # A tenth a second: four calls cost 0.4 at least, and are over at once.
+    for _ in range(4):
+        call = answered(proxy)
+        call.bye()
+        gateway.reply(gateway.expect("BYE", call_id=call.call_id), 200)
+        call.expect(200, "BYE")
+    record_of(proxy, call.call_id)
+    lasting = answered(proxy)
+    rings = Call(caller, proxy.address, user=NUMBER)
+    rings.invite()
+    gateway.reply(gateway.expect("INVITE", call_id=rings.call_id), 180)
+    rings.expect(180)
+    os.kill(proxy.pid, signal.SIGKILL)
+    proxy.wait(2)
+    proxy = scene.tandem(tree=tree, name="again")
+    stands = balance(proxy, "prepaid")
+    expect(float(stands["spent"]) >= 0.4 and stands["a_minute"] == "6", f"the account stands at {stands}")
+    lost = {kind: [one for one in records(proxy, kind) if one["call_id"] == rings.call_id] for kind in ("calls", "attempts")}
+    told = [[(one["cause"], one["vendor"], one["attempt"]) for one in lost[kind]] for kind in ("calls", "attempts")]
+    expect(told == [[("lost", "only", 1)]] * 2, f"of the attempt under way is told {told}")
+
+    for side in (gateway, caller):
+        bye = side.expect("BYE", call_id=lasting.call_id, within=15, skip=(180, "INVITE"))
+        expect(bye.message.get("reason") == "Q.850;cause=31", f"Reason: {bye.message.get('reason')}")
+        side.reply(bye, 200)
+    record = record_of(proxy, lasting.call_id)
+    expect((record["closed_by"], record["hung_up"]) == ("no_credit", "us"), f"the record tells {record}")
+    wait_until(lambda: balance(proxy, "prepaid")["a_minute"] == "0", 5, "nothing runs")
+    stands = balance(proxy, "prepaid")
+    sold = sum(float(one["sell_amount"]) for one in records(proxy) if one.get("sell_amount"))
+    expect(abs(float(stands["spent"]) - sold) < 0.000001, f"the account stands at {stands}, the records at {sold}")
+    refused_call = Call(caller, proxy.address, user=NUMBER)
+    refused_call.invite()
+    refused(refused_call, 402)
+
+
+@scenario()
+def forks_behind_a_vendor(scene):
+    """A second 2xx with another tag is acknowledged and ended; its attempt stands as answered, with number, vendor and cost."""
+    build(scene, sell="6", only="0.6")
+    gateway = scene.endpoint(scene.gateway_address(1))
+    caller = scene.endpoint(scene.caller_address(1))
+    tables = trunks(scene, ("only",), [{"name": "acme", "sources": [caller.address[0]]}])
+    tables["records"] = {"dir": str(scene.folder / "records")}
+    proxy = scene.tandem(tree=scene.tree(sets=[config.gateway_set("only", [gateway.address])], tables=tables))
+    call = Call(caller, proxy.address, user=NUMBER)
+    call.invite()
+    invite = gateway.expect("INVITE", call_id=call.call_id)
+    gateway.reply(invite, 200, body=sip.SDP)
+    call.expect(200)
+    call.ack()
+    gateway.expect("ACK", call_id=call.call_id)
+    gateway.reply(invite, 200, body=sip.SDP, to_tag="other")
+    gateway.expect("ACK", call_id=call.call_id)
+    bye = gateway.expect("BYE", call_id=call.call_id)
+    expect(bye.message.to_tag == "other", f"the BYE is of the dialog {bye.message.to_tag}")
+    gateway.reply(bye, 200)
+    call.bye()
+    gateway.reply(gateway.expect("BYE", call_id=call.call_id), 200)
+    call.expect(200, "BYE")
+    attempts = wait_until(lambda: (lambda all: all if len(all) == 2 else None)(records(proxy, "attempts")), 5, "two attempts")
+    fork = next(one for one in attempts if one.get("closed_by") == "second_answer")
+    told = [fork[name] for name in ("attempt", "vendor", "status", "to_tag", "hung_up", "buy_amount", "sell_amount")]
+    expect(told == [1, "only", 200, "other", "us", "0.010000", "0.000000"], f"the fork's record tells {fork}")
+    expect(fork["duration_us"] > 0 and "parent_call" in fork, f"the fork's record tells {fork}")

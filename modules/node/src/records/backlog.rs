@@ -45,6 +45,11 @@ impl Backlog {
         Ok(written)
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pages.is_empty()
+    }
+
     /// Records that wait.
     pub(super) fn records(&self) -> u64 {
         self.pages.iter().map(|page| page.records).sum()

@@ -3,6 +3,7 @@
 use super::backlog::Backlog;
 use super::figures::RecordFigures;
 use super::files::{Fetcher, Files};
+use super::recovery::Recovery;
 use super::ship::Position;
 use super::sync::Syncer;
 use super::traffic::Traffic;
@@ -52,7 +53,7 @@ pub struct RecordLane {
 }
 
 impl RecordLane {
-    /// Starts it. `previous`: the epoch before, and the last sequence known of it.
+    /// Starts it. `recovery`: what is known of the epoch before.
     ///
     /// # Errors
     /// No thread could be made.
@@ -60,7 +61,7 @@ impl RecordLane {
         lane: LaneEnd<Letter>,
         files: Files,
         mut ledger: Ledger,
-        previous: Option<(u64, u64)>,
+        recovery: &Recovery,
         settings: Settings,
         log: Log,
     ) -> io::Result<Self> {
@@ -68,7 +69,8 @@ impl RecordLane {
         let traffic = Arc::new(Traffic::new().map_err(io::Error::other)?);
         let waker = lane.waker();
         let mut page = Page::default();
-        ledger.start(previous, env!("CARGO_PKG_VERSION"), wall(), &mut page);
+        ledger.start(recovery.previous, env!("CARGO_PKG_VERSION"), wall(), &mut page);
+        ledger.lost(recovery.begun(), wall(), &mut page);
         let syncer = Syncer::start(Arc::clone(&figures))?;
         let work = Work {
             fetcher: Fetcher::new(files.folder()),
@@ -178,7 +180,7 @@ impl Work {
     /// What is due by the clock, and another try of a disk that does not work.
     fn look(&mut self) {
         self.ledger.tick(wall(), &mut self.fetcher, &mut self.page);
-        if self.page.records > 0 || self.backlog.records() > 0 {
+        if !self.page.bytes.is_empty() || !self.backlog.is_empty() {
             self.keep();
         }
     }
@@ -186,7 +188,7 @@ impl Work {
     /// Hands to the kernel what has come, then sends the batches back.
     fn keep(&mut self) {
         let at = wall();
-        if self.page.records > 0 {
+        if !self.page.bytes.is_empty() {
             let page = std::mem::take(&mut self.page);
             CallRecord::all(&page.bytes).for_each(|record| self.traffic.count(&record));
             self.backlog.push(page, &mut self.files);

@@ -7,8 +7,8 @@
 use super::files::{Fetcher, numbers};
 use super::reader::{Portion, Told, read};
 use modules::records::Ledger;
-use modules::records::field::{Field, number};
-use modules::records::ledger::{Place, Shelf, places};
+use modules::records::field::{Field, find, number};
+use modules::records::ledger::{Place, Shelf, accounts, charged, places};
 use modules::records::record::{RECORD_HEAD, Record, RecordKind};
 use modules::records::restore::Restored;
 use std::collections::BTreeMap;
@@ -22,12 +22,31 @@ pub struct Recovery {
     pub previous: Option<(u64, u64)>,
     /// Where the records of open calls stand.
     open: Vec<Place>,
+    /// What attempts told of themselves that were under way, of calls without an answer.
+    begun: Vec<Vec<u8>>,
+    /// What had been charged to customers' balances.
+    charged: BTreeMap<Vec<u8>, i64>,
     /// What was not written whole, to be said.
     pub torn: Vec<(u64, usize)>,
 }
 
 /// A call as records name it.
 type Name = (u64, u64);
+
+/// What is not over by what was read so far.
+#[derive(Default)]
+struct Pending {
+    open: BTreeMap<Name, Place>,
+    begun: BTreeMap<(Name, u64), Vec<u8>>,
+}
+
+impl Pending {
+    /// A call's attempts are over. INVARIANT: those that have a record were told of before their call's answer or end.
+    fn forget_attempts(&mut self, name: Name) {
+        let attempts: Vec<_> = self.begun.range((name, 0)..=(name, u64::MAX)).map(|(key, _)| *key).collect();
+        attempts.iter().for_each(|key| drop(self.begun.remove(key)));
+    }
+}
 
 impl Recovery {
     /// Reads the folder.
@@ -49,26 +68,46 @@ impl Recovery {
             }
         }
         let mut fetcher = Fetcher::new(folder);
-        let mut open = BTreeMap::new();
-        portions.iter().rev().for_each(|portion| recovery.follow(portion, &mut fetcher, &mut open));
-        recovery.open = open.into_values().collect();
+        let mut found = Pending::default();
+        portions.iter().rev().for_each(|portion| recovery.follow(portion, &mut fetcher, &mut found));
+        recovery.open = found.open.into_values().collect();
+        recovery.begun = found.begun.into_values().collect();
         Ok(recovery)
     }
 
-    fn follow(&mut self, portion: &Portion, fetcher: &mut Fetcher, open: &mut BTreeMap<Name, Place>) {
+    fn follow(&mut self, portion: &Portion, fetcher: &mut Fetcher, found: &mut Pending) {
         for Told { epoch, place, record, .. } in portion.records() {
-            match record.kind {
-                RecordKind::Checkpoint => {
+            match (record.kind, name_of(record.fields)) {
+                (RecordKind::Checkpoint, _) => {
+                    self.charged = accounts(record.fields).map(|(name, charged)| (name.to_vec(), charged)).collect();
                     for place in places(record.fields) {
-                        let name = fetcher.fetch(place).and_then(|bytes| name_of(Record::read(&bytes)?.0.fields));
-                        open.extend(name.map(|name| (name, place)));
+                        let Some(bytes) = fetcher.fetch(place) else { continue };
+                        let Some((record, _)) = Record::read(&bytes) else { continue };
+                        let Some(name) = name_of(record.fields) else { continue };
+                        if record.kind == RecordKind::Begun {
+                            found.begun.insert((name, attempt_of(record.fields)), record.fields.to_vec());
+                        } else {
+                            found.open.insert(name, place);
+                        }
                     }
                 }
-                RecordKind::Open | RecordKind::Interim => open.extend(name_of(record.fields).map(|name| (name, place))),
-                RecordKind::Call => {
-                    name_of(record.fields).map(|name| open.remove(&name));
+                (RecordKind::Begun, Some(name)) => {
+                    found.begun.insert((name, attempt_of(record.fields)), record.fields.to_vec());
                 }
-                RecordKind::Start | RecordKind::Attempt | RecordKind::Orphan => {}
+                (RecordKind::Attempt, Some(name)) => drop(found.begun.remove(&(name, attempt_of(record.fields)))),
+                (RecordKind::Open | RecordKind::Interim, Some(name)) => {
+                    found.open.insert(name, place);
+                    found.forget_attempts(name);
+                }
+                (RecordKind::Call, Some(name)) => {
+                    found.open.remove(&name);
+                    found.forget_attempts(name);
+                }
+                _ => {}
+            }
+            if let (Some(charged), Some(customer)) = (charged(record.fields), find(record.fields, Field::Customer)) {
+                let known = self.charged.entry(customer.to_vec()).or_insert(charged);
+                *known = charged.max(*known);
             }
             if record.sequence > 0 {
                 self.previous = Some((epoch, record.sequence));
@@ -76,8 +115,19 @@ impl Recovery {
         }
     }
 
+    /// Attempts that were under way, of calls without an answer.
+    pub fn begun(&self) -> &[Vec<u8>] {
+        &self.begun
+    }
+
+    /// What had been charged to each customer's balance by the calls that are recorded.
+    pub fn charged(&self) -> impl Iterator<Item = (String, i64)> + '_ {
+        self.charged.iter().map(|(name, charged)| (String::from_utf8_lossy(name).into_owned(), *charged))
+    }
+
     /// Has the ledger know the open calls again; what their shards need of each, the oldest first.
     pub fn restore(&self, folder: &Path, ledger: &mut Ledger) -> Vec<Restored> {
+        ledger.restore_charged(self.charged.clone());
         let mut fetcher = Fetcher::new(folder);
         let mut restored = Vec::new();
         for place in &self.open {
@@ -92,4 +142,8 @@ impl Recovery {
 
 fn name_of(fields: &[u8]) -> Option<Name> {
     Some((number(fields, Field::CallEpoch)?, number(fields, Field::Call)?))
+}
+
+fn attempt_of(fields: &[u8]) -> u64 {
+    number(fields, Field::Attempt).unwrap_or(0)
 }

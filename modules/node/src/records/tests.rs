@@ -248,3 +248,60 @@ fn a_record_is_the_same_in_json_and_csv() {
         assert_eq!(&shown, value, "{column}");
     }
 }
+
+#[test]
+fn attempts_under_way_at_the_end_of_a_process_have_a_record_in_the_next() {
+    // Small files: what has begun stands in one before the last checkpoint.
+    for bytes in [300, 1 << 20] {
+        let mut bench = Bench::new(bytes);
+        for call in 1..=5 {
+            bench.write(&[(Happened::Setup, call), (Happened::Attempt, call)]);
+        }
+        bench.write(&[(Happened::Outcome, 1), (Happened::Finished, 1)]);
+        bench.write(&[(Happened::Answered, 2)]);
+        bench.open(6);
+        let folder = bench.folder.path().to_owned();
+        let recovery = Recovery::read(&folder).unwrap();
+        assert_eq!(recovery.begun().len(), 3, "{bytes}");
+        let mut ledger = Ledger::new(2);
+        recovery.restore(&folder, &mut ledger);
+        let mut page = Page::default();
+        ledger.start(recovery.previous, "x", AT, &mut page);
+        ledger.lost(recovery.begun(), AT, &mut page);
+        let mut files = Files::open(rotation(&folder, 2, bytes)).unwrap();
+        files.append(&page, &mut ledger, AT).unwrap();
+        let last = *numbers(&folder).unwrap().last().unwrap();
+        let portion = read(&folder, last, 0).unwrap();
+        let lost: Vec<_> = portion
+            .records()
+            .filter(|told| shown::text(told, Field::Cause) == "lost")
+            .map(|told| (told.record.kind, shown::text(&told, Field::CallId), told.record.sequence))
+            .collect();
+        let expected = |kind, from: u64| (3..=5).map(move |call| (kind, format!("call-{call}"), from + call - 1));
+        let expected: Vec<_> = expected(RecordKind::Attempt, 0).chain(expected(RecordKind::Call, 3)).collect();
+        assert_eq!(lost, expected);
+        assert!(Recovery::read(&folder).unwrap().begun().is_empty(), "they are told of once");
+    }
+}
+
+#[test]
+fn what_was_charged_is_found_again_over_many_files() {
+    let mut bench = Bench::new(300);
+    let mut charge = |call: u64, happened, charged: i64| {
+        let (mut page, mut fetcher) = (Page::default(), Fetcher::new(bench.folder.path()));
+        let mut bytes = Vec::with_capacity(4_096);
+        Event::write(&mut bytes, happened, call, AT, |fields: &mut Fields<'_>| {
+            fields.text(Field::Customer, b"acme").time(Field::Answer, AT);
+            fields.with(Field::Charged, |out| out.extend_from_slice(&charged.to_le_bytes()));
+        });
+        bench.ledger.take(&Event::read(&bytes).unwrap().0, &mut fetcher, &mut page);
+        bench.files.append(&page, &mut bench.ledger, AT).unwrap();
+    };
+    for call in 1..=20 {
+        charge(call, Happened::Answered, i64::try_from(call).unwrap() * 10);
+    }
+    charge(3, Happened::Ended, 205);
+    bench.open(50);
+    let recovery = Recovery::read(bench.folder.path()).unwrap();
+    assert_eq!(recovery.charged().collect::<Vec<_>>(), [("acme".to_owned(), 205)]);
+}

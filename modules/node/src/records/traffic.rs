@@ -61,6 +61,8 @@ impl Traffic {
     /// Counts a record.
     pub(super) fn count(&self, record: &Record<'_>) {
         match record.kind {
+            // A further answer to one INVITE is no call of the customer.
+            RecordKind::Call if find(record.fields, Field::Parent).is_some() => {}
             RecordKind::Call => {
                 self.customers.count(record, Field::Customer, Field::Setup);
                 self.destinations.count(record, Field::SellDestination, Field::Setup);

@@ -114,7 +114,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let environment = Environment::of_this_host();
     let directory = Directory::open(&config.state.dir).map_err(|error| not_ours(config, &error))?;
     let admin = AdminFile::of(&directory).read().map_err(|error| error.to_string())?;
-    let credit = CreditFile::of(&directory).read().map_err(|error| error.to_string())?;
+    let mut credit = CreditFile::of(&directory).read().map_err(|error| error.to_string())?;
     let last_good = LastGood::of(&directory);
     let shadow_file = ShadowFile::of(&directory);
     let decks = service::image_of(config).map_err(|error| error.to_string())?;
@@ -134,6 +134,7 @@ fn start(path: &Path, loaded: &Loaded, began: Instant) -> Result<Process, Failur
     let state = directory.path().to_owned();
     let registrations = read_registrations(config, &state, &setup, &random, &tables, &living)?;
     let recording = Recording::read(config)?.map(Arc::new);
+    recording.iter().for_each(|recording| recording.bring_up_to_date(&mut credit));
     let read = (registrations.clone(), recording.clone());
     let authentication = compose::authentication(config, &setup, &tables, &living);
     let mut running = launch(config, &environment, &setup, authentication.clone(), &tables, read)?;

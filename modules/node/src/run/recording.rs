@@ -1,6 +1,7 @@
 //! Before the shards start: which calls were open is read from the record files, and goes to them. Afterwards: the
 //! record lane.
 
+use crate::disk::CreditBook;
 use crate::letter::Letter;
 use crate::log::{Level, Log, Record};
 use crate::records::files::{self, Files, Rotation};
@@ -62,20 +63,32 @@ impl Recording {
         Ok(Some(Recording { open, recovery, start: Mutex::new(Some(start)), settings }))
     }
 
+    /// Balances as the records have them: what was spent in the seconds before a crash is in them, and not yet in the book,
+    /// which has what running calls had cost by then in its place. Those are charged by themselves again.
+    pub(super) fn bring_up_to_date(&self, book: &mut CreditBook) {
+        for (customer, charged) in self.recovery.charged() {
+            book.entry(customer).or_default().spent = charged;
+        }
+    }
+
     /// Says what was found, and starts the lanes.
     pub(super) fn start(&self, lane: LaneEnd<Letter>, log: &Log) -> Result<Lanes, String> {
         for (file, bytes) in &self.recovery.torn {
             let record = Record::new(Level::Warn, "records").with("file", *file).with("unfinished_bytes", *bytes);
             log.send(record.always());
         }
-        log.send(Record::new(Level::Info, "records").with("open_calls", self.open.len()).always());
+        log.send(
+            Record::new(Level::Info, "records")
+                .with("open_calls", self.open.len())
+                .with("lost_attempts", self.recovery.begun().len())
+                .always(),
+        );
         let taken = self.start.lock().ok().and_then(|mut start| start.take());
         let Some(Start { files, ledger, receivers }) = taken else {
             return Err("the record lane was started before".into());
         };
-        let previous = self.recovery.previous;
         let folder = files.folder().to_owned();
-        let records = RecordLane::start(lane, files, ledger, previous, self.settings.clone(), log.clone());
+        let records = RecordLane::start(lane, files, ledger, &self.recovery, self.settings.clone(), log.clone());
         let ships = receivers.into_iter().map(|receiver| ShipLane::start(&folder, receiver, log.clone()));
         let text = |error: std::io::Error| error.to_string();
         Ok(Lanes { records: records.map_err(text)?, ships: ships.collect::<Result<_, _>>().map_err(text)? })

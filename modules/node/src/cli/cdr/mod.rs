@@ -184,7 +184,7 @@ impl Arguments {
         let kind = match self.kind {
             Wanted::Calls => matches!(record.kind, RecordKind::Call | RecordKind::Orphan),
             Wanted::Attempts => record.kind == RecordKind::Attempt,
-            Wanted::All => record.kind != RecordKind::Checkpoint,
+            Wanted::All => record.sequence > 0,
         };
         let is = |field: Field, wanted: &Option<String>| {
             wanted.as_ref().is_none_or(|wanted| find(record.fields, field) == Some(wanted.as_bytes()))

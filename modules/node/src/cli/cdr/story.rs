@@ -56,7 +56,7 @@ fn story(told: &Told<'_>) -> String {
         }
         RecordKind::Interim => format!("{}: the call lives\n", shown::time(told.record.at)),
         RecordKind::Orphan => format!("{}: a BYE for a call that was not known\n", shown::time(told.record.at)),
-        RecordKind::Start | RecordKind::Checkpoint => String::new(),
+        RecordKind::Start | RecordKind::Checkpoint | RecordKind::Begun => String::new(),
     }
 }
 
