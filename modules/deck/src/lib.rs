@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  bytes ──> [read] ──> Deck (rows, exact) ──> [compile] ──> image bytes ──> Image ──> quotes
-//!               │            │                                   mapped by the node
+//!               │            │                                   read by the node
 //!            findings    [compare] with the deck in force
 //! ```
 //!

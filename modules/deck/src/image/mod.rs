@@ -43,7 +43,7 @@ pub(crate) const RATE_TRIE: [Section; 3] = [Section::Blocks, Section::Direct, Se
 pub(crate) const ORIGIN_TRIE: [Section; 3] = [Section::OriginBlocks, Section::OriginDirect, Section::OriginNodes];
 pub(crate) const STATE_TRIE: [Section; 3] = [Section::States, Section::StateDirect, Section::StateNodes];
 
-/// An image in `B`: a mapped file, or octets in memory.
+/// An image in `B`: the octets of a file, on huge pages, or any others.
 #[derive(Debug)]
 pub struct Image<B> {
     octets: B,

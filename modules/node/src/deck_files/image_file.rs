@@ -1,4 +1,4 @@
-//! Images on disk: replaced as a whole, mapped when asked.
+//! Images on disk: replaced as a whole, read into memory when asked.
 
 use super::FileError;
 use deck::image::Image;
@@ -7,17 +7,17 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-/// Maps the image in `path`, reads all of it once and checks it.
+/// Reads the image in `path` into memory and checks it.
 ///
 /// # Errors
 /// When it cannot be read, or is none.
 pub fn open_image(path: &Path) -> Result<Image<ResidentFile>, FileError> {
     let file = File::open(path).map_err(|error| FileError::new(path, 0, error))?;
-    let mapped = ResidentFile::new(&file).map_err(|error| FileError::new(path, 0, error))?;
-    Image::open(mapped).map_err(|error| FileError::new(path, 0, error))
+    let octets = ResidentFile::new(&file).map_err(|error| FileError::new(path, 0, error))?;
+    Image::open(octets).map_err(|error| FileError::new(path, 0, error))
 }
 
-/// Replaces `path` by an image: whoever has the old one mapped keeps it. Returns once it is on the disk.
+/// Replaces `path` by an image: whoever has read the old one keeps it. Returns once it is on the disk.
 ///
 /// # Errors
 /// When it cannot be written; then the old one stands.

@@ -1,4 +1,4 @@
-//! Rate decks on disk: files are read here, images written and mapped. Called by `tandem deck`, and by
+//! Rate decks on disk: files are read here, images written and read. Called by `tandem deck`, and by
 //! whoever puts decks into service; never by a shard.
 
 pub mod image_file;

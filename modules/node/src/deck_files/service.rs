@@ -19,8 +19,8 @@ pub fn image_of(config: &Config) -> Result<Option<Arc<DeckImage>>, FileError> {
     let fail = |why: String| FileError::new(path, 0, why);
     let remedy = "run `tandem deck build --config FILE`";
     let file = File::open(path).map_err(|error| fail(format!("{error}: {remedy}")))?;
-    let mapped = ResidentFile::new(&file).map_err(|error| fail(error.to_string()))?;
-    let image = DeckImage::open(DeckOctets::new(mapped)).map_err(|error| fail(error.to_string()))?;
+    let octets = ResidentFile::new(&file).map_err(|error| fail(error.to_string()))?;
+    let image = DeckImage::open(DeckOctets::new(octets)).map_err(|error| fail(error.to_string()))?;
     let of_customers = config.customers.iter().map(|customer| &customer.deck.name);
     for name in of_customers.chain(config.vendors.iter().map(|vendor| &vendor.deck.name)) {
         let Some((_, deck)) = image.deck(name) else {

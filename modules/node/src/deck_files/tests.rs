@@ -1,4 +1,4 @@
-//! Files in every form that they come in, and images that are replaced while they are mapped.
+//! Files in every form that they come in, and images that are replaced while they are in use.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
