@@ -78,9 +78,11 @@ class Decks:
         parts.append(f'[[customer]]\nname = "acme"\nsources = ["{SOURCE}"]\nplan = "p"\ndeck = "sell"\n{customer}')
         for vendor in range(vendors or self.vendors):
             gateway = candidates.moved(candidates.GATEWAYS[vendor % len(candidates.GATEWAYS)], offset)
-            parts.append(f'[[set]]\nname = "vendor{vendor}"\ngateways = [{{ uri = "sip:{gateway}" }}]')
+            parts.append(f'[[set]]\nname = "vendor{vendor}"\ngateways = [{{ uri = "sip:{gateway}", name = "gateway{vendor}" }}]')
             parts.append(f'[[vendor]]\nname = "vendor{vendor}"\nset = "vendor{vendor}"\nplans = ["p"]\n'
                          f'deck = "vendor{vendor}"\ncps = {CPS}\nconcurrent = {CONCURRENT}')
+        # WHY: the set that other rows use has to be reached by somebody.
+        parts.append('[[route]]\nset = "carriers"')
         if records:
             parts.append('[records]\nwhen_full = "refuse"')
         return "\n".join(parts) + "\n"
@@ -93,9 +95,11 @@ class Decks:
                 cheapest.setdefault(code, []).append((price, vendor + 1))
         folder.mkdir(exist_ok=True)
         tables = {
-            "version": ["table_name(string) table_version(int)", "address:6", "dr_gateways:3", "dr_rules:3", "dr_gw_lists:1",
+            "version": ["table_name(string) table_version(int)", "address:6", "trusted:6", "dr_gateways:3", "dr_rules:3", "dr_gw_lists:1",
                         "pl_pipes:1", "dialog:7", "acc:5", "missed_calls:4"],
             "address": ["id(int) grp(int) ip_addr(string) mask(int) port(int) tag(string,null)", "1:1:127.0.0.1:32:0:acme"],
+            "trusted": ["id(int) src_ip(string) proto(string) from_pattern(string,null) ruri_pattern(string,null) tag(string,null) "
+                        "priority(int)"],
             "dr_gateways": ["gwid(int) type(int) address(string) strip(int) pri_prefix(string,null) attrs(string,null) "
                             "description(string)"],
             "dr_rules": ["ruleid(int) groupid(string) prefix(string) timerec(string) priority(int) routeid(string) "
@@ -108,7 +112,7 @@ class Decks:
             tables["dr_gateways"].append(f"{vendor + 1}:0:{gateway}:0::vendor{vendor}:vendor{vendor}")
         for number, (code, offers) in enumerate(sorted(cheapest.items()), 1):
             gateways = ",".join(str(vendor) for _, vendor in sorted(offers))
-            tables["dr_rules"].append(f"{number}:1:{code}::0:0:{gateways}:r")
+            tables["dr_rules"].append(f"{number}:1:{code}:|:0:0:{gateways}:r")
         for name, lines in tables.items():
             (folder / name).write_text("\n".join(lines) + "\n")
 
