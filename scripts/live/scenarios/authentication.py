@@ -184,6 +184,23 @@ def accounts_of_freeradius(scene):
     phone(scene, tandem, "carol", number=205).must_register("after a server is back")
 
 
+@scenario(programs=("freeradius",), seconds=40)
+def freeradius_judges_by_rfc_5090(scene):
+    """A real FreeRADIUS is shown the attributes of RFC 5090 alone; whose HA1 it gives away (Digest-HA1) is remembered."""
+    server = scene.keep(FreeRadius(scene, USERS, rfc5090=True, tells=["bob"]))
+    tandem = proxy(scene, server.accounts(radius_dialect="rfc5090", radius_wait="200ms"))
+    alice, bob = phone(scene, tandem, "alice"), phone(scene, tandem, "bob", number=201)
+    for one in (alice, bob):
+        one.must_register("by RFC 5090")
+        expect(one.once() == 200, "the nonce again")
+    expect(alice.once("MESSAGE", to="sip:carol@example.com") in (404, 407), "another method, proven or challenged")
+    expect(phone(scene, tandem, "nobody", number=202).register() == 401, "an unknown user")
+    expect(phone(scene, tandem, "alice", "guess", 203).register() == 401, "a wrong password")
+    server.stop()
+    expect(bob.once() == 200, "one whose HA1 is known, without a server")
+    expect(alice.register() == 503, "one whom the server has to judge each time")
+
+
 @scenario(programs=("svwar", "svcrack"), seconds=40)
 def sipvicious_is_shut_out(scene):
     """svwar cannot tell users apart, svcrack is shut out before it finds a password; the user works on elsewhere."""
