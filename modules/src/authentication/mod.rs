@@ -105,6 +105,10 @@ pub struct Asked<'m> {
     pub cseq: u32,
 }
 
+/// Whether the user has a binding at the very address and port that a request comes from. Asked only before it would be shut
+/// out there.
+pub type Home<'h> = &'h dyn Fn() -> bool;
+
 /// What an account's source said.
 #[derive(Clone, Copy, Debug)]
 pub enum Said {
@@ -236,14 +240,21 @@ impl Authenticator {
     }
 
     /// What becomes of a request.
-    pub fn examine(&mut self, realm: &Realm, asked: &Asked<'_>, now: Now) -> Decision {
-        let decision = self.decide(realm, asked, None, now);
+    pub fn examine(&mut self, realm: &Realm, asked: &Asked<'_>, home: Home<'_>, now: Now) -> Decision {
+        let decision = self.decide(realm, asked, None, home, now);
         self.count(decision)
     }
 
     /// The same after [`Decision::Ask`], with what the source said. Never asks again.
-    pub fn examine_again(&mut self, realm: &Realm, asked: &Asked<'_>, said: Said, now: Now) -> Decision {
-        let decision = match self.decide(realm, asked, Some(said), now) {
+    pub fn examine_again(
+        &mut self,
+        realm: &Realm,
+        asked: &Asked<'_>,
+        said: Said,
+        home: Home<'_>,
+        now: Now,
+    ) -> Decision {
+        let decision = match self.decide(realm, asked, Some(said), home, now) {
             // A table without places: nothing can be remembered, and nobody proven.
             Decision::Ask => Decision::Failed,
             decision => decision,
@@ -251,7 +262,7 @@ impl Authenticator {
         self.count(decision)
     }
 
-    fn decide(&mut self, realm: &Realm, asked: &Asked<'_>, said: Option<Said>, now: Now) -> Decision {
+    fn decide(&mut self, realm: &Realm, asked: &Asked<'_>, said: Option<Said>, home: Home<'_>, now: Now) -> Decision {
         if self.guard.is_source_shut_out(asked.source.ip(), now.mono) {
             return Decision::ShutOut;
         }
@@ -264,7 +275,7 @@ impl Authenticator {
         let Some(nonce) = nonce else { return Decision::Challenge { stale: true } };
         let account = self.account(realm, credentials.username);
         let user = self.guard.user(account, asked.source);
-        if self.guard.is_user_shut_out(user, now.mono) {
+        if self.guard.is_user_shut_out(user, now.mono) && !home() {
             return Decision::ShutOut;
         }
         match self.check(realm, account, &proof, said, now.mono) {

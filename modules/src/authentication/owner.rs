@@ -2,7 +2,7 @@
 //! credentials and failures of a user are in one place. REGISTERs are there already; other requests are with their call.
 
 use super::question::{Query, read_answer};
-use super::{Asked, Authenticator, Decision, Realm, Said};
+use super::{Asked, Authenticator, Decision, Home, Realm, Said};
 use crate::encoding::Decoder;
 use proto::message::Writer;
 use proto::time::Now;
@@ -35,7 +35,8 @@ fn text(bytes: &[u8], out: &mut Writer<'_>) {
 pub struct Examined<'q> {
     /// Name of the domain.
     pub domain: &'q [u8],
-    asked: Asked<'q>,
+    /// What is to be proven.
+    pub asked: Asked<'q>,
     said: Option<(u64, &'q [u8])>,
 }
 
@@ -53,11 +54,11 @@ impl<'q> Examined<'q> {
     }
 
     /// Examines it: the decision as a number.
-    pub fn examine(&self, authenticator: &mut Authenticator, realm: &Realm, now: Now) -> u64 {
+    pub fn examine(&self, authenticator: &mut Authenticator, realm: &Realm, home: Home<'_>, now: Now) -> u64 {
         let decision = match self.said {
-            None => authenticator.examine(realm, &self.asked, now),
+            None => authenticator.examine(realm, &self.asked, home, now),
             Some((number, bytes)) => match read_answer(number, bytes) {
-                Some(said) => authenticator.examine_again(realm, &self.asked, said, now),
+                Some(said) => authenticator.examine_again(realm, &self.asked, said, home, now),
                 None => return 0,
             },
         };

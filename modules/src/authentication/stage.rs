@@ -8,12 +8,13 @@
 use super::challenge::Asker;
 use super::demand::{self, Demand};
 use super::realms::DomainRealm;
-use super::{Asked, Authenticator, Decision, Figures, owner, proof_uri};
+use super::{Asked, Authenticator, Decision, Figures, Home, owner, proof_uri};
 use crate::authentication::question::Query;
 use crate::note::Note;
 use crate::policy::TandemPolicy;
 use crate::question::{self, Subject};
 use crate::reason::{Reason, Step};
+use crate::registrar::Registrar;
 use crate::tables::Tables;
 use proto::hash::Secret;
 use proto::message::{Message, Uri, unescaped_text};
@@ -75,6 +76,7 @@ struct Case<'c> {
     realm: &'c DomainRealm,
     demand: Demand,
     asked: Asked<'c>,
+    home: Home<'c>,
 }
 
 impl TandemPolicy {
@@ -128,7 +130,9 @@ impl TandemPolicy {
         {
             return Break(Reason::ProofUriForeign.verdict());
         }
-        let case = Case { tables: &tables, realm, demand, asked };
+        let (registrar, domain) = (self.registrar.as_deref(), demand.domain);
+        let home = || is_at_home(registrar, domain, &asked, now);
+        let case = Case { tables: &tables, realm, demand, asked, home: &home };
         case.go_on(authentication, note, (answer, self.answered.of(answer)), targets, now)?;
         note.proving = Proving::Proven;
         case.is_account(request.message, note)?;
@@ -152,7 +156,10 @@ impl TandemPolicy {
             return 0;
         };
         let realm = self.tables.realms.named(examined.domain);
-        realm.map_or(0, |realm| examined.examine(&mut authentication.authenticator, &realm.realm, now))
+        let registrar = self.registrar.as_deref();
+        let domain = self.tables.domains.named(examined.domain).map(|(index, _)| index);
+        let home = || domain.is_some_and(|domain| is_at_home(registrar, domain, &examined.asked, now));
+        realm.map_or(0, |realm| examined.examine(&mut authentication.authenticator, &realm.realm, &home, now))
     }
 }
 
@@ -173,12 +180,12 @@ impl Case<'_> {
         let authenticator = &mut authentication.authenticator;
         let decision = match (note.proving, answer) {
             (Proving::Fresh, _) => match elsewhere {
-                None => authenticator.examine(&self.realm.realm, &self.asked, now),
+                None => authenticator.examine(&self.realm.realm, &self.asked, self.home, now),
                 Some(shard) => return self.ask_owner(shard, Proving::AtOwner, None, note, targets),
             },
             (Proving::AtSource, Some(Answer::Module(number))) => match (owner::said(number, bytes), elsewhere) {
                 (None, _) => return Break(Reason::AccountsUnanswered.verdict()),
-                (Some(said), None) => authenticator.examine_again(&self.realm.realm, &self.asked, said, now),
+                (Some(said), None) => authenticator.examine_again(&self.realm.realm, &self.asked, said, self.home, now),
                 (Some(_), Some(shard)) => {
                     return self.ask_owner(shard, Proving::AtOwnerAgain, Some((number, bytes)), note, targets);
                 }
@@ -262,6 +269,13 @@ impl Case<'_> {
             _ => Break(reason.verdict()),
         }
     }
+}
+
+/// Whether who is asked has a binding where the request comes from: failures of others do not touch it there.
+fn is_at_home(registrar: Option<&Registrar>, domain: u16, asked: &Asked<'_>, now: Now) -> bool {
+    let name = asked.credentials.map_or(&b""[..], |credentials| credentials.username);
+    let user = name.split(|&octet| octet == b'@').next().unwrap_or(name);
+    registrar.is_some_and(|registrar| registrar.is_bound_at(domain, user, asked.source, now))
 }
 
 /// Longest wait for the source of an account.

@@ -11,6 +11,8 @@ struct Rig {
     realm: Realm,
     seconds: u64,
     cseq: u32,
+    /// The user has a binding where its requests come from.
+    home: bool,
 }
 
 /// What a client has of a challenge.
@@ -56,7 +58,7 @@ impl Rig {
             nonce_lifetime: Micros::from_secs(300),
             lifetimes: Lifetimes { known: Micros::from_secs(300), unknown: Micros::from_secs(30) },
         };
-        Rig { authenticator: Authenticator::new(setup, at(0)), realm, seconds: 10, cseq: 0 }
+        Rig { authenticator: Authenticator::new(setup, at(0)), realm, seconds: 10, cseq: 0, home: false }
     }
 
     /// A client that was challenged just now.
@@ -102,14 +104,14 @@ impl Rig {
         let (source, cseq) = (client.source, self.cseq);
         let asked = Asked { credentials: Some(credentials), method: b"REGISTER", source, call_id: b"c1", cseq };
         match said {
-            None => self.authenticator.examine(&self.realm, &asked, at(self.seconds)),
-            Some(said) => self.authenticator.examine_again(&self.realm, &asked, said, at(self.seconds)),
+            None => self.authenticator.examine(&self.realm, &asked, &|| self.home, at(self.seconds)),
+            Some(said) => self.authenticator.examine_again(&self.realm, &asked, said, &|| self.home, at(self.seconds)),
         }
     }
 
     fn unauthenticated(&mut self, source: SocketAddr) -> Decision {
         let asked = Asked { credentials: None, method: b"REGISTER", source, call_id: b"c1", cseq: 1 };
-        self.authenticator.examine(&self.realm, &asked, at(self.seconds))
+        self.authenticator.examine(&self.realm, &asked, &|| self.home, at(self.seconds))
     }
 }
 
@@ -264,4 +266,19 @@ fn a_source_that_judges_itself_is_believed_but_not_remembered() {
     alice.nc = "00000002".into();
     assert_eq!(rig.register(&alice, None), Decision::Ask);
     assert_eq!(rig.repeat(&alice, Some(Said::Judged(false))), Decision::Failed);
+}
+
+/// Failures from the same address, of another port of an office, say: the phone itself is not touched, nor has it to have
+/// been heard of since a restart.
+#[test]
+fn a_user_is_not_shut_out_where_it_is_registered() {
+    let mut rig = Rig::new();
+    let known = || Said::Known(Ha1s::of_password(b"alice", b"example.com", PASSWORD));
+    let guess = rig.client(b"alice", b"wrong", from(1));
+    (0..5).for_each(|_| assert_eq!(rig.register(&guess, Some(known())), Decision::Failed));
+    assert_eq!(rig.register(&guess, None), Decision::ShutOut);
+    let right = rig.client(b"alice", PASSWORD, from(1));
+    assert_eq!(rig.register(&right, None), Decision::ShutOut);
+    rig.home = true;
+    assert_eq!(rig.register(&right, None), Decision::Proven { again: false });
 }

@@ -6,6 +6,7 @@
 use super::Registrar;
 use super::gruu::{self, Named};
 use super::record::{Account, Binding, Bindings};
+use crate::tables::canonical;
 use limits::registrar::GRACE_SECONDS;
 use proto::hash::Secret;
 use proto::message::{Host, Method, Scheme, Uri, Writer, unescaped_text};
@@ -112,6 +113,14 @@ impl<'w> Wanted<'w> {
 }
 
 impl Registrar {
+    /// Whether a user of the domain of that index has a binding in force at that very address and port.
+    #[cold]
+    pub(crate) fn is_bound_at(&self, domain: u16, user: &[u8], source: SocketAddr, now: Now) -> bool {
+        let (second, source) = (self.clock.second(now), canonical(source));
+        let id = self.table.find(self.names.number(domain), user);
+        self.bindings_of(id).any(|binding| binding.source == source && binding.is_live(second, GRACE_SECONDS))
+    }
+
     /// Where a user of the domain of that number (of the tables) is; its bindings are appended to `out`.
     pub fn locate(&self, domain: u16, wanted: &Wanted<'_>, now: Now, out: &mut Vec<u8>) -> Presence {
         let second = self.clock.second(now);

@@ -332,6 +332,11 @@ fn after_a_restart_it_is_known_where_bindings_live() {
     let source = entry.bindings().next().unwrap().source.ip();
     let at = |seconds: u64| Mono(bench.now.mono.0 + seconds * 1_000_000);
     assert!(living.is_alive(source, at(199)) && !living.is_alive(source, at(202)));
+    let here = entry.bindings().next().unwrap().source;
+    let bound = |user: &[u8], at: SocketAddr, now: Now| fresh.is_bound_at(0, user, at, now);
+    assert!(bound(b"alice", here, bench.now) && !bound(b"bob", here, bench.now));
+    assert!(!bound(b"alice", SocketAddr::new(here.ip(), here.port() + 1), bench.now));
+    assert!(!bound(b"alice", here, Now { mono: at(220), ..bench.now }));
     // Over by the time of the restart: nobody lives there.
     let (living, now) = (Living::new(Secret([7; 16])), Now { mono: at(205), ..bench.now });
     assert!(fresh.load(&entry, 0, Some(&living), now) && !living.is_alive(source, at(205)));
