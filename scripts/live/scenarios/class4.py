@@ -65,6 +65,12 @@ def vendors_in_order_of_price(scene):
     turns = [(one["turn"], one["vendor"], one["margin"]) for one in told["vendors"]]
     expect(turns == [(1, "dear", "75.00 %"), (2, "cheap", "50.00 %")], f"explain tells {turns}")
 
+    code, out, err = run([binary(), "deck", "rollback", "--config", proxy.file, "--socket", proxy.socket])
+    expect(code == 0 and "image of decks" in out, f"`tandem deck rollback` ended with {code}: {out}{err}")
+    told = proxy.ask("explain", "--source", customer["sources"][0], "--to", "4930123")
+    turns = [(one["turn"], one["vendor"]) for one in told["vendors"]]
+    expect(turns == [(1, "cheap"), (2, "dear")], f"after the roll-back explain tells {turns}")
+
     unpriced = Call(endpoint, proxy.address, user="1212")
     unpriced.invite()
     refusal = unpriced.expect(503)

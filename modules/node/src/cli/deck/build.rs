@@ -5,7 +5,7 @@ use super::report::{Report, findings};
 use super::{fail, now};
 use crate::cli::client::print;
 use crate::cli::{Exit, Format, colour_on_stderr};
-use crate::deck_files::image_file::{open_image, write_image};
+use crate::deck_files::image_file::{Replaced, open_image, write_image};
 use crate::deck_files::source::DeckFile;
 use crate::deck_files::{read_local_exchanges, read_states};
 use clap::Args;
@@ -124,7 +124,7 @@ fn carry_out(arguments: &Arguments, plan: &Plan) -> Result<Exit, String> {
         }
         sources.push(loaded.source);
     }
-    let written = if refused && !arguments.force { None } else { Some(write(&sources, plan)?) };
+    let written = if refused && !arguments.force { None } else { Some(replace(&sources, plan)?) };
     let hash = written.as_ref().map(|image| image.hash().to_string());
     let octets = written.as_ref().map_or(0, |image| image.octets().len());
     let rows: u64 = written.iter().flat_map(Image::decks).map(|deck| deck.rows).sum();
@@ -163,6 +163,19 @@ fn in_force(arguments: &Arguments, plan: &Plan) -> Result<Option<Image<ResidentF
             Ok(None)
         }
     }
+}
+
+/// Writes the image; the one that it replaces, if that is another, is kept for `tandem deck rollback`.
+fn replace(sources: &[DeckSource], plan: &Plan) -> Result<Image<ResidentFile>, String> {
+    let before = open_image(&plan.output).ok().map(|image| image.hash());
+    let replaced = Replaced::hold(&plan.output).map_err(|error| error.to_string())?;
+    let written = write(sources, plan)?;
+    if before.is_some_and(|before| before != written.hash())
+        && let Some(replaced) = replaced
+    {
+        replaced.keep().map_err(|error| error.to_string())?;
+    }
+    Ok(written)
 }
 
 /// Compiles, writes, and opens again what was written.

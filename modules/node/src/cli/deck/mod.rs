@@ -6,6 +6,7 @@ mod candidate;
 mod check;
 mod options;
 mod report;
+mod rollback;
 mod show;
 
 pub(super) use build::build_image;
@@ -23,6 +24,8 @@ pub(super) enum Command {
     Check(check::Arguments),
     /// Compile decks into one image. Exit code 0: written, 78: a deck was refused, nothing written.
     Build(build::Arguments),
+    /// Put back the image before the last build, and have the running Tandem take it into service.
+    Rollback(rollback::Arguments),
     /// Show the decks of an image, or what each says about a number and why.
     #[command(visible_alias = "price")]
     Show(show::Arguments),
@@ -32,6 +35,7 @@ pub(super) fn deck(command: &Command) -> Exit {
     match command {
         Command::Check(arguments) => check::check(arguments),
         Command::Build(arguments) => build::build(arguments),
+        Command::Rollback(arguments) => rollback::rollback(arguments),
         Command::Show(arguments) => show::show(arguments),
     }
 }
