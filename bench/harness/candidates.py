@@ -189,8 +189,10 @@ class Tandem(Candidate):
 
     def reload(self):
         """`tandem reload`."""
-        subprocess.run([str(self.binary), "reload", "--socket", str(self.folder / "tandem.sock")], capture_output=True, text=True,
-                       check=True)
+        done = subprocess.run([str(self.binary), "reload", "--socket", str(self.folder / "tandem.sock")], capture_output=True,
+                              text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"reload: {(done.stderr or done.stdout).strip()[-500:]}")
 
     def records(self):
         """Records of all calls, by `tandem cdr`."""

@@ -13,7 +13,9 @@ from ..bench import GATEWAYS, at_most
 # C1 beside W1, and C2: offered to both.
 RATE, RATE_C2 = 8_000, 2_000
 # Kamailio's memory for a million rules and its calls, in MiB: shared, and of each process.
-KAMAILIO_MEMORY = ["-m", "4096", "-M", "1024"]
+KAMAILIO_MEMORY = ["-m", "4096", "-M", "3072"]
+# It answers before its rules are there: they are when its processes have had nothing to do for a second.
+RULES_SECONDS, RULES_IDLE = 90, 0.2
 # C7: calls a second, length of a run, and a reload that often.
 RELOAD_RATE, RELOAD_SECONDS, RELOAD_EVERY = 2_000, 12.0, 2.0
 # C8: calls a second that the customer may make, its burst, calls at the same time; the load is three times that.
@@ -38,6 +40,20 @@ class Class4Kamailio(candidates.Kamailio):
         file.write_text(self.config.read_text().replace("TABLES", str(tables)).replace("RECORDS", str(records)))
         return [self.binary, "-DD", "-E", "-f", str(file), "-l", f"udp:{self.address}", "-n", str(self.workers),
                 *KAMAILIO_MEMORY, "-Y", str(self.folder), "-x", "tlsf", "-X", "tlsf"]
+
+    def __enter__(self):
+        super().__enter__()
+        until, before = time.monotonic() + RULES_SECONDS, None
+        while time.monotonic() < until and self.process.poll() is None:
+            sample = host.sample(self.pids(), self.core)
+            used = sample.user + sample.system
+            if before is not None and used - before < RULES_IDLE:
+                return self
+            before = used
+            time.sleep(1)
+        text = (self.folder / "log").read_text()[-1000:]
+        self.__exit__()
+        raise RuntimeError(f"kamailio did not load its rules: {text}")
 
     def recorded(self):
         """Bytes that acc has written."""
@@ -192,14 +208,19 @@ def pace(records, report):
     passed = sorted(_seconds(record["setup_time"]) for record in records if record.get("cause") != "customer_cps")
     offered = sorted(_seconds(record["setup_time"]) for record in records)
     most = max(bisect.bisect_right(passed, at + 1 - 1e-6) - place for place, at in enumerate(passed))
-    # From the third second on the burst is used up; each window begins right behind a call that passed.
+    # From the third second on the burst is used up. A window begins right behind a call that passed and ends with the
+    # last call offered within a second: where nothing is offered, nothing can pass.
     begin, end = offered[0] + 2, offered[-1] - 1
-    counts = [bisect.bisect_right(passed, at + 1) - bisect.bisect_right(passed, at) for at in passed if begin <= at <= end]
-    least = min(counts)
+    counts, least = [], 0.0
+    for at in passed:
+        if begin <= at <= end:
+            last = offered[bisect.bisect_right(offered, at + 1) - 1]
+            counts.append(bisect.bisect_right(passed, last) - bisect.bisect_right(passed, at))
+            least = min(least, counts[-1] - CPS * (last - at))
     complete = len(records) == report["calls"]["started"]
-    return {"limit": CPS, "burst": BURST, "most_in_a_second": most, "least_in_a_second": least, "recorded_all": complete,
+    return {"limit": CPS, "burst": BURST, "most_in_a_second": most, "least_against_the_limit": least, "least_in_a_second": min(counts), "recorded_all": complete,
             "passed_a_second": statistics.mean(counts),
-            "held": most <= CPS + BURST and least >= CPS - max(1, CPS / 1000) and complete}
+            "held": most <= CPS + BURST and least >= -max(1, CPS / 1000) and complete}
 
 
 def bounds(records, report):
