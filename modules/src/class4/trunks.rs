@@ -249,6 +249,13 @@ impl Charge {
     }
 }
 
+impl Customer {
+    /// Whether what it asserts of its callers is believed (RFC 3325).
+    pub fn is_believed(&self) -> bool {
+        self.boundary.trusted
+    }
+}
+
 impl Trunks {
     /// The customer of that number, if it is still there.
     pub fn customer(&self, number: Number) -> Option<&Customer> {

@@ -1,9 +1,10 @@
-"""`tandem replay`: recorded calls through another configuration, held against sums made by hand."""
+"""`tandem replay`: recorded and captured calls through another configuration, held against sums made by hand."""
 
 import json
+import signal
 
 from harness import config
-from harness.processes import run
+from harness.processes import Process, run, wait_until
 from harness.registry import expect, scenario
 from harness.tandem import binary
 from scenarios.class4 import NUMBER, build
@@ -51,3 +52,39 @@ def replay_of_recorded_calls(scene):
     nobody = replayed(records)
     expect(nobody["refused"] == {"no vendor leaves the least margin": 20} and nobody["all"]["after"]["answered"] == 0, str(nobody))
     expect(replayed(records, "--until", "2020-01-01")["all"]["before"]["calls"] == 0, "--until bounds calls")
+
+
+@scenario(programs=("sipp", "tcpdump"), root=True)
+def replay_of_a_capture(scene):
+    """What tcpdump saw of calls, of which the cheaper vendor failed each: the same vendor has them again, at the price of its deck."""
+    build(scene, sell="0.06", cheap="0.012", dear="0.03")
+    refusing, good = scene.gateway(1, "uas_503"), scene.gateway(2)
+    sets = [config.gateway_set("cheap", [refusing.address]), config.gateway_set("dear", [good.address])]
+    proxy = carrier(scene, sets, [{"name": "acme", "sources": [scene.caller_address(1)[0]]}])
+    file = scene.folder / "day.pcap"
+    words = ["tcpdump", "-i", "any", "-Z", "root", "-U", "-w", file, f"udp and net {scene.network}.0/24"]
+    capture = scene.keep(Process(scene.folder, "tcpdump", words))
+    wait_until(lambda: "listening on" in capture.output(), 5, lambda: f"tcpdump listens: {capture.output()}")
+    scene.caller(proxy.address, calls=20, rate=50, words=[*NUMBER, "-d", "200"]).finish(15)
+    wait_calls(proxy, 20)
+
+    def replayed(*words):
+        code, out, err = run([binary(), "replay", file, "--config", proxy.file, *words])
+        expect(code == 0, f"replay ended with {code}: {out}{err}")
+        return out
+
+    told = lambda *words: json.loads(replayed("--format", "json", *words))
+    # WHY waited for: the kernel hands packets to tcpdump some time after they passed.
+    wait_until(lambda: told()["all"]["before"]["answered"] == 20 and not told()["notes"], 8, lambda: f"20 calls captured: {told()}", 0.2)
+    capture.signal(signal.SIGINT)
+    capture.wait(5)
+    outcome = told()
+    expect(outcome["before_unpriced"] and outcome["all"]["after"]["answered"] == 20 and outcome["odd"] == 0, str(outcome))
+    calls = {one["vendor"]: (one["calls"]["before"]["calls"], one["calls"]["after"]["calls"]) for one in outcome["vendors"]}
+    expect(calls == {"dear": (20, 20)}, f"calls by vendor: {calls}")
+    # Each call lasts less than a second: a minute for 0.03, sold for 0.06.
+    sums = [float(outcome["all"]["after"][name]) for name in ("cost", "margin")]
+    expect(sums == [0.01, 0.01], f"cost and margin {sums}")
+    same = told("--before", proxy.file)
+    expect(same["changes"] == [] and same["all"]["before"] == same["all"]["after"] and not same["before_unpriced"], str(same))
+    expect("20 calls, amounts in USD" in replayed() and "dear" in replayed(), replayed())

@@ -5,9 +5,11 @@ use deck::Code;
 use modules::Tables;
 use modules::class4::refusal::Why;
 use modules::class4::sources::Sender;
-use modules::class4::{Deciding, Trunks, Understood};
+use modules::class4::{Deciding, Trunks, Understood, Vendor};
 use modules::records::terms::{Terms, margin};
 use proto::message::Uri;
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// See the module.
@@ -46,6 +48,17 @@ impl Judge {
         self.tables.class4.as_ref().map(|trunks| &*trunks.currency)
     }
 
+    /// Whose gateway each address is.
+    pub(crate) fn gateways(&self) -> HashMap<SocketAddr, String> {
+        let tables = &self.tables;
+        let of_vendor = |vendor: &Vendor| {
+            let gateways = tables.set(vendor.set).into_iter().flat_map(|set| tables.gateways_of(set));
+            let named = gateways.filter_map(|gateway| Some((gateway.address?, vendor.name.to_string())));
+            named.collect::<Vec<_>>()
+        };
+        tables.class4.iter().flat_map(Trunks::vendors).flat_map(of_vendor).collect()
+    }
+
     pub(crate) fn judge(&mut self, past: &Past) -> Now {
         let tables = Arc::clone(&self.tables);
         match &tables.class4 {
@@ -69,7 +82,8 @@ impl Judge {
             _ => None,
         };
         let Some(customer) = customer else { return refused(label(Why::UnknownCustomer)) };
-        let caller = past.caller.as_deref().and_then(user_of);
+        let asserted = past.identity.as_deref().filter(|_| customer.is_believed());
+        let caller = asserted.or(past.from.as_deref()).and_then(user_of);
         let mut call = match Understood::of(customer, &uri, caller, past.at_us) {
             Ok(call) => call,
             Err(why) => return refused(label(why)),

@@ -8,14 +8,18 @@
 //!
 //! | File | What |
 //! |---|---|
+//! | `source.rs` | where calls come from: records, lines, a capture |
 //! | `past.rs` | a call, from its records |
+//! | `capture/` | a call, from the wire |
 //! | `judge.rs` | what the other configuration makes of it |
 //! | `tally.rs` | what changes, added up |
 //! | `sums.rs` | exact sums of calls and money |
 //! | `outcome.rs` | the sums as programs and people get them |
 
+mod capture;
 pub(crate) mod judge;
 pub(crate) mod outcome;
 pub(crate) mod past;
+pub(crate) mod source;
 mod sums;
 pub(crate) mod tally;

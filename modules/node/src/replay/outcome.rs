@@ -71,9 +71,12 @@ pub(crate) struct Outcome {
     pub(crate) refused: BTreeMap<String, u64>,
     /// Records or lines that could not be used.
     pub(crate) odd: u64,
-    /// What an amount a call has been before is not known: a capture tells of no price.
+    /// What calls cost before is not known: a capture tells of no price.
     #[serde(default)]
     pub(crate) before_unpriced: bool,
+    /// What has to be known of it, a line each.
+    #[serde(default)]
+    pub(crate) notes: Vec<String>,
 }
 
 const VENDORS: &[Column] = &[
@@ -127,6 +130,9 @@ impl Outcome {
         }
         if self.odd > 0 {
             text += &format!("{} records or lines could not be used\n", self.odd);
+        }
+        for note in &self.notes {
+            text += &format!("note: {note}\n");
         }
         text
     }

@@ -1,5 +1,6 @@
 //! A call of the past, as its records tell it, and the attempts that failed before it was answered.
 
+use super::judge::Now;
 use crate::records::reader::{Mark, Portion, Reader};
 use crate::records::shown;
 use modules::Reason;
@@ -18,8 +19,10 @@ pub(crate) struct Past {
     pub(crate) source: Option<SocketAddr>,
     /// Its Request-URI.
     pub(crate) uri: String,
-    /// URI of the caller's identity.
-    pub(crate) caller: Option<String>,
+    /// URI of From.
+    pub(crate) from: Option<String>,
+    /// P-Asserted-Identity, as its sender asserts it.
+    pub(crate) identity: Option<String>,
     /// When its INVITE came, in microseconds since 1970.
     pub(crate) at_us: u64,
     /// How long it was; `None`: it was not answered.
@@ -42,6 +45,15 @@ pub(crate) struct Past {
     pub(crate) emergency: bool,
 }
 
+impl Past {
+    /// The same call, had it gone as another decision says.
+    pub(crate) fn as_by(self, decision: Now) -> Past {
+        let duration_us = self.duration_us.filter(|_| !decision.vendor.is_empty());
+        let Now { vendor, destination, cost, margin, .. } = decision;
+        Past { vendor, destination, cost, margin, duration_us, ..self }
+    }
+}
+
 /// Attempts that wait for the record of their call: calls of which only attempts are there stop waiting at this many.
 const WAITING_MAX: usize = 1_000_000;
 
@@ -57,7 +69,10 @@ const TURNED_AWAY: [Reason; 7] = [
 ];
 
 /// Calls `each` with every call of a folder of records, or of JSON lines. How many lines or records could not be used.
-pub(crate) fn read(from: &Path, each: &mut dyn FnMut(Past)) -> io::Result<u64> {
+///
+/// # Errors
+/// They cannot be read.
+pub(super) fn read(from: &Path, each: &mut dyn FnMut(Past)) -> io::Result<u64> {
     let mut joining = Joining::default();
     if from.is_dir() {
         let mut reader = Reader::new(from, Mark::default());
@@ -132,7 +147,8 @@ fn past(record: &Value, mut failed: Vec<String>) -> Option<Past> {
     Some(Past {
         source: text(record, "customer_address").parse().ok(),
         uri: given("called_received")?,
-        caller: given("identity_received").or_else(|| given("caller_received")),
+        from: given("caller_received"),
+        identity: given("identity_received"),
         at_us: u64::try_from(at.as_microsecond()).ok()?,
         duration_us: answered.then(|| record.get("duration_us").and_then(Value::as_u64).unwrap_or(0)),
         vendor,

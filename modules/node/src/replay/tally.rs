@@ -110,6 +110,7 @@ impl Tally {
             refused: self.refused.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
             odd,
             before_unpriced: false,
+            notes: Vec::new(),
         }
     }
 }
