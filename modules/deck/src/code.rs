@@ -100,6 +100,17 @@ impl Code {
         }
     }
 
+    /// So many times 0, [`CODE_DIGITS_MAX`] at most.
+    pub(crate) const fn of_zeros(count: usize) -> Code {
+        Code(0x1111_1111_1111_1110).first(if count > CODE_DIGITS_MAX { CODE_DIGITS_MAX } else { count })
+    }
+
+    /// Without its first `length` digits.
+    #[must_use]
+    pub const fn without(self, length: usize) -> Code {
+        if length >= SYMBOLS { Code(0) } else { Code(self.0 << (4 * length)) }
+    }
+
     /// Its digits as a whole number.
     pub const fn value(self) -> u64 {
         let (mut value, mut place) = (0, 0);
@@ -140,6 +151,7 @@ mod tests {
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
             prop_assert_eq!(x.begins(y), b.starts_with(&a));
             prop_assert_eq!(x.first(length).to_string(), a.get(..length).unwrap_or(&a));
+            prop_assert_eq!(x.without(length).to_string(), a.get(length..).unwrap_or_default());
             prop_assert_eq!(x.value(), a.parse().unwrap_or(0));
             prop_assert_eq!(Code::from_packed(x.packed()), Some(x));
         }

@@ -2,7 +2,7 @@
 
 use super::date::{self, DateOrder, Written};
 use super::finding::{Findings, Odd};
-use super::header::{Columns, Field};
+use super::header::{Columns, Field, Headers};
 use super::records::Record;
 use super::{DECK_ROWS_MAX, HEADER_RECORDS_MAX, Settings, decode, value};
 use crate::billing::Increments;
@@ -10,7 +10,10 @@ use crate::code::Code;
 use crate::money::Decimal;
 use crate::rows::{ALWAYS, Interned, NEVER, Price, Rows, Terms};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+
+const ZERO: Code = Code::of_zeros(1);
+const DOUBLE_ZERO: Code = Code::of_zeros(2);
 
 /// The rows of one deck, as they come.
 pub(crate) struct Body {
@@ -21,9 +24,19 @@ pub(crate) struct Body {
     rows: Interned,
     dates: Dates,
     findings: Findings,
-    foreign_octets: bool,
-    full: bool,
+    /// Findings that are told once.
+    told: BTreeSet<Odd>,
     codes: Vec<Code>,
+    headers: Headers,
+    /// What a blank cell below a merged one stands for.
+    above: Above,
+}
+
+/// What stands in rows above.
+#[derive(Debug, Default)]
+struct Above {
+    country: String,
+    destination: String,
 }
 
 /// Each different text of a date is read once: a deck of a million rows has a few.
@@ -46,6 +59,28 @@ impl Dates {
     }
 }
 
+/// Whether a row whose code is odd is none of the deck: a heading, a note, a sum.
+fn is_no_row(columns: &Columns, record: Record<'_>, odd: Odd, code: &str) -> bool {
+    const SUMS: [&str; 8] = ["total", "totals", "sum", "subtotal", "count", "average", "grand", "gesamt"];
+    let words = match odd {
+        Odd::NoCode => true,
+        Odd::BadCode => code.starts_with(|first: char| first.is_alphabetic() || matches!(first, '*' | '#' | '(')),
+        _ => false,
+    };
+    let place = columns.at(Field::Price).or(columns.at(Field::Inter));
+    let price = place.map_or(Default::default(), |place| decode::text(record.field(place)).0);
+    let priced = matches!(value::price(&price), Ok(value::Written::Number(_)));
+    let first = first_text(record).to_lowercase();
+    let sum = first.split(|c: char| !c.is_alphabetic()).find(|word| !word.is_empty());
+    words && (!priced || sum.is_some_and(|word| SUMS.contains(&word)))
+}
+
+/// What a row says first.
+fn first_text(record: Record<'_>) -> Cow<'_, str> {
+    let first = record.fields().find(|field| !field.is_empty()).unwrap_or_default();
+    decode::text(first).0
+}
+
 impl Body {
     pub(crate) fn new(settings: Settings) -> Self {
         Body {
@@ -55,9 +90,10 @@ impl Body {
             rows: Interned::new(),
             dates: Dates::default(),
             findings: Findings::default(),
-            foreign_octets: false,
-            full: false,
+            told: BTreeSet::new(),
             codes: Vec::new(),
+            headers: Headers::default(),
+            above: Above::default(),
         }
     }
 
@@ -75,14 +111,23 @@ impl Body {
             let places = [Field::Code, Field::NpaNxx, Field::Npa, Field::CountryCode].map(|field| columns.at(field));
             let code = places.into_iter().flatten().next().map_or(&[][..], |place| record.field(place));
             let named = code.first().is_some_and(u8::is_ascii_alphabetic);
-            let again = if named { Columns::recognise(record.fields()) } else { None };
-            if again.is_none() {
-                self.row(&columns, record);
+            let again = if named { Columns::named(record.fields()).filter(|again| again.count() > 1) } else { None };
+            match &again {
+                None => self.row(&columns, record),
+                Some(again) if !again.has_price() => self.once(record.line, Odd::TableWithoutPrice, ""),
+                Some(_) => {}
             }
             self.columns = again.or(Some(columns));
         } else if self.before_header < HEADER_RECORDS_MAX {
             self.before_header += 1;
-            self.columns = Columns::recognise(record.fields());
+            self.columns = self.headers.look(record);
+        }
+    }
+
+    /// A finding that is told of its first row only.
+    fn once(&mut self, line: u64, odd: Odd, value: &str) {
+        if self.told.insert(odd) {
+            self.findings.add(line, odd, value);
         }
     }
 
@@ -95,7 +140,16 @@ impl Body {
                 .at(Field::Code)
                 .or(columns.at(Field::AreaCode))
                 .map_or("".into(), |at| decode::text(record.field(at)).0);
+            let odd = if is_no_row(columns, record, odd, &field) { Odd::NoRow } else { odd };
+            let field = if odd == Odd::NoRow { first_text(record) } else { field };
             self.findings.add(line, odd, &field);
+            codes.clear();
+        }
+        if !columns.are_as_dialled() {
+            codes.iter_mut().for_each(|code| self.without_prefix(line, code));
+            codes.retain(|code| !code.is_empty());
+        }
+        if !columns.has_price() && !value::closes(&self.text(columns, record, Field::Status)) {
             codes.clear();
         }
         if !codes.is_empty()
@@ -107,12 +161,24 @@ impl Body {
         self.codes = codes;
     }
 
+    /// No country code begins with 0: 00 is what is dialled before one.
+    fn without_prefix(&mut self, line: u64, code: &mut Code) {
+        if !ZERO.begins(*code) {
+            return;
+        }
+        let shown = code.to_string();
+        if DOUBLE_ZERO.begins(*code) {
+            *code = code.without(DOUBLE_ZERO.len());
+            self.once(line, Odd::InternationalPrefix, &shown);
+        }
+        if ZERO.begins(*code) {
+            self.once(line, Odd::LeadingZero, &shown);
+        }
+    }
+
     fn add(&mut self, line: u64, codes: &[Code], price: Price, terms: Terms) {
         if self.rows.len() + codes.len() > DECK_ROWS_MAX {
-            if !std::mem::replace(&mut self.full, true) {
-                self.findings.add(line, Odd::TooManyRows, "");
-            }
-            return;
+            return self.once(line, Odd::TooManyRows, "");
         }
         for code in codes {
             self.rows.row(*code, price, terms);
@@ -124,8 +190,8 @@ impl Body {
             return Cow::Borrowed("");
         };
         let (text, utf8) = decode::text(record.field(place));
-        if !utf8 && !std::mem::replace(&mut self.foreign_octets, true) {
-            self.findings.add(record.line, Odd::NotUtf8, &text);
+        if !utf8 {
+            self.once(record.line, Odd::NotUtf8, &text);
         }
         text
     }
@@ -148,8 +214,21 @@ impl Body {
         let country = self.text(columns, record, Field::CountryCode);
         let area = self.text(columns, record, Field::AreaCode);
         if area.is_empty() {
+            self.above.country.clear();
+            self.above.country.push_str(&country);
             return value::codes(&country, "", &mut each);
         }
+        let country = match &*country {
+            "" if !self.above.country.is_empty() => {
+                self.once(record.line, Odd::CarriedDown, &area);
+                self.above.country.clone()
+            }
+            _ => {
+                self.above.country.clear();
+                self.above.country.push_str(&country);
+                country.into_owned()
+            }
+        };
         let country = country.trim_start_matches(['+', '\'']);
         if country.is_empty() || !country.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Odd::BadCode);
@@ -164,7 +243,11 @@ impl Body {
         }
         let inter = self.number(columns, record, Field::Inter);
         let intra = self.number(columns, record, Field::Intra);
-        let flat = self.number(columns, record, Field::Price);
+        let mut flat = self.number(columns, record, Field::Price);
+        // A new price is left blank where it stays as it is.
+        if flat.is_none() && self.text(columns, record, Field::Price).is_empty() {
+            flat = self.number(columns, record, Field::FormerPrice);
+        }
         match (inter, intra, flat) {
             (Some(inter), Some(intra), _) => Price::ByJurisdiction {
                 inter,
@@ -201,8 +284,19 @@ impl Body {
             self.findings.add(line, Odd::OtherCurrency, &currency);
             return None;
         }
-        let destination = self.text(columns, record, Field::Destination);
-        let destination = self.rows.destination(&destination);
+        let mut destination = self.text(columns, record, Field::Destination);
+        if destination.is_empty() {
+            destination = self.text(columns, record, Field::Country);
+        }
+        let destination = if destination.is_empty() && self.told.contains(&Odd::CarriedDown) {
+            self.rows.destination(&self.above.destination)
+        } else {
+            if columns.at(Field::AreaCode).is_some() {
+                self.above.destination.clear();
+                self.above.destination.push_str(&destination);
+            }
+            self.rows.destination(&destination)
+        };
         let origin_name = self.text(columns, record, Field::Origin).to_lowercase();
         let Some(origin) = self.rows.origin(&origin_name) else {
             self.findings.add(line, Odd::TooManyOrigins, &origin_name);

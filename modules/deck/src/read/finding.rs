@@ -54,6 +54,16 @@ pub enum Odd {
     TooManyRows,
     /// No row at all.
     Empty,
+    /// A row of the end or between parts: neither a code nor a price.
+    NoRow,
+    /// A code that begins with the international prefix: taken without it.
+    InternationalPrefix,
+    /// A code that begins with 0, as no country code does.
+    LeadingZero,
+    /// A blank country code before an area code: that of the row above.
+    CarriedDown,
+    /// Another table without a price: its rows close codes that its status says are gone, and nothing else.
+    TableWithoutPrice,
     /// Text that is neither UTF-8 nor UTF-16: read as Windows-1252.
     NotUtf8,
 }
@@ -90,6 +100,11 @@ impl Odd {
             Odd::Duplicate => "duplicate",
             Odd::TooManyRows => "too-many-rows",
             Odd::Empty => "empty",
+            Odd::NoRow => "no-row",
+            Odd::InternationalPrefix => "international-prefix",
+            Odd::LeadingZero => "leading-zero",
+            Odd::CarriedDown => "carried-down",
+            Odd::TableWithoutPrice => "table-without-price",
             Odd::NotUtf8 => "not-utf8",
         }
     }
@@ -97,7 +112,14 @@ impl Odd {
     /// What it means.
     pub const fn weight(self) -> Weight {
         match self {
-            Odd::Duplicate | Odd::NotUtf8 | Odd::EmptyPeriod => Weight::Warning,
+            Odd::Duplicate
+            | Odd::NotUtf8
+            | Odd::EmptyPeriod
+            | Odd::NoRow
+            | Odd::InternationalPrefix
+            | Odd::LeadingZero
+            | Odd::CarriedDown
+            | Odd::TableWithoutPrice => Weight::Warning,
             _ => Weight::Error,
         }
     }
@@ -124,6 +146,15 @@ impl Odd {
             Odd::Duplicate => "the same code for the same time again: the last one holds",
             Odd::TooManyRows => "the deck has too many rows",
             Odd::Empty => "the deck has no rows",
+            Odd::NoRow => "neither a code nor a price: passed over",
+            Odd::InternationalPrefix => {
+                "a code with the international prefix: taken without 00, as are all others like it"
+            }
+            Odd::LeadingZero => "no country code begins with 0: a number with its country code never matches",
+            Odd::CarriedDown => "no country code: that of the row above is taken, as for all others like it",
+            Odd::TableWithoutPrice => {
+                "another table without a price: only codes that its status closes are read from it"
+            }
             Odd::NotUtf8 => "neither UTF-8 nor UTF-16: read as Windows-1252",
         }
     }
@@ -150,6 +181,13 @@ impl Odd {
             Odd::Duplicate => "remove one of the two",
             Odd::TooManyRows => "split the deck",
             Odd::Empty => "check that this is the file that was meant",
+            Odd::NoRow => "nothing, if this is no row of the deck",
+            Odd::InternationalPrefix => "nothing, if 00 is what you dial abroad",
+            Odd::LeadingZero => {
+                "write the code with its country code; the column's name `prefix as dialled` keeps all digits"
+            }
+            Odd::CarriedDown => "nothing, if the cells were merged",
+            Odd::TableWithoutPrice => "nothing, if it is no part of the deck",
             Odd::NotUtf8 => "save as UTF-8 if names of destinations look wrong",
         }
     }

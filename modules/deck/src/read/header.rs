@@ -1,425 +1,58 @@
 //! Which column is which: the names that vendors give them.
 
-/// A column that means something to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Field {
-    Code,
-    CountryCode,
-    AreaCode,
-    NpaNxx,
-    Npa,
-    Nxx,
-    Destination,
-    Price,
-    Inter,
-    Intra,
-    Indeterminate,
-    Local,
-    Fee,
-    Increments,
-    Initial,
-    Subsequent,
-    Effective,
-    Expiry,
-    Status,
-    Origin,
-    Currency,
-}
+use super::decode;
+use super::names::{AS_DIALLED, CURRENCIES, FIELD_COUNT, MINUTES, NAMES, NOISE};
+use super::records::Record;
 
-const FIELD_COUNT: usize = 21;
-
-/// Names, without case, punctuation and the words of [`NOISE`]. The first column that bears one is it.
-const NAMES: &[(Field, &[&str])] = &[
-    (
-        Field::Code,
-        &[
-            "code",
-            "codes",
-            "prefix",
-            "prefixes",
-            "dialcode",
-            "dialcodes",
-            "dialedcode",
-            "dialledcode",
-            "dialingcode",
-            "diallingcode",
-            "dialprefix",
-            "destcode",
-            "destinationcode",
-            "destinationcodes",
-            "destinationprefix",
-            "destprefix",
-            "digits",
-            "dialeddigits",
-            "dialleddigits",
-            "breakout",
-            "breakouts",
-            "numberprefix",
-            "number",
-            "numbers",
-            "routingprefix",
-            "ratecode",
-            "cc",
-            "e164",
-            "vorwahl",
-            "codigo",
-            "prefijo",
-            "indicatif",
-            "prefisso",
-        ],
-    ),
-    (Field::CountryCode, &["countrycode", "ccode", "countrydialcode", "countryprefix", "countrydialingcode"]),
-    (
-        Field::AreaCode,
-        &["areacode", "areacodes", "citycode", "citycodes", "regioncode", "regioncodes", "subcode", "subcodes", "area"],
-    ),
-    (Field::NpaNxx, &["npanxx", "npanxxx", "npanxxy", "npanxxblock", "lrn", "lrnprefix"]),
-    (Field::Npa, &["npa"]),
-    (Field::Nxx, &["nxx"]),
-    (
-        Field::Destination,
-        &[
-            "destination",
-            "destinationname",
-            "destname",
-            "dest",
-            "description",
-            "country",
-            "countryname",
-            "name",
-            "areaname",
-            "location",
-            "zone",
-            "zonename",
-            "region",
-            "breakoutname",
-            "carrierdestination",
-            "terminator",
-            "ziel",
-            "destino",
-            "ratename",
-            "termination",
-            "countryregion",
-            "countrydestination",
-            "destinationcountry",
-            "countrybreakout",
-            "routename",
-        ],
-    ),
-    (
-        Field::Price,
-        &[
-            "price",
-            "rate",
-            "newrate",
-            "newprice",
-            "currentrate",
-            "currentprice",
-            "cost",
-            "charge",
-            "tariff",
-            "callrate",
-            "callprice",
-            "voicerate",
-            "ratevalue",
-            "rateperm",
-            "unitprice",
-            "unitrate",
-            "sellrate",
-            "buyrate",
-            "sellprice",
-            "buyprice",
-            "pricepeak",
-            "ratepeak",
-            "peak",
-            "peakrate",
-            "peakprice",
-            "flatrate",
-            "preis",
-            "tarif",
-            "precio",
-            "prix",
-            "prezzo",
-            "tarifa",
-        ],
-    ),
-    (
-        Field::Inter,
-        &[
-            "inter",
-            "interstate",
-            "interrate",
-            "interstaterate",
-            "interprice",
-            "interstateprice",
-            "rateinter",
-            "priceinter",
-            "rateinterstate",
-        ],
-    ),
-    (
-        Field::Intra,
-        &[
-            "intra",
-            "intrastate",
-            "intrarate",
-            "intrastaterate",
-            "intraprice",
-            "intrastateprice",
-            "rateintra",
-            "priceintra",
-            "rateintrastate",
-        ],
-    ),
-    (
-        Field::Indeterminate,
-        &[
-            "indeterminate",
-            "indeterminaterate",
-            "indeterminateprice",
-            "indet",
-            "indetrate",
-            "ij",
-            "ijrate",
-            "indjur",
-            "indeterminatejurisdiction",
-            "unknown",
-            "unknownrate",
-            "undetermined",
-            "rateindeterminate",
-            "indterm",
-        ],
-    ),
-    (Field::Local, &["local", "localrate", "localprice", "ratelocal", "pricelocal"]),
-    (
-        Field::Fee,
-        &[
-            "fee",
-            "connectionfee",
-            "connectfee",
-            "connectioncharge",
-            "connectcharge",
-            "connectioncost",
-            "setupfee",
-            "setup",
-            "setupcharge",
-            "setuprate",
-            "callsetup",
-            "callsetupfee",
-            "connection",
-            "surcharge",
-            "connectionprice",
-            "flagfall",
-        ],
-    ),
-    (
-        Field::Increments,
-        &[
-            "increments",
-            "increment",
-            "billingincrement",
-            "billingincrements",
-            "billing",
-            "billingterms",
-            "billinginterval",
-            "billingincrementseconds",
-            "chargingincrement",
-            "interval",
-            "intervals",
-            "billingcycle",
-            "rounding",
-            "roundingrule",
-            "pulse",
-            "billinginc",
-        ],
-    ),
-    (
-        Field::Initial,
-        &[
-            "initial",
-            "initialincrement",
-            "initialinterval",
-            "initialperiod",
-            "firstincrement",
-            "firstinterval",
-            "first",
-            "interval1",
-            "minimum",
-            "minimumduration",
-            "minimumtime",
-            "mintime",
-            "minduration",
-            "minimumincrement",
-            "minincrement",
-            "minbilling",
-            "minimumcharge",
-            "initialduration",
-            "min1",
-            "increment1",
-            "initialinc",
-        ],
-    ),
-    (
-        Field::Subsequent,
-        &[
-            "subsequent",
-            "subsequentincrement",
-            "subsequentinterval",
-            "subsequentperiod",
-            "nextincrement",
-            "nextinterval",
-            "next",
-            "intervaln",
-            "interval2",
-            "additionalincrement",
-            "additionalinterval",
-            "additional",
-            "nextperiod",
-            "increment2",
-            "incrementn",
-            "subinc",
-            "subsequentinc",
-            "step",
-        ],
-    ),
-    (
-        Field::Effective,
-        &[
-            "effective",
-            "effectivedate",
-            "effectivefrom",
-            "effectivetime",
-            "effectivedatetime",
-            "effdate",
-            "effectdate",
-            "validfrom",
-            "startdate",
-            "starttime",
-            "start",
-            "from",
-            "fromdate",
-            "begindate",
-            "begin",
-            "activationdate",
-            "dateeffective",
-            "dateeff",
-            "dateofeffect",
-            "newratedate",
-            "applicablefrom",
-            "activefrom",
-            "gueltigab",
-            "ab",
-            "desde",
-            "effectivestart",
-            "effectivestartdate",
-            "date",
-            "effectiveon",
-        ],
-    ),
-    (
-        Field::Expiry,
-        &[
-            "expiry",
-            "expirydate",
-            "expires",
-            "expire",
-            "expiration",
-            "expirationdate",
-            "enddate",
-            "endtime",
-            "end",
-            "validto",
-            "validuntil",
-            "validtill",
-            "until",
-            "till",
-            "todate",
-            "to",
-            "dateend",
-            "effectiveto",
-            "effectiveuntil",
-            "activeto",
-            "expireson",
-            "effectiveend",
-            "effectiveenddate",
-            "gueltigbis",
-            "bis",
-            "hasta",
-            "terminationdate",
-        ],
-    ),
-    (
-        Field::Status,
-        &[
-            "status",
-            "action",
-            "change",
-            "changes",
-            "ratechange",
-            "changetype",
-            "ratestatus",
-            "routestatus",
-            "state",
-            "blocked",
-            "codestatus",
-            "movement",
-            "changestatus",
-        ],
-    ),
-    (
-        Field::Origin,
-        &[
-            "origin",
-            "origingroup",
-            "originname",
-            "origingroupname",
-            "origination",
-            "originationgroup",
-            "originationname",
-            "originset",
-            "aset",
-            "anumbergroup",
-            "origincode",
-            "originzone",
-            "callerorigin",
-            "cligroup",
-            "obr",
-            "obrgroup",
-            "originbasedgroup",
-        ],
-    ),
-    (Field::Currency, &["currency", "curr", "ccy", "waehrung", "moneda", "devise"]),
-];
-
-/// Words that say in what a price is, or nothing.
-const NOISE: &[&str] = &[
-    "usd", "eur", "gbp", "chf", "per", "minute", "minutes", "min", "mins", "in", "the", "of", "us", "dollar",
-    "dollars", "euro", "euros", "cur", "sec", "secs", "seconds", "s", "utc", "gmt", "yyyy", "mm", "dd", "hh", "ss",
-    "and", "a", "z",
-];
+pub(crate) use super::names::Field;
 
 /// Where each field stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Columns {
     places: [Option<u16>; FIELD_COUNT],
+    /// Codes are digits as they are dialled.
+    as_dialled: bool,
 }
 
 impl Columns {
     /// Reads a header; `None` when the row is none: it needs a code and a price.
     pub(crate) fn recognise<'f>(fields: impl Iterator<Item = &'f [u8]>) -> Option<Self> {
+        Columns::named(fields).filter(Columns::has_price)
+    }
+
+    /// Reads a header of a table that may have no price; `None`: it names no code.
+    pub(crate) fn named<'f>(fields: impl Iterator<Item = &'f [u8]>) -> Option<Self> {
         let mut columns = Columns::default();
         for (place, name) in (0_u16..).zip(fields) {
-            if let Some(slot) =
-                field_of(&String::from_utf8_lossy(name)).and_then(|field| columns.places.get_mut(field as usize))
-            {
+            let name = decode::text(name).0;
+            if let Some(slot) = field_of(&name).and_then(|field| columns.places.get_mut(field as usize)) {
                 slot.get_or_insert(place);
             }
+            columns.as_dialled |= words(&name).concat() == AS_DIALLED;
         }
         columns.prefer_full_codes();
+        for (wanted, instead) in [(Field::Price, Field::FormerPrice), (Field::Destination, Field::Country)] {
+            if columns.at(wanted).is_none() {
+                let place = columns.at(instead);
+                columns.set(wanted, place);
+                columns.set(instead, None);
+            }
+        }
         let has = |field| columns.at(field).is_some();
         let code =
             has(Field::Code) || has(Field::NpaNxx) || (has(Field::Npa) && has(Field::Nxx)) || has(Field::CountryCode);
-        (code && (has(Field::Price) || (has(Field::Inter) && has(Field::Intra)))).then_some(columns)
+        code.then_some(columns)
+    }
+
+    /// Whether rows have a price.
+    pub(crate) fn has_price(&self) -> bool {
+        let has = |field| self.at(field).is_some();
+        has(Field::Price) || (has(Field::Inter) && has(Field::Intra))
+    }
+
+    /// Whether codes are digits as they are dialled, whatever they begin with.
+    pub(crate) const fn are_as_dialled(&self) -> bool {
+        self.as_dialled
     }
 
     /// A country code stands before area codes only; beside full codes, or alone, it says nothing more.
@@ -453,12 +86,51 @@ impl Columns {
     }
 }
 
+/// Looks for the header, record by record.
+#[derive(Debug, Default)]
+pub(crate) struct Headers {
+    /// The record before: the upper half of names that stand over two rows.
+    above: Vec<Vec<u8>>,
+}
+
+impl Headers {
+    /// Whether a record is the header, or the lower half of one.
+    pub(crate) fn look(&mut self, record: Record<'_>) -> Option<Columns> {
+        let alone = Columns::recognise(record.fields());
+        let known = alone.as_ref().map_or(0, Columns::count);
+        // WHY more: below a title the names stand by themselves.
+        let found = self.over_two_rows(record).filter(|both| both.count() > known).or(alone);
+        self.above = record.fields().map(<[u8]>::to_vec).collect();
+        found
+    }
+
+    fn over_two_rows(&self, record: Record<'_>) -> Option<Columns> {
+        let joined = (0..self.above.len().max(record.fields().count())).map(|place| {
+            let above = self.above.get(place).map_or(&[][..], Vec::as_slice);
+            [above, b" ", record.field(place)].concat()
+        });
+        let joined: Vec<_> = joined.collect();
+        Columns::recognise(joined.iter().map(Vec::as_slice))
+    }
+}
+
 fn field_of(name: &str) -> Option<Field> {
-    let name = name.trim().to_lowercase().replace('ü', "ue").replace(['ó', 'ò'], "o").replace('ä', "ae");
-    let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words = words(name);
     let known = |name: &str| NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(field, _)| *field);
-    let telling: String = words.iter().filter(|word| !NOISE.contains(word)).copied().collect();
-    known(&words.concat()).or_else(|| known(&telling))
+    let telling: String = words.iter().filter(|word| !NOISE.contains(&word.as_str())).cloned().collect();
+    let is = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    // `€/min` has a currency that is no word.
+    let money = is(&CURRENCIES) || name.contains(['$', '€', '£']);
+    let price = telling.is_empty() && money && is(&MINUTES);
+    known(&words.concat()).or_else(|| known(&telling)).or(price.then_some(Field::Price))
+}
+
+/// The words of a name in lower case, without accents.
+fn words(name: &str) -> Vec<String> {
+    let plain = name.trim().to_lowercase().replace('ü', "ue").replace('ä', "ae").replace('ö', "oe");
+    let plain = plain.replace(['ó', 'ò'], "o").replace(['é', 'è', 'ê'], "e").replace('í', "i").replace(['á', 'à'], "a");
+    let plain = plain.replace('ú', "u").replace('ñ', "n").replace('ç', "c");
+    plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -467,7 +139,7 @@ mod tests {
     use super::*;
 
     fn columns(header: &str) -> Option<Columns> {
-        Columns::recognise(header.split('|').map(str::as_bytes))
+        Columns::recognise(header.split(['|', ';']).map(str::as_bytes))
     }
 
     #[test]
@@ -481,6 +153,15 @@ mod tests {
             ("npanxx|inter|intra|ij|effective_date", Field::NpaNxx, 0),
             ("Codes|Rate|Min. Time|Increment|Setup Fee", Field::Initial, 2),
             ("Vorwahl|Ziel|Preis|Gültig ab", Field::Effective, 3),
+            ("Land;Zielname;Vorwahl;Preis pro Minute (EUR);Gültig ab;Abrechnung", Field::Increments, 5),
+            ("Código|Destino|Tarifa (USD por minuto)|Fecha inicio", Field::Effective, 3),
+            ("Code|Dest|USD/min", Field::Price, 2),
+            ("Code|Dest|€/min", Field::Price, 2),
+            ("Code|Current Rate|New Rate", Field::Price, 2),
+            ("Code|Current Rate|New Rate", Field::FormerPrice, 1),
+            ("Code|Current Rate", Field::Price, 1),
+            ("Country|Destination|Code|Rate", Field::Destination, 1),
+            ("Country|Code|Rate", Field::Destination, 0),
             ("Origin Group|Destination Code|Price", Field::Origin, 0),
             ("code|rate|billing increments|valid until|status", Field::Expiry, 3),
         ] {

@@ -9,6 +9,7 @@ mod date;
 mod decode;
 mod finding;
 mod header;
+mod names;
 mod records;
 mod value;
 
@@ -22,7 +23,7 @@ use crate::billing::Increments;
 use crate::rows::Rows;
 use body::Body;
 use decode::Decode;
-use header::Columns;
+use header::Headers;
 use jiff::tz::TimeZone;
 use records::{Record, Records};
 
@@ -149,12 +150,12 @@ impl DeckReader {
 /// The delimiter with which a header of the most known columns is found; a comma when there is none.
 fn delimiter_of(head: &[u8], whole: bool) -> u8 {
     let known = |delimiter: u8| {
-        let (mut seen, mut best) = (0, 0);
+        let (mut seen, mut best, mut headers) = (0, 0, Headers::default());
         let mut records = Records::new(delimiter);
         let mut each = |record: Record<'_>| {
             seen += 1;
-            if seen <= HEADER_RECORDS_MAX && best == 0 {
-                best = Columns::recognise(record.fields()).map_or(0, |columns| columns.count());
+            if seen <= HEADER_RECORDS_MAX && best == 0 && !record.is_blank() {
+                best = headers.look(record).map_or(0, |columns| columns.count());
             }
         };
         records.push(head, &mut each);

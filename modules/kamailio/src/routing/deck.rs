@@ -39,7 +39,7 @@ pub const SELL: &str = "1000";
 
 /// What every customer is charged: every number, nothing that means money.
 pub fn sell_deck() -> String {
-    let mut deck = "prefix,price\n".to_owned();
+    let mut deck = "prefix as dialled,price\n".to_owned();
     for digit in 0..10 {
         let _ = writeln!(deck, "{digit},{SELL}");
     }
@@ -125,7 +125,7 @@ fn vendor(
         .flat_map(|rule| &rule.targets)
         .any(|target| target.gateway == gateway && target.weight != weight);
     let name = format!("{}-{}{}", plan.name, known.name, if several { format!("-w{weight}") } else { String::new() });
-    let mut deck = "prefix,price\n".to_owned();
+    let mut deck = "prefix as dialled,price\n".to_owned();
     for (prefix, rank) in rows {
         let _ = match rank {
             Some(rank) => writeln!(deck, "{prefix},{}", price(*rank)),

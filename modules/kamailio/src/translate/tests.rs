@@ -106,7 +106,7 @@ fn prefixes_become_vendors_customers_and_decks() {
     let made = translated(&tables, "", &[]).unwrap();
     let files: Vec<_> = made.decks.iter().map(|(file, _)| file.as_str()).collect();
     assert_eq!(files, ["sell.csv", "dr-8-dr-gw-1.csv", "dr-8-dr-gw-2.csv"]);
-    assert_eq!(made.decks[2].1, "prefix,price\n49,0.0001\n");
+    assert_eq!(made.decks[2].1, "prefix as dialled,price\n49,0.0001\n");
     for part in [
         "name = \"acme\"\nsources = [\"198.51.100.0/24\"]\nplan = \"dr-8\"",
         "sources = [\"203.0.113.1:5070\"]",
