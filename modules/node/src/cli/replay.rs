@@ -58,7 +58,7 @@ pub(super) fn replay(arguments: &Arguments) -> Exit {
         let now = judge.judge(&past);
         if let Some(before) = &mut before {
             let decision = before.judge(&past);
-            past = past.as_by(decision);
+            past = past.decided_by(decision);
         }
         tally.add(&past, &now);
     });

@@ -47,7 +47,7 @@ pub(crate) struct Past {
 
 impl Past {
     /// The same call, had it gone as another decision says.
-    pub(crate) fn as_by(self, decision: Now) -> Past {
+    pub(crate) fn decided_by(self, decision: Now) -> Past {
         let duration_us = self.duration_us.filter(|_| !decision.vendor.is_empty());
         let Now { vendor, destination, cost, margin, .. } = decision;
         Past { vendor, destination, cost, margin, duration_us, ..self }
