@@ -183,11 +183,11 @@ def _full_rate(bench):
 
 
 def _served(report):
-    """200s a second from the first REGISTER to the last of them, without the last hundredth, and the seconds until all had
+    """200s a second from the first tenth of them to the last hundredth, and the seconds from the first REGISTER until all had
     one."""
     series, done = report["series"], report["calls"]["completed"]
-    # A point stands at the end of its part, and the first part begins with the schedule.
-    begin = series[0]["at_us"] - (series[1]["at_us"] - series[0]["at_us"])
+    begin = report["begin_us"]
     moment = next((point["at_us"] for point in series if point["completed"] >= 0.99 * done), series[-1]["at_us"])
     end = next((point["at_us"] for point in series if point["completed"] >= done), series[-1]["at_us"])
-    return 0.99 * done / max((moment - begin) / 1e6, 1e-3), (end - begin) / 1e6
+    first = next((point for point in series if point["completed"] >= 0.1 * done), series[0])
+    return (0.99 * done - first["completed"]) / max((moment - first["at_us"]) / 1e6, 1e-3), (end - begin) / 1e6
