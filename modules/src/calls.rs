@@ -45,7 +45,8 @@ pub struct Calls {
     /// The last such request that was sent: its memory is used again.
     request: Vec<u8>,
     ends: EndCounts,
-    secret: Secret,
+    /// A hash for keys, begun.
+    keyed: KeyedHash,
     /// Oldest and newest: all live equally long, so the order of opening is the order of expiry.
     oldest: u32,
     newest: u32,
@@ -172,7 +173,7 @@ impl Calls {
             senders: VecDeque::with_capacity(if watched { SENDERS_MAX } else { 0 }),
             request: Vec::with_capacity(if watched { limits::SEND_SLOT_BYTES } else { 0 }),
             ends: EndCounts::default(),
-            secret,
+            keyed: KeyedHash::new(&secret, Purpose::Call),
             oldest: NONE,
             newest: NONE,
             opened: 0,
@@ -193,7 +194,7 @@ impl Calls {
         }
         let from_first = from < to;
         let (first, second) = if from_first { (from, to) } else { (to, from) };
-        let hash = KeyedHash::new(&self.secret, Purpose::Call).part(call_id).pair(first, second).finish();
+        let hash = self.keyed.part(call_id).pair(first, second).finish();
         Some(Key { hash, from_first })
     }
 

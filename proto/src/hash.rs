@@ -196,8 +196,6 @@ pub enum Purpose {
     Signature = 3,
     /// To tag of our own responses.
     Tag = 4,
-    /// Loop detection, RFC 5393 §4.2.2.
-    Loop = 5,
     /// Branch of a statelessly forwarded request, RFC 3261 §16.11.
     Stateless = 6,
     /// Key of a call in a table.

@@ -87,7 +87,7 @@ pub(crate) struct CallHash(pub(crate) u64);
 
 impl CallHash {
     pub(crate) fn of(keys: &Keys, call_id: &[u8]) -> CallHash {
-        CallHash(KeyedHash::new(&keys.slot_secret(), Purpose::Slot).part(call_id).finish_low())
+        CallHash(keys.slot_hash().part(call_id).finish_low())
     }
 
     /// Its slot.
@@ -127,7 +127,17 @@ pub(crate) fn verify_route(
     request: &Message<'_>,
     uri: &Uri<'_>,
 ) -> Option<(RouteToken, bool)> {
-    let unverified = RouteToken::read(uri.param(ROUTE_PARAMETER)?)?;
+    verify_route_token(keys, seal, request, uri.param(ROUTE_PARAMETER)?)
+}
+
+/// The same for the token itself.
+pub(crate) fn verify_route_token(
+    keys: &Keys,
+    seal: &Seal,
+    request: &Message<'_>,
+    text: &[u8],
+) -> Option<(RouteToken, bool)> {
+    let unverified = RouteToken::read(text)?;
     let by_initiator = match unverified.verify_by(seal) {
         Some(token) => Some(token),
         None if unverified.is_sealed_by(seal) => None,
@@ -261,7 +271,7 @@ fn hash_of_initiator(keys: &Keys, call: CallHash, request: &Message<'_>) -> u32 
 
 /// Where a request to this URI is sent, in one number that is never 0: `maddr`, else the host, and the port.
 pub(crate) fn hash_of_target(keys: &Keys, call: CallHash, uri: &Uri<'_>) -> u32 {
-    let hash = SignatureHash::new(&keys.slot_secret(), Purpose::Initiator).number(call.0);
+    let hash = keys.initiator_hash().number(call.0);
     let hash = match uri.maddr().unwrap_or(uri.host) {
         Host::Name(name) => hash.part_lower(name),
         host => hash.part(b"").address(host.ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into())),

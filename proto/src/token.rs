@@ -13,7 +13,7 @@
 //! Written in URL-safe base 64 without padding: token characters of RFC 3261 §25.1.
 
 use crate::base64;
-use crate::hash::{Purpose, Secret, SignatureHash};
+use crate::hash::{KeyedHash, Purpose, Secret, SignatureHash};
 
 /// The cookie that starts every branch of RFC 3261 (§8.1.1.7).
 pub const BRANCH_COOKIE: &[u8] = b"z9hG4bK";
@@ -32,8 +32,14 @@ pub const KEYS_MAX: usize = 8;
 pub struct Keys {
     keys: [Option<(u8, Secret)>; KEYS_MAX],
     signing: (u8, Secret),
+    /// Begun with the key that signs.
+    signature: SignatureHash,
     /// The last of `keys`.
     slot_secret: Secret,
+    /// Begun with that.
+    slot: KeyedHash,
+    /// The same.
+    initiator: SignatureHash,
 }
 
 /// Who owns a dialog or a transaction.
@@ -124,13 +130,31 @@ impl Keys {
         }
         let signing = all.first().copied().flatten()?;
         let slot_secret = all.iter().flatten().next_back().map_or(signing.1, |(_, secret)| *secret);
-        Some(Keys { keys: all, signing, slot_secret })
+        Some(Keys {
+            keys: all,
+            signing,
+            signature: SignatureHash::new(&signing.1, Purpose::Signature),
+            slot_secret,
+            slot: KeyedHash::new(&slot_secret, Purpose::Slot),
+            initiator: SignatureHash::new(&slot_secret, Purpose::Initiator),
+        })
     }
 
     /// The seal of the key that signs, for this Call-ID and this tag of the dialog's initiator.
     pub fn seal(&self, call_id: &[u8], initiator_tag: &[u8]) -> Seal {
-        let (key_id, secret) = &self.signing;
-        Seal::new(*key_id, secret, call_id, initiator_tag)
+        Seal { key_id: self.signing.0, hash: self.signature.pair(call_id, initiator_tag) }
+    }
+
+    /// A hash of the slot secret for Call-IDs.
+    #[inline]
+    pub(crate) const fn slot_hash(&self) -> KeyedHash {
+        self.slot
+    }
+
+    /// A hash of the slot secret for where a side of a dialog is.
+    #[inline]
+    pub(crate) const fn initiator_hash(&self) -> SignatureHash {
+        self.initiator
     }
 
     /// Hashes of all keys for another purpose, the first of the one that signs.

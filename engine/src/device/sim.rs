@@ -18,8 +18,8 @@ pub struct SimDevice {
 /// Its receiving half.
 pub struct SimReceiver {
     waiting: VecDeque<Arrival>,
-    /// What `next` lent out last.
-    current: Option<Arrival>,
+    /// The first of them was lent out by `next`.
+    lent: bool,
     spare: Vec<Vec<u8>>,
     /// Frames that may still be read in this turn.
     quota: usize,
@@ -42,7 +42,7 @@ impl SimDevice {
     /// A device with so many send slots of each class; a slot stays in use until its frame is taken.
     pub fn new(small_slots: usize, large_slots: usize) -> Self {
         SimDevice {
-            receiver: SimReceiver { waiting: VecDeque::new(), current: None, spare: Vec::new(), quota: 0 },
+            receiver: SimReceiver { waiting: VecDeque::new(), lent: false, spare: Vec::new(), quota: 0 },
             transmitter: SimTransmitter {
                 sent: VecDeque::with_capacity(small_slots + large_slots),
                 small: vec![vec![0; limits::SEND_SLOT_BYTES]; small_slots],
@@ -72,7 +72,7 @@ impl SimDevice {
 
     /// Frames and errors that the shard has not read yet.
     pub fn waiting(&self) -> usize {
-        self.receiver.waiting.len()
+        self.receiver.waiting.len() - usize::from(self.receiver.lent)
     }
 
     /// Takes the oldest frame that was sent, lends it to `look` and frees its slot. `None`: there is
@@ -106,11 +106,12 @@ impl Device for SimDevice {
     }
 
     fn backlog(&self) -> bool {
-        !self.receiver.waiting.is_empty()
+        self.waiting() > 0
     }
 
     fn close(&mut self) {
         self.receiver.waiting.clear();
+        self.receiver.lent = false;
     }
 }
 
@@ -122,12 +123,15 @@ impl Beside for SimDevice {
 
 impl Receive for SimReceiver {
     fn next(&mut self, now: Mono) -> Option<Input<'_>> {
-        if let Some(Arrival::Frame { bytes, .. }) = self.current.take() {
+        if core::mem::take(&mut self.lent)
+            && let Some(Arrival::Frame { bytes, .. }) = self.waiting.pop_front()
+        {
             self.spare.push(bytes);
         }
         self.quota = self.quota.checked_sub(1)?;
-        self.current = self.waiting.pop_front();
-        self.current.as_ref().map(|arrival| match arrival {
+        let arrival = self.waiting.front()?;
+        self.lent = true;
+        Some(match arrival {
             Arrival::Error(error) => Input::Error(*error),
             Arrival::Frame { listener, local, peer, flow, bytes } => Input::Frame(Frame {
                 listener: *listener,

@@ -56,18 +56,19 @@ impl Index {
         self.memo.clear();
     }
 
-    /// Notes in `seen` that field number `position` is a `name`.
+    /// Notes that field number `position` is a `name`; `present` is what was there before, and what is there now comes
+    /// back.
     ///
     /// INVARIANT: `position` is below [`limits::HEADER_COUNT_MAX`], which fits in a byte.
     #[inline(always)]
-    pub(super) fn note(&mut self, name: HeaderName, position: usize, seen: &mut Seen) {
+    pub(super) fn note(&mut self, name: HeaderName, position: usize, present: u64) -> u64 {
         let bit = bit(name);
-        if seen.present & bit != 0 {
-            seen.repeated |= bit;
-            return;
+        if present & bit != 0 {
+            self.seen.repeated |= bit;
+        } else {
+            self.first[name as usize] = position as u8;
         }
-        seen.present |= bit;
-        self.first[name as usize] = position as u8;
+        present | bit
     }
 
     /// Index of the first field of that name.

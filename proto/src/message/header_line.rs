@@ -45,24 +45,22 @@ pub(super) fn plain_line(
     head: &[u8; 16],
     controls: &mut Controls<'_>,
 ) -> Option<HeaderLine> {
-    let mut name_len = first_colon(head);
-    let name;
-    let mut value_start = start.wrapping_add(name_len).wrapping_add(1);
-    match head.get(name_len + 1) {
-        Some(after_colon) => {
-            name = lookup_short(head, name_len);
-            value_start = value_start.wrapping_add(usize::from(*after_colon == b' '));
-        }
-        None => (name, name_len, value_start) = long_name(bytes, start)?,
-    }
     let value_end = controls.next();
     controls.next();
-    let &[last, carriage_return, line_feed, next] = octets_at(bytes, value_end.wrapping_sub(1))?;
-    let first = *bytes.get(value_start)?;
+    let [last, carriage_return, line_feed, next] = *octets_at(bytes, value_end.wrapping_sub(1))?;
     // A space may be white space round the value, or a folding; both belong to `any_line`. A control character in the
     // name too.
-    let ends = (carriage_return, line_feed) == (b'\r', b'\n') && (next > b' ' || next == b'\r');
-    if !ends || first == b' ' || last == b' ' || value_end < value_start {
+    let is_end = u16::from_le_bytes([carriage_return, line_feed]) == u16::from_le_bytes(*b"\r\n");
+    if !is_end || last == b' ' || (next <= b' ' && next != b'\r') {
+        return None;
+    }
+    let (name, name_len) = match first_colon(head) {
+        short @ ..=14 => (lookup_short(head, short), short),
+        _ => long_name(bytes, start)?,
+    };
+    let colon_end = start.wrapping_add(name_len).wrapping_add(1);
+    let value_start = colon_end.wrapping_add(usize::from(bytes.get(colon_end) == Some(&b' ')));
+    if value_end < value_start || bytes.get(value_start) == Some(&b' ') {
         return None;
     }
     if name == HeaderName::Other && !is_name(bytes.get(start..)?.get(..name_len)?) {
@@ -76,14 +74,12 @@ pub(super) fn plain_line(
     Some(HeaderLine { name, name_len, value_start, value_end, end })
 }
 
-/// A name of fifteen octets and more, its length, and where its value starts.
+/// A name of fifteen octets and more, and its length.
 #[cold]
-fn long_name(bytes: &[u8], start: usize) -> Option<(HeaderName, usize, usize)> {
+fn long_name(bytes: &[u8], start: usize) -> Option<(HeaderName, usize)> {
     let end = name_end(bytes, start);
     let name = bytes.get(start..end)?;
-    let &[colon, after_colon] = octets_at(bytes, end)?;
-    let value_start = end + 1 + usize::from(after_colon == b' ');
-    (colon == b':').then(|| (lookup(name), name.len(), value_start))
+    (bytes.get(end) == Some(&b':')).then(|| (lookup(name), name.len()))
 }
 
 fn is_name(name: &[u8]) -> bool {
@@ -93,7 +89,8 @@ fn is_name(name: &[u8]) -> bool {
 /// So many octets from `at` on, if they are there.
 #[inline(always)]
 pub(super) fn octets_at<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
-    bytes.get(at..)?.first_chunk()
+    // WHY not what is left and of that the first: two comparisons more, for each line of each message.
+    bytes.get(at..at.wrapping_add(N))?.first_chunk()
 }
 
 /// Reads the line at `start`, whatever it is; `None` if the message ends before the line does.

@@ -69,6 +69,6 @@ pub use start_line::StartLine;
 pub use transport::Transport;
 pub use uri::{Scheme, Uri};
 pub use validate::{RejectReason, Rejection, validate_request, validate_response, validate_response_to_request};
-pub use via::{BRANCH_COOKIE, Rport, Via};
+pub use via::{BRANCH_COOKIE, KnownVia, Rport, Via};
 pub use view::Message;
 pub use writer::{Overflow, Writer};

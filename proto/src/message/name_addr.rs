@@ -135,6 +135,33 @@ pub(super) fn only_name_addr(bytes: &[u8], field: &Field, position: usize) -> Re
     }
 }
 
+/// Reads a line with one value that is `start`, which begins with `<` and a scheme, so many token characters and `>`.
+/// `None`: it is not that. The same property test holds it to [`read`].
+#[inline]
+pub(super) fn known_name_addr(
+    bytes: &[u8],
+    field: &Field,
+    position: usize,
+    start: &[u8],
+    characters: usize,
+) -> Option<NameAddrParts> {
+    let rest = field.value.of(bytes).strip_prefix(start)?;
+    let (token, bracket) = rest.split_at_checked(characters)?;
+    if bracket != b">" || !TOKEN.has_all(token) {
+        return None;
+    }
+    let Span { start, end } = field.value;
+    Some(NameAddrParts {
+        display: Span::at(start),
+        // The value has two brackets at least.
+        uri: Span { start: start.wrapping_add(1), end: end.wrapping_sub(1) },
+        params: Span::at(end),
+        tag: Span::default(),
+        bracketed: true,
+        place: Place::only(field, position),
+    })
+}
+
 /// Reads a line with one value as nearly all are: a URI in angle brackets, before it nothing or a quoted string,
 /// behind it parameters without white space or quotation marks. `None`: it is not like that, and is [`read`]'s
 /// matter. A property test holds it to that.
@@ -323,6 +350,24 @@ mod tests {
                 let field = Field { name: HeaderName::From, name_len: 0, line: value, value };
                 let mut cursor = Cursor::new(text.as_bytes(), value);
                 prop_assert_eq!(read(&mut cursor, &field), Ok(plain));
+                prop_assert!(cursor.at_end());
+            }
+        }
+
+        /// What is recognised is read so by the reader of everything.
+        #[test]
+        fn known_agrees_with_any(
+            start in "<sip:[a-z0-9@:;=,?]{0,12}",
+            token in "[A-Za-z0-9_-]{3,5}|[ -~]{4}",
+            behind in ">|>;x|> |",
+        ) {
+            let text = format!("{start}{token}{behind}");
+            let value = Span::between(0, text.len());
+            let field = Field { name: HeaderName::Route, name_len: 0, line: value, value };
+            if let Some(known) = known_name_addr(text.as_bytes(), &field, 0, start.as_bytes(), 4) {
+                let mut cursor = Cursor::new(text.as_bytes(), value);
+                let read = read(&mut cursor, &field).map(|parts| NameAddrParts { place: known.place, ..parts });
+                prop_assert_eq!(read, Ok(known));
                 prop_assert!(cursor.at_end());
             }
         }

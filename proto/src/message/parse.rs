@@ -4,7 +4,7 @@
 //! Content-Length. Only CRLF ends a line. After the first fault the pass goes on, so that a request
 //! can be answered; the fault that came first is the one reported.
 
-use super::arena::{Arena, Field, Index, Seen};
+use super::arena::{Arena, Field, Index};
 use super::error::{Malformation, ParseError};
 use super::header_line::{HeaderLine, any_line, octets_at, plain_line};
 use super::lex::decimal;
@@ -28,17 +28,9 @@ pub(super) fn parse<'m>(datagram: &'m [u8], arena: &'m mut Arena) -> Result<Mess
     let first = first_line(bytes).map_err(|(why, offset)| fail(why, skipped + offset))?;
 
     arena.index.clear();
-    let mut headers = HeaderPass {
-        bytes,
-        fields: &mut arena.fields,
-        index: &mut arena.index,
-        count: 0,
-        content_length: None,
-        trouble: first.trouble.map(|why| (why, 0)),
-        odd_octets: 0,
-    };
-    let header_end = headers.run(first.end);
-    let HeaderPass { count, content_length, mut trouble, odd_octets, .. } = headers;
+    let mut found = Found { content_length: None, trouble: first.trouble.map(|why| (why, 0)), odd_octets: 0 };
+    let (count, header_end) = header_section(bytes, first.end, &mut arena.fields, &mut arena.index, &mut found);
+    let Found { content_length, mut trouble, odd_octets } = found;
 
     let terminated = bytes.get(header_end) == Some(&b'\r') && bytes.get(header_end + 1) == Some(&b'\n');
     let body_start = if terminated { header_end + 2 } else { bytes.len() };
@@ -88,12 +80,8 @@ fn is_empty_line(bytes: &[u8], at: usize) -> bool {
     bytes.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n"))
 }
 
-/// The pass over the header lines.
-struct HeaderPass<'p> {
-    bytes: &'p [u8],
-    fields: &'p mut [Field],
-    index: &'p mut Index,
-    count: usize,
+/// What the pass over the header lines finds besides them.
+struct Found {
     content_length: Option<u32>,
     /// The first fault and its offset.
     trouble: Option<(Malformation, usize)>,
@@ -101,58 +89,63 @@ struct HeaderPass<'p> {
     odd_octets: u16,
 }
 
-impl HeaderPass<'_> {
-    /// Reads header fields from `at` to the empty line; returns the offset of the empty line, or of
-    /// the first line that is not complete.
-    #[inline(never)]
-    fn run(&mut self, mut at: usize) -> usize {
-        let bytes = self.bytes;
-        let mut controls = Controls::new(bytes, at);
-        let (mut count, mut seen) = (0, Seen::default());
-        loop {
-            let plain = match octets_at::<16>(bytes, at) {
-                Some([b'\r', b'\n', ..]) => break,
-                Some(head) => plain_line(bytes, at, head, &mut controls),
-                None if is_empty_line(bytes, at) => break,
-                None => None,
-            };
-            let line = match plain {
-                Some(line) => line,
-                None => match self.odd_line(at) {
-                    Some(line) => {
-                        controls = Controls::new(bytes, line.end);
-                        line
-                    }
-                    None => {
-                        self.fault(Malformation::HeadersUnterminated, at);
-                        break;
-                    }
-                },
-            };
-            let value = Span::between(line.value_start, line.value_end);
-            match self.fields.get_mut(count) {
-                Some(room) => {
-                    let whole = Span::between(at, line.end);
-                    *room = Field { name: line.name, name_len: narrow(line.name_len), line: whole, value };
-                    self.index.note(line.name, count, &mut seen);
-                    count += 1;
-                    if line.name == HeaderName::ContentLength {
-                        self.content_length(value);
-                    }
+/// Reads header fields from `at` to the empty line; returns how many, and the offset of the empty line or of the first
+/// line that is not complete.
+#[inline(never)]
+fn header_section(
+    bytes: &[u8],
+    mut at: usize,
+    fields: &mut [Field],
+    index: &mut Index,
+    found: &mut Found,
+) -> (usize, usize) {
+    let mut controls = Controls::new(bytes, at);
+    let (mut count, mut present) = (0, 0);
+    loop {
+        let plain = match octets_at::<16>(bytes, at) {
+            Some([b'\r', b'\n', ..]) => break,
+            Some(head) => plain_line(bytes, at, head, &mut controls),
+            None if is_empty_line(bytes, at) => break,
+            None => None,
+        };
+        let line = match plain {
+            Some(line) => line,
+            None => match found.odd_line(bytes, at) {
+                Some(line) => {
+                    controls = Controls::new(bytes, line.end);
+                    line
                 }
-                None => self.fault(Malformation::TooManyHeaders, at),
+                None => {
+                    found.fault(Malformation::HeadersUnterminated, at);
+                    break;
+                }
+            },
+        };
+        let value = Span::between(line.value_start, line.value_end);
+        match fields.get_mut(count) {
+            Some(room) => {
+                let whole = Span::between(at, line.end);
+                *room = Field { name: line.name, name_len: narrow(line.name_len), line: whole, value };
+                present = index.note(line.name, count, present);
+                // There are at most `HEADER_COUNT_MAX`.
+                count = count.wrapping_add(1);
+                if line.name == HeaderName::ContentLength {
+                    found.content_length(bytes, value);
+                }
             }
-            at = line.end;
+            None => found.fault(Malformation::TooManyHeaders, at),
         }
-        self.count = count;
-        self.index.seen = seen;
-        at
+        at = line.end;
     }
+    index.seen.present = present;
+    (count, at)
+}
 
+impl Found {
     /// Reads a line that is not plain.
     #[cold]
-    fn odd_line(&mut self, at: usize) -> Option<HeaderLine> {
-        let (line, oddities) = any_line(self.bytes, at)?;
+    fn odd_line(&mut self, bytes: &[u8], at: usize) -> Option<HeaderLine> {
+        let (line, oddities) = any_line(bytes, at)?;
         if let Some((why, offset)) = oddities.fault {
             self.fault(why, offset);
         }
@@ -165,12 +158,13 @@ impl HeaderPass<'_> {
         self.trouble.get_or_insert((why, offset));
     }
 
-    fn content_length(&mut self, value: Span) {
+    #[inline(never)]
+    fn content_length(&mut self, bytes: &[u8], value: Span) {
         if self.content_length.is_some() {
             self.fault(Malformation::ContentLengthRepeated, usize::from(value.start));
             return;
         }
-        self.content_length = decimal(value.of(self.bytes));
+        self.content_length = decimal(value.of(bytes));
         if self.content_length.is_none() {
             self.fault(Malformation::ContentLengthUnreadable, usize::from(value.start));
         }

@@ -5,7 +5,7 @@
 
 use super::arena::bit;
 use super::error::{Fault, HeaderError, Malformation, UriError};
-use super::lex::Cursor;
+use super::lex::{Cursor, TOKEN};
 use super::method::Method;
 use super::name::HeaderName;
 use super::span::Span;
@@ -253,19 +253,39 @@ fn uses_contact(method: Method) -> bool {
 /// # Errors
 /// The first fault found; the response is dropped.
 pub fn validate_response(message: &Message<'_>) -> Result<(), Malformation> {
-    check_response(message, false)
+    check_response(message, Repeats::default())
 }
 
 /// The same for a response whose From and Call-ID are known to be those of a valid request, octet for octet
-/// (RFC 3261 §8.2.6.2): neither they are read again, nor the Vias below the first, by which it does not go.
+/// (RFC 3261 §8.2.6.2): neither they are read again, nor the Vias below the first, by which it does not go. Nor is To,
+/// if `to` says that it is the request's as well ([`Message::repeats_to`]).
 ///
 /// # Errors
 /// The first fault found; the response is dropped.
-pub fn validate_response_to_request(message: &Message<'_>) -> Result<(), Malformation> {
-    check_response(message, true)
+pub fn validate_response_to_request(message: &Message<'_>, to: bool) -> Result<(), Malformation> {
+    check_response(message, Repeats { call: true, to })
 }
 
-fn check_response(message: &Message<'_>, repeats_call: bool) -> Result<(), Malformation> {
+/// What a response is known to repeat of a valid request.
+#[derive(Clone, Copy, Default)]
+struct Repeats {
+    /// From and Call-ID.
+    call: bool,
+    to: bool,
+}
+
+impl Message<'_> {
+    /// Whether To is `to`, that of a valid request (`has_tag`: with a tag), or that with a tag added.
+    #[inline]
+    pub fn repeats_to(&self, to: &[u8], has_tag: bool) -> bool {
+        let said = self.value(HeaderName::To).unwrap_or_default();
+        let Some(added) = said.strip_prefix(to).filter(|_| !to.is_empty()) else { return false };
+        let is_tag = |tag: &[u8]| !tag.is_empty() && tag.len() <= limits::TAG_BYTES_MAX && TOKEN.has_all(tag);
+        added.is_empty() || !has_tag && added.strip_prefix(b";tag=").is_some_and(is_tag)
+    }
+}
+
+fn check_response(message: &Message<'_>, repeats: Repeats) -> Result<(), Malformation> {
     let (present, repeated) = message.present_and_repeated();
     if let Some(name) = first_of(&MANDATORY, MANDATORY_BITS & !present) {
         return Err(Malformation::Missing(name));
@@ -275,15 +295,17 @@ fn check_response(message: &Message<'_>, repeats_call: bool) -> Result<(), Malfo
     }
     let top = message.top_via().map_err(unreadable)?;
     // What stands below ours is the way back, which is known from the request.
-    let is_way_back_known = repeats_call && top.alone;
+    let is_way_back_known = repeats.call && top.alone;
     if !is_way_back_known && count_vias(message).map_err(unreadable)? > limits::VIA_COUNT_MAX {
         return Err(Malformation::TooManyVias);
     }
-    if !repeats_call {
+    if !repeats.call {
         check_party(message, HeaderName::From)?;
     }
-    check_party(message, HeaderName::To)?;
-    if !repeats_call && !has_call_id(message) {
+    if !repeats.to {
+        check_party(message, HeaderName::To)?;
+    }
+    if !repeats.call && !has_call_id(message) {
         return Err(Malformation::Unreadable(HeaderName::CallId));
     }
     message.cseq().map_err(unreadable)?;

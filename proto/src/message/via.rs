@@ -10,6 +10,7 @@ use super::name::HeaderName;
 use super::span::Span;
 use super::transport::Transport;
 use super::view::{Message, absent};
+use alloc::vec::Vec;
 
 /// One Via value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,11 +203,23 @@ fn plain(bytes: &[u8], value: Span) -> Option<ViaParts> {
         let (number, digits) = leading_port(rest.get(host_len + 1..)?)?;
         (port, after) = (Some(number), host_end + 1 + digits);
     }
-    let mut delimiters = Delimiters::new(bytes, after, end);
+    let delimiters = Delimiters::new(bytes, after, end);
     if delimiters.at() != after {
         return None;
     }
-    let (mut branch, mut received, mut rport) = (Span::at(0), None, Rport::Absent);
+    let via = ViaParts {
+        host: HostPart::V4(address),
+        host_span: Span::between(host_start, host_end),
+        port,
+        ..ViaParts::BLANK
+    };
+    plain_parameters(bytes, value, delimiters, via)
+}
+
+/// Goes on from a delimiter behind sent-by, or behind the branch, to the end of the value.
+#[inline(always)]
+fn plain_parameters(bytes: &[u8], value: Span, mut delimiters: Delimiters<'_>, before: ViaParts) -> Option<ViaParts> {
+    let (mut branch, mut received, mut rport) = (before.branch, None, Rport::Absent);
     let (mut received_span, mut rport_span) = (Span::at(value.end), Span::at(value.end));
     while !delimiters.at_end() {
         let parameter = delimiters.parameter()?;
@@ -230,19 +243,47 @@ fn plain(bytes: &[u8], value: Span) -> Option<ViaParts> {
             _ => {}
         }
     }
-    Some(ViaParts {
-        transport: Transport::Udp,
-        host: HostPart::V4(address),
-        host_span: Span::between(host_start, host_end),
-        port,
-        branch,
-        received,
-        rport,
-        maddr: None,
-        rport_span,
-        received_span,
-        place: Place::default(),
-    })
+    Some(ViaParts { branch, received, rport, rport_span, received_span, ..before })
+}
+
+/// What the Via values of one sender start with, up to the middle of the branch: read once.
+#[derive(Clone, Debug)]
+pub struct KnownVia {
+    text: Vec<u8>,
+    parts: ViaParts,
+}
+
+impl KnownVia {
+    /// `start` ends in the branch, which is the only parameter. `None`: it is over another transport than UDP, or its
+    /// host is no IPv4 address.
+    pub fn new(start: &[u8]) -> Option<KnownVia> {
+        let whole = Span::between(0, start.len());
+        let parts = plain(start, whole).filter(|parts| usize::from(parts.branch.end) == start.len())?;
+        Some(KnownVia { text: start.to_vec(), parts })
+    }
+
+    /// Reads a value that starts so; `None`: it does not, or is not plain.
+    #[inline]
+    fn read(&self, bytes: &[u8], value: Span) -> Option<ViaParts> {
+        if !value.of(bytes).starts_with(&self.text) {
+            return None;
+        }
+        let start = usize::from(value.start);
+        let shifted = |offset: u16| start + usize::from(offset);
+        let delimiters = Delimiters::new(bytes, start + self.text.len(), usize::from(value.end));
+        let branch = Span::between(shifted(self.parts.branch.start), delimiters.at());
+        let host_span = Span::between(shifted(self.parts.host_span.start), shifted(self.parts.host_span.end));
+        plain_parameters(bytes, value, delimiters, ViaParts { branch, host_span, ..self.parts })
+    }
+}
+
+/// Reads the topmost value, if it starts as one that is known.
+#[inline]
+pub(super) fn known_top_via(message: &Message<'_>, known: &KnownVia) -> Option<ViaParts> {
+    let position = message.first(HeaderName::Via)?;
+    let field = message.fields().get(position)?;
+    let via = known.read(message.bytes(), field.value)?;
+    Some(ViaParts { place: Place::only(field, position), ..via })
 }
 
 /// Reads one value; the cursor stops after its last octet.

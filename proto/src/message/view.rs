@@ -7,13 +7,13 @@ use super::lex::{decimal, trim};
 use super::memo::Memo;
 use super::method::Method;
 use super::name::HeaderName;
-use super::name_addr::{NameAddr, NameAddrParts, NameAddrs, only_name_addr};
+use super::name_addr::{NameAddr, NameAddrParts, NameAddrs, known_name_addr, only_name_addr};
 use super::removal::Removals;
 use super::span::Span;
 use super::start_line::StartLine;
 use super::uri::Uri;
 use super::uri_parts::UriParts;
-use super::via::{Via, ViaParts, Vias};
+use super::via::{KnownVia, Via, ViaParts, Vias};
 use core::cell::OnceCell;
 use core::fmt;
 
@@ -222,6 +222,30 @@ impl<'m> Message<'m> {
         match self.index.memo.top_via.get() {
             Some(parts) => Ok(parts.of(self.bytes)),
             None => self.read_top_via().map(|parts| parts.of(self.bytes)),
+        }
+    }
+
+    /// Reads the topmost Via by comparison, if it starts as one that is known. It is read as it would be otherwise.
+    #[inline]
+    pub fn recognise_top_via(&self, known: &KnownVia) {
+        let top = &self.index.memo.top_via;
+        if top.get().is_none()
+            && let Some(parts) = super::via::known_top_via(self, known)
+        {
+            top.get_or_init(|| parts);
+        }
+    }
+
+    /// Reads the only Route or Record-Route by comparison, if it is `start` (from its `<` on), so many token characters
+    /// and `>`. It is read as it would be otherwise.
+    #[inline]
+    pub fn recognise_route(&self, name: HeaderName, start: &[u8], characters: usize) {
+        if let Some(memo) = self.index.memo.name_addr(name).filter(|memo| memo.get().is_none())
+            && let Some(position) = self.first(name).filter(|_| !self.is_repeated(name))
+            && let Some(field) = self.fields.get(position)
+            && let Some(address) = known_name_addr(self.bytes, field, position, start, characters)
+        {
+            memo.get_or_init(|| address);
         }
     }
 

@@ -34,6 +34,19 @@ impl<'o> Writer<'o> {
         }
     }
 
+    /// Writes the first `length` of some octets. WHY all of them are copied where there is room: that is one
+    /// instruction, and what comes next is written over the others.
+    #[inline(always)]
+    fn put_first<const N: usize>(&mut self, text: &[u8; N], length: usize) {
+        match self.out.get_mut(self.len..self.len.wrapping_add(N)) {
+            Some(room) if !self.failed && length <= N => {
+                room.copy_from_slice(text);
+                self.len = self.len.wrapping_add(length);
+            }
+            _ => self.put(text.get(..length).unwrap_or_default()),
+        }
+    }
+
     /// Writes one octet.
     #[inline]
     pub fn byte(&mut self, octet: u8) {
@@ -50,7 +63,7 @@ impl<'o> Writer<'o> {
     pub fn decimal(&mut self, number: u64) {
         if let Ok(small) = u8::try_from(number) {
             let (text, length) = &DOTTED[usize::from(small)];
-            return self.put(text.get(..usize::from(length - 1)).unwrap_or_default());
+            return self.put_first(text, usize::from(length - 1));
         }
         if number < 10_000 {
             return self.port(number as u32);
@@ -75,8 +88,12 @@ impl<'o> Writer<'o> {
     #[inline]
     fn port(&mut self, number: u32) {
         let (high, low) = (PAIRS[(number / 100 % 100) as usize], PAIRS[(number % 100) as usize]);
-        let text = [high[0], high[1], low[0], low[1]];
-        self.put(text.get(usize::from(number < 1_000)..).unwrap_or_default());
+        let [first, second] = high;
+        let [third, fourth] = low;
+        match number < 1_000 {
+            true => self.put_first(&[second, third, fourth, 0], 3),
+            false => self.put_first(&[first, second, third, fourth], 4),
+        }
     }
 
     /// Writes the lowest `width` (at most 16) hexadecimal digits of a number, in lower case.
@@ -111,7 +128,7 @@ impl<'o> Writer<'o> {
                     len += usize::from(part_len);
                 }
                 // Without the last dot.
-                self.put(text.get(..len - 1).unwrap_or_default());
+                self.put_first(&text, len - 1);
             }
             IpAddr::V6(address) => {
                 use core::fmt::Write as _;

@@ -2,10 +2,11 @@
 
 use super::counters::Drop;
 use super::forward::{branch_token, egress_of};
+use super::own_lines::Prepared;
 use super::preprocess::{Preprocessed, UriText};
 use super::reply::Arrival;
 use super::rewrite::{other_party, write_routes, write_via_line};
-use super::{Outbox, Proxy, Settings};
+use super::{Outbox, Proxy};
 use crate::message::{HeaderName, Message, Method, Uri, Via, Writer};
 use crate::policy::{Edits, Policy};
 use crate::time::Now;
@@ -167,7 +168,7 @@ impl<P: Policy> Proxy<P> {
         let transaction = self.transactions.branch(index)?.transaction;
         self.with_kept_request(transaction, |proxy, source, message| {
             let mut text = UriText::default();
-            let pre = proxy.preprocess(source, message, &mut text)?;
+            let pre = proxy.preprocessed(source, message, &mut text)?;
             let branch = proxy.transactions.branch(index)?;
             let record = proxy.transactions.record(transaction)?;
             Some(act(proxy, branch, record, message, &pre))
@@ -180,7 +181,7 @@ impl<P: Policy> Proxy<P> {
 /// request as it was sent (§9.1, §17.1.1.3). `to`: that of the response; `None`: of the request.
 #[allow(clippy::too_many_arguments, reason = "the parts of the request that they are made of")]
 fn write_hop_by_hop(
-    settings: &Settings,
+    settings: &Prepared,
     message: &Message<'_>,
     pre: &Preprocessed<'_>,
     branch: &Branch,
@@ -191,9 +192,6 @@ fn write_hop_by_hop(
     to: Option<&[u8]>,
     out: &mut Writer<'_>,
 ) {
-    let Some(listener) = settings.listener(branch.target.listener) else {
-        return;
-    };
     let strict = pre.next_route.filter(|route| Uri::parse(route.uri).is_ok_and(|uri| !uri.has_lr()));
     out.put(method);
     out.byte(b' ');
@@ -202,7 +200,7 @@ fn write_hop_by_hop(
     let token = branch_token(branch, record);
     let signed = token.sign(&pre.seal);
     let local: Option<IpAddr> = settings.local(&record.source, branch.target.listener);
-    write_via_line(listener, local, &signed, out);
+    write_via_line(settings, branch.target.listener, local, &signed, out);
     write_routes(edits, out);
     for route in message.name_addrs(HeaderName::Route).flatten() {
         let taken_off =

@@ -116,7 +116,7 @@ impl<P: Policy> Proxy<P> {
         self.with_kept_request(transaction, |proxy, source, request| {
             let mut text = UriText::default();
             proxy
-                .preprocess(source, request, &mut text)
+                .preprocessed(source, request, &mut text)
                 .is_some_and(|pre| proxy.open_branches(now, transaction, request, &pre, out))
         })
         .unwrap_or(false)
@@ -125,7 +125,7 @@ impl<P: Policy> Proxy<P> {
     fn point_four(&mut self, now: Now, transaction: u32, best: Outcome) -> Choice {
         self.with_kept_request(transaction, |proxy, source, request| {
             let mut text = UriText::default();
-            let pre = proxy.preprocess(source, request, &mut text)?;
+            let pre = proxy.preprocessed(source, request, &mut text)?;
             let inbound = proxy.inbound(source, request, &pre);
             let context = proxy.transactions.context_mut(transaction)?;
             proxy.targets.clear();

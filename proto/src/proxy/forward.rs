@@ -1,8 +1,9 @@
 //! RFC 3261 §16.6: branches are opened, and their requests leave.
 
+use super::loop_hash::loop_hash;
 use super::preprocess::{Preprocessed, UriText};
 use super::rewrite::{Leaving, other_party, write_request};
-use super::validate::{breadth, loop_hash};
+use super::validate::breadth;
 use super::{Egress, Outbox, Proxy, settings};
 use crate::message::{Message, Method};
 use crate::policy::{Edits, Endpoint, Outcome, Policy, Target};
@@ -200,7 +201,7 @@ impl<P: Policy> Proxy<P> {
         }
         self.with_kept_request(transaction, |proxy, source, message| {
             let mut text = UriText::default();
-            if let Some(pre) = proxy.preprocess(source, message, &mut text) {
+            if let Some(pre) = proxy.preprocessed(source, message, &mut text) {
                 proxy.send_branch(index, message, &pre, out);
             }
         });

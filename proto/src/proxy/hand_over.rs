@@ -160,7 +160,8 @@ where
         let request = self.transactions.keep(image.request)?;
         let context = Context {
             request,
-            from_and_call_id: [Span::at(0); 2],
+            from_call_id_to: [Span::at(0); 3],
+            in_dialog: false,
             originals: Span::at(0),
             note,
             opened: image.opened,
@@ -219,7 +220,7 @@ where
             let edited = |branch| proxy.transactions.edits(branch).shown_from().is_some();
             let mut text = UriText::default();
             let mut by_route =
-                || proxy.preprocess(source, message, &mut text).is_some_and(|pre| pre.other_party.is_some());
+                || proxy.preprocessed(source, message, &mut text).is_some_and(|pre| pre.other_party.is_some());
             if proxy.transactions.branches_of(transaction).any(|(_, branch)| edited(branch)) || by_route() {
                 proxy.transactions.note_originals(transaction, message);
             }

@@ -7,7 +7,7 @@
 //! | file | RFC 3261 |
 //! |---|---|
 //! | `request.rs` | the path of a request, top down |
-//! | `validate.rs` | §16.3, with RFC 5393 |
+//! | `validate.rs`, `loop_hash.rs` | §16.3, with RFC 5393 |
 //! | `preprocess.rs` | §16.4 |
 //! | `verdict.rs` | §16.5: what the policy decided is done |
 //! | `forward.rs` | §16.6: a branch is opened |
@@ -23,6 +23,7 @@
 //! | `reply.rs` | §8.2.6, §8.2.7: responses of our own |
 //! | `park.rs` | a request that waits for an answer |
 //! | `own.rs` | requests of our own |
+//! | `own_lines.rs` | what is known of our Via and Record-Route before a message comes |
 //! | `second_answer.rs` | §13.2.2.4: a second 2xx is acknowledged and ended by us |
 //! | `patience.rs` | INVITEs that take too long for the policy |
 //! | `hand_over.rs`, `image.rs` | open transactions move to another process or shard |
@@ -33,8 +34,10 @@ mod finish;
 mod forward;
 mod hand_over;
 mod image;
+mod loop_hash;
 mod overload;
 mod own;
+mod own_lines;
 mod park;
 mod patience;
 mod preprocess;
@@ -57,7 +60,7 @@ mod verdict;
 pub use counters::{Counters, Drop, Refused};
 pub use own::OwnRequest;
 pub use park::Ticket;
-pub use preprocess::Preprocessed;
+pub use preprocess::{NextRoute, Preprocessed};
 pub use settings::{Advertised, Capacity, Listener, Settings};
 
 use crate::message::{Arena, Message, Writer};
@@ -66,6 +69,7 @@ use crate::time::{Mono, Now};
 use crate::transaction::{TimerHandle, TimerToken};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use own_lines::Prepared;
 use transactions::Transactions;
 
 /// Where a message goes.
@@ -106,7 +110,7 @@ pub struct Proxy<P: Policy> {
     pub policy: P,
     /// What was dropped, refused and carried.
     pub counters: Counters,
-    settings: Settings,
+    settings: Prepared,
     transactions: Transactions<P::Note>,
     targets: TargetSet,
     /// For requests that are read again from the store: their bytes and their headers.
@@ -125,7 +129,7 @@ impl<P: Policy> Proxy<P> {
         Proxy {
             policy,
             counters: Counters::default(),
-            settings,
+            settings: Prepared::new(settings),
             transactions,
             targets: TargetSet::default(),
             scratch: Vec::with_capacity(limits::MESSAGE_BYTES_MAX),
@@ -145,7 +149,7 @@ impl<P: Policy> Proxy<P> {
     }
 
     /// The settings it was made with.
-    pub const fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &Settings {
         &self.settings
     }
 

@@ -104,14 +104,14 @@ impl<P: Policy> Proxy<P> {
         kind: BranchKind,
         transaction: u64,
     ) -> Option<(ViaLine, Owner)> {
-        let listener = self.settings.listener(request.target.listener)?;
-        let Settings { node, own_slot, generation, ref keys, .. } = self.settings;
+        self.settings.listener(request.target.listener)?;
+        let Settings { node, own_slot, generation, ref keys, .. } = *self.settings;
         let owner = Owner { node, slot: own_slot, generation };
         let token = BranchToken { owner, kind, branch: 0, transaction, loop_hash: 0 };
         let signed = token.sign(&keys.seal(request.call_id, request.from_tag));
         let mut line = ViaLine { text: [0; VIA_BYTES_MAX], length: 0 };
         let mut via = Writer::new(&mut line.text);
-        write_via_line(listener, None, &signed, &mut via);
+        write_via_line(&self.settings, request.target.listener, None, &signed, &mut via);
         line.length = via.finish().ok()?;
         Some((line, owner))
     }

@@ -68,7 +68,7 @@ impl<P: Policy> Proxy<P> {
         }
         self.with_kept_request(transaction, |proxy, source, message| {
             let mut text = UriText::default();
-            if let Some(pre) = proxy.preprocess(source, message, &mut text) {
+            if let Some(pre) = proxy.preprocessed(source, message, &mut text) {
                 put(parked.question, Ticket { transaction: id, round: parked.round }, &pre, out);
             }
         });
@@ -105,7 +105,7 @@ impl<P: Policy> Proxy<P> {
         let (mut note, rounds) = (context.note, context.rounds);
         let next = self.with_kept_request(transaction, |proxy, source, message| {
             let mut text = UriText::default();
-            let pre = proxy.preprocess(source, message, &mut text)?;
+            let pre = proxy.preprocessed(source, message, &mut text)?;
             let verdict = proxy.ask_policy(now, source, message, &pre, &mut note, Some(answer));
             if let Some(context) = proxy.transactions.context_mut(transaction) {
                 context.note = note;

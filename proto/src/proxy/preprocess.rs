@@ -5,8 +5,10 @@ use super::Proxy;
 use super::shown_from::OtherParty;
 use crate::message::{HeaderName, Host, Message, NameAddr, Span, Transport, Uri, Writer};
 use crate::policy::{Endpoint, Policy, Proof};
-use crate::steer::{CallHash, ROUTE_PARAMETER, address_of_path, hash_of_target, signed_address, verify_route};
-use crate::token::Seal;
+use crate::steer::{
+    CallHash, ROUTE_PARAMETER, address_of_path, hash_of_target, signed_address, verify_route, verify_route_token,
+};
+use crate::token::{Keys, RouteToken, Seal};
 use core::net::SocketAddr;
 
 /// A request with its own Route values recognised.
@@ -20,7 +22,7 @@ pub struct Preprocessed<'m> {
     /// Route values to be taken off, in the order in which they stand.
     pub removals: [Option<Span>; 3],
     /// The Route value that stays on top.
-    pub next_route: Option<NameAddr<'m>>,
+    pub next_route: Option<NextRoute<'m>>,
     /// Whether our token proves the dialog.
     pub proof: Proof,
     /// Hash of its Call-ID.
@@ -39,6 +41,17 @@ pub struct Preprocessed<'m> {
     pub(super) other_party: Option<OtherParty<'m>>,
 }
 
+/// The Route value that stays on top. WHY not all that was read of it: this is moved about.
+#[derive(Clone, Copy, Debug)]
+pub struct NextRoute<'m> {
+    /// Its URI.
+    pub uri: &'m [u8],
+    /// Where it stands, and what to cut to take it off.
+    pub(super) value: Span,
+    /// See there.
+    pub(super) removal: Span,
+}
+
 /// Room for a Request-URI that had to be written anew; none is taken before it is needed.
 #[derive(Debug, Default)]
 pub(super) struct UriText(Option<[u8; limits::URI_BYTES_MAX]>);
@@ -48,36 +61,35 @@ pub(super) const OWN_ROUTES_MAX: usize = 2;
 
 impl<P: Policy> Proxy<P> {
     /// Recognises what is ours. `None`: the Request-URI or a Route that counts cannot be read.
-    pub(super) fn preprocess<'m>(
+    pub(super) fn preprocessed<'m>(
         &self,
         source: &Endpoint,
         message: &Message<'m>,
         text: &'m mut UriText,
     ) -> Option<Preprocessed<'m>> {
-        let mut done = Preprocessed {
-            request_uri: message.request_uri(),
-            uri: message.parsed_request_uri().ok()?,
-            removals: [None; 3],
-            next_route: None,
-            proof: Proof::None,
-            call: CallHash::of(&self.settings.keys, message.call_id()),
-            seal: self.settings.keys.seal(message.call_id(), message.from_tag()),
-            far_side_hash: 0,
-            far_side: None,
-            leaves_by: None,
-            to_us: false,
-            other_party: None,
-        };
+        let mut done = Preprocessed::begun(&self.settings.keys, message)?;
+        self.preprocess(&mut done, source, message, text)?;
+        Some(done)
+    }
+
+    /// The same, of what [`Preprocessed::begun`] gave. WHY: it is large, and stays where it is.
+    pub(super) fn preprocess<'m>(
+        &self,
+        done: &mut Preprocessed<'m>,
+        source: &Endpoint,
+        message: &Message<'m>,
+        text: &'m mut UriText,
+    ) -> Option<()> {
         if message.field(HeaderName::Route).is_some() {
-            self.restore_request_uri(source, message, &mut done)?;
-            self.take_own_routes(source, message, &mut done)?;
-            self.judge_target(&mut done);
+            self.restore_request_uri(source, message, done)?;
+            self.take_own_routes(source, message, done)?;
+            self.judge_target(done);
         }
         if let Some(maddr) = done.uri.maddr() {
-            self.take_maddr(source, &maddr, &mut done, text);
+            self.take_maddr(source, &maddr, done, text);
         }
         done.to_us = self.names_us(source, &done.uri.host, done.uri.port);
-        Some(done)
+        Some(())
     }
 
     /// A strict router has put our Record-Route URI into the Request-URI and the target at the end of Route.
@@ -106,9 +118,16 @@ impl<P: Policy> Proxy<P> {
             if Some(route.removal) == restored {
                 break;
             }
+            if taken < OWN_ROUTES_MAX && self.is_known_own(message, route.uri, done) {
+                if let Some(place) = done.removals.get_mut(taken) {
+                    *place = Some(route.removal);
+                }
+                continue;
+            }
             let uri = Uri::parse(route.uri).ok()?;
             if taken == OWN_ROUTES_MAX || !self.takes_for_own(source, message, &uri, done) {
-                done.next_route = Some(route);
+                let NameAddr { uri, value, removal, .. } = route;
+                done.next_route = Some(NextRoute { uri, value, removal });
                 break;
             }
             done.leaves_by = self.settings.listener_of(&uri);
@@ -117,6 +136,20 @@ impl<P: Policy> Proxy<P> {
             }
         }
         Some(())
+    }
+
+    /// Whether a Route is as we write it, with a token that this node signed for this dialog: what nearly all are.
+    fn is_known_own(&self, message: &Message<'_>, uri: &[u8], done: &mut Preprocessed<'_>) -> bool {
+        let Some(own) = self.settings.own_uri(uri) else { return false };
+        match verify_route_token(&self.settings.keys, &done.seal, message, own.token) {
+            // The address that it signs would stand before the token, and does not. Nor does a shown From.
+            Some((token, from_initiator)) if token.owner.node == self.settings.node && !token.from_shown => {
+                done.leaves_by = own.listener;
+                done.note_proof(&token, from_initiator);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Whether a Route names this proxy: by its host and port, or since it carries a token that this node signed
@@ -136,10 +169,9 @@ impl<P: Policy> Proxy<P> {
             || verified.is_some_and(|(token, _)| token.owner.node == self.settings.node)
             || self.names_us(source, &uri.host, uri.port);
         if own
-            && done.proof == Proof::None
             && let Some((token, from_initiator)) = verified
+            && done.note_proof(&token, from_initiator)
         {
-            done.proof = Proof::Token { from_initiator, to_far_side: false };
             if token.from_shown {
                 done.other_party = OtherParty::of_route(&self.settings.keys, message, uri, from_initiator);
                 if done.other_party.is_none() {
@@ -148,7 +180,6 @@ impl<P: Policy> Proxy<P> {
                 }
             }
             if token.to_responder == from_initiator {
-                done.far_side_hash = token.far_side;
                 done.far_side = signed_address(&self.settings.keys, done.call, &token, uri);
             }
         }
@@ -199,6 +230,39 @@ impl<P: Policy> Proxy<P> {
             done.request_uri = written;
             done.uri = uri;
         }
+    }
+}
+
+impl<'m> Preprocessed<'m> {
+    /// Before any Route is looked at. `None`: the Request-URI cannot be read.
+    #[inline(always)]
+    pub(super) fn begun(keys: &Keys, message: &Message<'m>) -> Option<Preprocessed<'m>> {
+        Some(Preprocessed {
+            request_uri: message.request_uri(),
+            uri: message.parsed_request_uri().ok()?,
+            removals: [None; 3],
+            next_route: None,
+            proof: Proof::None,
+            call: CallHash::of(keys, message.call_id()),
+            seal: keys.seal(message.call_id(), message.from_tag()),
+            far_side_hash: 0,
+            far_side: None,
+            leaves_by: None,
+            to_us: false,
+            other_party: None,
+        })
+    }
+
+    /// Notes what a token proves; whether it is the first to do so.
+    fn note_proof(&mut self, token: &RouteToken, from_initiator: bool) -> bool {
+        if self.proof != Proof::None {
+            return false;
+        }
+        self.proof = Proof::Token { from_initiator, to_far_side: false };
+        if token.to_responder == from_initiator {
+            self.far_side_hash = token.far_side;
+        }
+        true
     }
 }
 

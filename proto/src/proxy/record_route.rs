@@ -5,10 +5,11 @@
 //! requests are let there after a restart too, when no call of the table vouches for them. Of a side that may be
 //! behind NAT it says where it really is ([`crate::policy::BySource`]).
 
+use super::own_lines::Prepared;
 use super::preprocess::OWN_ROUTES_MAX;
 use crate::message::{HeaderName, Message, Method, Span, Splice, Uri};
 use crate::steer::{ADDRESS_PARAMETER, OwnRoute, ROUTE_PARAMETER, route_to_responder};
-use crate::token::{Keys, RouteToken, Seal};
+use crate::token::{Keys, ROUTE_TOKEN_CHARS, RouteToken, Seal};
 use core::net::SocketAddr;
 
 /// Our tokens in a response, and the one that takes their place.
@@ -21,12 +22,14 @@ pub(super) struct Renewed {
 
 impl Renewed {
     /// What a response from `source` needs. `None`: it opens no dialog, or holds no token that was signed for this one.
-    pub(super) fn of(keys: &Keys, response: &Message<'_>, source: SocketAddr) -> Option<Renewed> {
+    pub(super) fn of(settings: &Prepared, response: &Message<'_>, source: SocketAddr) -> Option<Renewed> {
+        let keys = &settings.keys;
         if !matches!(response.method(), Method::Invite | Method::Subscribe) || !(200..300).contains(&response.status())
         {
             return None;
         }
         response.field(HeaderName::RecordRoute)?;
+        settings.recognise_routes(response, HeaderName::RecordRoute);
         let seal = keys.seal(response.call_id(), response.from_tag());
         let mut places = [None; OWN_ROUTES_MAX];
         let mut free = places.iter_mut();
@@ -35,6 +38,16 @@ impl Renewed {
         let mut beyond = None;
         for value in response.name_addrs(HeaderName::RecordRoute) {
             let value = value.ok()?;
+            let known = settings.own_uri(value.uri);
+            if let Some(token) = known.and_then(|own| verified_token(keys, &seal, response, own.token))
+                && !token.to_responder
+                && !token.by_source
+            {
+                *free.next()? =
+                    Some(Span { start: value.uri_span.end.checked_sub(OWN_LENGTH)?, end: value.uri_span.end });
+                found = Some(token);
+                continue;
+            }
             let uri = Uri::parse(value.uri).ok()?;
             match own_token(keys, &seal, response, &uri) {
                 Some(token) => {
@@ -64,13 +77,21 @@ impl Renewed {
 /// The token that we wrote at the end of our URI, if it opens the way to the initiator of this dialog.
 pub(super) fn own_token(keys: &Keys, seal: &Seal, response: &Message<'_>, uri: &Uri<'_>) -> Option<RouteToken> {
     let text = uri.param(ROUTE_PARAMETER)?;
-    let unverified = RouteToken::read(text)?;
-    let token = match unverified.is_sealed_by(seal) {
-        true => unverified.verify_by(seal)?,
-        false => unverified.verify(keys, response.call_id(), response.from_tag())?,
-    };
+    let token = verified_token(keys, seal, response, text)?;
     (!token.to_responder && uri.bytes().ends_with(text)).then_some(token)
 }
+
+/// A token of ours, if it was signed for this dialog.
+fn verified_token(keys: &Keys, seal: &Seal, response: &Message<'_>, text: &[u8]) -> Option<RouteToken> {
+    let unverified = RouteToken::read(text)?;
+    match unverified.is_sealed_by(seal) {
+        true => unverified.verify_by(seal),
+        false => unverified.verify(keys, response.call_id(), response.from_tag()),
+    }
+}
+
+/// Octets at the end of our URI that are ours, where no address stands before the token.
+const OWN_LENGTH: u16 = (ROUTE_PARAMETER.len() + 1 + ROUTE_TOKEN_CHARS) as u16;
 
 /// Octets at the end of our URI that are ours, the address before the token included. `None`: it is not as we wrote it.
 fn own_length(uri: &Uri<'_>, token: &RouteToken) -> Option<u16> {

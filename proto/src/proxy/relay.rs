@@ -47,7 +47,7 @@ impl<P: Policy> Proxy<P> {
             return;
         };
         let egress = reply_egress(&record.source, record.reply_port);
-        let renewed = Renewed::of(&self.settings.keys, message, source.peer);
+        let renewed = Renewed::of(&self.settings, message, source.peer);
         let waits_for = self.policy.answer_waits_for().filter(|_| message.method() == Method::Invite);
         let originals = self.transactions.originals(transaction);
         let write = |writer: &mut Writer<'_>| write_relayed(message, None, renewed, originals, writer, |_| {});

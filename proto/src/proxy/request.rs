@@ -5,7 +5,7 @@ use super::preprocess::{Preprocessed, UriText};
 use super::reply::{Arrival, Status, TO_TAG_CHARS, to_tag};
 use super::validate::validate;
 use super::{Outbox, Proxy};
-use crate::message::{Message, Method, ParseError, validate_request};
+use crate::message::{HeaderName, Message, Method, ParseError, validate_request};
 use crate::policy::{Endpoint, Inbound, Policy, Proof, Refusal, Verdict};
 use crate::time::Now;
 use crate::transaction::{Actions, Key, ServerMachine, server_invite, server_non_invite};
@@ -28,6 +28,7 @@ impl<P: Policy> Proxy<P> {
         if message.trailing() > 0 {
             self.counters.trailing += 1;
         }
+        self.settings.recognise_routes(message, HeaderName::Route);
         if let Err(rejection) = validate_request(message) {
             super::counters::bump(&mut self.counters.invalid, rejection.reason as usize);
             self.counters.refuse(Refused::Invalid);
@@ -114,10 +115,12 @@ impl<P: Policy> Proxy<P> {
             return self.turn_away(arrival, message, refusal, out);
         }
         let mut text = UriText::default();
-        let Some(pre) = self.preprocess(&arrival.source, message, &mut text) else {
-            self.counters.refuse(Refused::Invalid);
-            return self.reply_if_known(now, arrival, message, in_dialog, Proof::None, 400, out);
+        let Some(mut pre) = Preprocessed::begun(&self.settings.keys, message) else {
+            return self.refuse_unroutable(now, arrival, message, out);
         };
+        if self.preprocess(&mut pre, &arrival.source, message, &mut text).is_none() {
+            return self.refuse_unroutable(now, arrival, message, out);
+        }
         if let Err(why) = validate(&self.settings, &arrival.source, message, &pre) {
             self.counters.refuse(why);
             let status = why.status().unwrap_or(400);
@@ -126,6 +129,14 @@ impl<P: Policy> Proxy<P> {
         let mut note = P::Note::default();
         let verdict = self.ask_policy(now, &arrival.source, message, &pre, &mut note, None);
         self.carry_out(now, arrival, message, &pre, note, verdict, out);
+    }
+
+    /// Its Request-URI, or a Route that counts, cannot be read.
+    #[cold]
+    fn refuse_unroutable(&mut self, now: Now, arrival: &Arrival, message: &Message<'_>, out: &mut impl Outbox) {
+        self.counters.refuse(Refused::Invalid);
+        let in_dialog = !message.to_tag().is_empty();
+        self.reply_if_known(now, arrival, message, in_dialog, Proof::None, 400, out);
     }
 
     /// Points 1 and 5.

@@ -19,15 +19,21 @@ impl<P: Policy> Proxy<P> {
     /// Steps 1 to 3: whose response is this?
     pub(super) fn on_response(&mut self, now: Now, source: &Endpoint, message: &Message<'_>, out: &mut impl Outbox) {
         self.counters.response_received(message.method(), message.status());
+        if let Some(known) = self.settings.lines(source.listener).and_then(|lines| lines.known_via.as_ref()) {
+            message.recognise_top_via(known);
+        }
         let known = self.answers_request_of(message);
-        let valid = if known.is_some() { validate_response_to_request(message) } else { validate_response(message) };
+        let valid = match known {
+            Some(Known { repeats_to, .. }) => validate_response_to_request(message, repeats_to),
+            None => validate_response(message),
+        };
         if let Err(why) = valid {
             super::counters::bump(&mut self.counters.malformed, why.index());
             return self.counters.drop(Drop::Malformed);
         }
         // INVARIANT: a valid response has a readable top Via.
         let Ok(top) = message.top_via() else { return };
-        if let Some((transaction, branch)) = known {
+        if let Some(Known { transaction, branch, .. }) = known {
             return self.on_matched_response(now, transaction, branch, source, message, out);
         }
         let verified = Some(top).and_then(|via| {
@@ -54,17 +60,20 @@ impl<P: Policy> Proxy<P> {
     /// The transaction and the branch of a response that carries the very token that we sent, with From and Call-ID
     /// of the request, octet for octet: it is proven by that, and nothing need be signed again. `None`: its token
     /// has to be verified.
-    fn answers_request_of(&self, message: &Message<'_>) -> Option<(u32, u32)> {
+    #[inline]
+    fn answers_request_of(&self, message: &Message<'_>) -> Option<Known> {
         let unverified = BranchToken::read(message.top_via().ok()?.branch)?;
         let claim = unverified.claim();
         let transaction = self.transactions.find_id(claim.transaction)?;
         let index = self.transactions.branch_by_number(transaction, claim.branch)?;
         let (record, branch) = (self.transactions.record(transaction)?, self.transactions.branch(index)?);
-        let said = [HeaderName::From, HeaderName::CallId].map(|name| message.value(name).unwrap_or_default());
-        let asked = self.transactions.kept_from_and_call_id(transaction);
-        let same =
-            !asked.contains(&&[][..]) && said == asked && unverified.is(&branch_token(branch, record), branch.mac);
-        same.then_some((transaction, index))
+        let said = |name| message.value(name).unwrap_or_default();
+        let ([from, call_id, to], in_dialog) = self.transactions.kept_from_call_id_to(transaction)?;
+        let same = !(from.is_empty() || call_id.is_empty())
+            && said(HeaderName::From) == from
+            && said(HeaderName::CallId) == call_id
+            && unverified.is(&branch_token(branch, record), branch.mac);
+        same.then(|| Known { transaction, branch: index, repeats_to: message.repeats_to(to, in_dialog) })
     }
 
     fn on_matched_response(
@@ -179,24 +188,20 @@ impl<P: Policy> Proxy<P> {
 
     /// Point 3.
     fn hear(&mut self, now: Now, transaction: u32, index: u32, source: &Endpoint, message: &Message<'_>) {
-        let (Some(record), Some(branch)) = (self.transactions.record(transaction), self.transactions.branch(index))
-        else {
-            return;
-        };
-        let mut note = self.transactions.context(transaction).map_or_else(P::Note::default, |context| context.note);
+        let Some(&Branch { target, sent_at, answered, .. }) = self.transactions.branch(index) else { return };
+        let mut nothing = P::Note::default();
+        let Some(&Transaction { source: caller, owner, .. }) = self.transactions.record(transaction) else { return };
+        let (note, request) = self.transactions.note_and_request(transaction).unwrap_or((&mut nothing, &[]));
         let context = ResponseContext {
-            target: branch.target,
+            target,
             source: source.peer,
-            request: self.transactions.request(transaction),
-            caller: record.source,
-            after: now.mono.since(branch.sent_at),
-            first: !branch.answered,
-            slot: record.owner.slot,
+            request,
+            caller,
+            after: now.mono.since(sent_at),
+            first: !answered,
+            slot: owner.slot,
         };
-        self.policy.response(message, &context, &mut note, now);
-        if let Some(context) = self.transactions.context_mut(transaction) {
-            context.note = note;
-        }
+        self.policy.response(message, &context, note, now);
         if message.status() > 100
             && let Some(branch) = self.transactions.branch_mut(index)
         {
@@ -390,7 +395,7 @@ impl<P: Policy> Proxy<P> {
         let open = !context.answered;
         if success {
             context.pending = context.pending.saturating_sub(u8::from(was_pending));
-            let renewed = Renewed::of(&self.settings.keys, message, source.peer);
+            let renewed = Renewed::of(&self.settings, message, source.peer);
             if open && !self.send_relayed(now, transaction, number, message, (None, renewed), out) {
                 self.send_own_final(now, transaction, message.status(), out);
             }
@@ -444,6 +449,14 @@ impl<P: Policy> Proxy<P> {
     pub(super) fn age(&self, now: Now, index: u32) -> Micros {
         self.transactions.branch(index).map_or(Micros(0), |branch| now.mono.since(branch.sent_at))
     }
+}
+
+/// Whose response it is, where its token and what it repeats of the request have proven it.
+struct Known {
+    transaction: u32,
+    branch: u32,
+    /// Its To is the request's too, a tag aside.
+    repeats_to: bool,
 }
 
 fn has_second_via(message: &Message<'_>) -> bool {

@@ -1,10 +1,11 @@
 //! RFC 3261 §16.6 steps 1 to 8, as splices: the bytes of a request as it leaves. Bytes that no step touches
 //! leave as they came, in their order.
 
-use super::settings::{Settings, uri_transport, via_transport};
+use super::own_lines::Prepared;
+use super::settings::{uri_transport, via_transport};
 use super::shown_from::{OtherParty, write_parameter};
-use super::{Listener, Preprocessed};
-use crate::message::{Field, HeaderName, Host, Message, Method, NameAddr, Rport, Span, Splice, Uri, Via, Writer};
+use super::{NextRoute, Preprocessed};
+use crate::message::{Field, HeaderName, Host, Message, Method, Rport, Span, Splice, Uri, Via, Writer};
 use crate::policy::{Edits, Endpoint};
 use crate::steer::OwnRoute;
 use crate::token::{BRANCH_COOKIE, BRANCH_TOKEN_CHARS};
@@ -29,7 +30,7 @@ pub(super) struct Leaving<'p> {
 
 /// Writes the request as it leaves (step 1: a copy, edited).
 pub(super) fn write_request(
-    settings: &Settings,
+    settings: &Prepared,
     message: &Message<'_>,
     pre: &Preprocessed<'_>,
     source: &Endpoint,
@@ -113,7 +114,7 @@ fn edit_fields(
     source: &Endpoint,
     leaving: &Leaving<'_>,
     top: &Via<'_>,
-    strict: Option<NameAddr<'_>>,
+    strict: Option<NextRoute<'_>>,
     splice: &mut Splice<'_, '_, '_>,
     others: impl Fn(&Field, &mut Splice<'_, '_, '_>),
 ) {
@@ -168,29 +169,42 @@ pub(super) fn mark_via(top: &Via<'_>, source: &Endpoint, splice: &mut Splice<'_,
 }
 
 /// Step 8. `rport` always: the answer must find the port that we sent from.
-fn write_via(settings: &Settings, source: &Endpoint, leaving: &Leaving<'_>, out: &mut Writer<'_>) {
-    let Some(listener) = settings.listener(leaving.listener) else {
-        return;
-    };
-    write_via_line(listener, settings.local(source, leaving.listener), &leaving.branch, out);
+fn write_via(settings: &Prepared, source: &Endpoint, leaving: &Leaving<'_>, out: &mut Writer<'_>) {
+    write_via_line(settings, leaving.listener, settings.local(source, leaving.listener), &leaving.branch, out);
 }
 
-/// A Via line of ours.
-pub(super) fn write_via_line(listener: &Listener, local: Option<IpAddr>, branch: &[u8], out: &mut Writer<'_>) {
+/// A Via line of ours, of that listener.
+pub(super) fn write_via_line(
+    settings: &Prepared,
+    listener: u16,
+    local: Option<IpAddr>,
+    branch: &[u8; BRANCH_TOKEN_CHARS],
+    out: &mut Writer<'_>,
+) {
+    match settings.lines(listener) {
+        Some(lines) => out.put(&lines.via),
+        None => write_via_start(settings, listener, local, out),
+    }
+    out.put(branch);
+    out.put(b";rport\r\n");
+}
+
+/// What stands before the token, of a listener that gives out the address that it was asked at.
+#[cold]
+fn write_via_start(settings: &Prepared, listener: u16, local: Option<IpAddr>, out: &mut Writer<'_>) {
+    let Some(listener) = settings.listener(listener) else { return out.fail() };
     out.put(b"Via: SIP/2.0/");
     out.put(via_transport(listener.transport));
     out.byte(b' ');
     listener.write_sent_by(local, out);
     out.put(b";branch=");
     out.put(BRANCH_COOKIE);
-    out.put(branch);
-    out.put(b";rport\r\n");
 }
 
 /// Step 4. Two entries where listeners differ, so that each side finds the address it can reach: the upper
 /// one for the side it leaves to.
 fn write_own_route(
-    settings: &Settings,
+    settings: &Prepared,
     message: &Message<'_>,
     source: &Endpoint,
     leaving: &Leaving<'_>,
@@ -201,35 +215,37 @@ fn write_own_route(
     };
     let name: &[u8] = if message.method() == Method::Register { b"Path" } else { b"Record-Route" };
     let shown = leaving.edits.shown_from();
-    let shown = |out: &mut Writer<'_>| {
-        if let Some(shown) = shown {
-            write_parameter(&settings.keys, message, shown, out);
-        }
-    };
-    write_own_route_line(settings, source, leaving.listener, (name, route), shown, out);
+    let shown = shown.map(|shown| |out: &mut Writer<'_>| write_parameter(&settings.keys, message, shown, out));
+    write_own_route_line(settings, source, leaving.listener, (name, route), shown.as_ref(), out);
     if leaving.listener != source.listener {
-        write_own_route_line(settings, source, source.listener, (name, route), shown, out);
+        write_own_route_line(settings, source, source.listener, (name, route), shown.as_ref(), out);
     }
 }
 
 fn write_own_route_line(
-    settings: &Settings,
+    settings: &Prepared,
     source: &Endpoint,
     listener: u16,
     (name, route): (&[u8], &OwnRoute),
-    shown: impl Fn(&mut Writer<'_>),
+    shown: Option<impl Fn(&mut Writer<'_>)>,
     out: &mut Writer<'_>,
 ) {
     let local = settings.local(source, listener);
-    let Some(listener) = settings.listener(listener) else {
-        return;
-    };
+    let prepared = if route.address.is_none() && shown.is_none() { settings.lines(listener) } else { None };
     out.put(name);
+    if let Some(lines) = prepared {
+        out.put(&lines.route);
+        out.put(&route.token);
+        return out.put(b">\r\n");
+    }
+    let Some(listener) = settings.listener(listener) else { return out.fail() };
     out.put(b": <sip:");
     listener.write_sent_by(local, out);
     out.put(uri_transport(listener.transport));
     out.put(b";lr;");
-    shown(out);
+    if let Some(shown) = shown {
+        shown(out);
+    }
     route.write(out);
     out.put(b">\r\n");
 }

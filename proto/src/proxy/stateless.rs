@@ -5,10 +5,11 @@
 //! response elsewhere by changing the second Via.
 
 use super::counters::Drop;
+use super::loop_hash::loop_hash;
 use super::preprocess::Preprocessed;
 use super::record_route::Renewed;
 use super::rewrite::{Leaving, reply_address, write_request};
-use super::validate::{breadth, loop_hash};
+use super::validate::breadth;
 use super::{Egress, Outbox, Proxy, Settings, forward, relay::write_relayed};
 use crate::hash::{Purpose, SignatureHash};
 use crate::message::{Message, Method};
@@ -80,7 +81,7 @@ impl<P: Policy> Proxy<P> {
         }
         let listener = u16::from(token.branch);
         let egress = Egress { listener, local: self.settings.local(source, listener), peer: back, flow: 0 };
-        let renewed = Renewed::of(&self.settings.keys, message, source.peer);
+        let renewed = Renewed::of(&self.settings, message, source.peer);
         if out.transmit(&egress, |writer| write_relayed(message, None, renewed, None, writer, |_| {})) {
             self.counters.response_sent(message.method(), message.status());
         } else {

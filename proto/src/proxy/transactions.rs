@@ -149,23 +149,32 @@ impl<N: Copy> Transactions<N> {
         self.context(transaction).map_or(&[], |context| self.store.get(&context.request))
     }
 
-    /// The values of From and Call-ID of the caller's request; empty when they are not known.
+    /// The values of From, Call-ID and To of the caller's request, and whether its To has a tag; empty when they are not
+    /// known.
     #[inline]
-    pub(super) fn kept_from_and_call_id(&self, transaction: u32) -> [&[u8]; 2] {
-        let Some(context) = self.context(transaction) else { return [&[]; 2] };
+    pub(super) fn kept_from_call_id_to(&self, transaction: u32) -> Option<([&[u8]; 3], bool)> {
+        let context = self.context(transaction)?;
         let request = self.store.get(&context.request);
-        context.from_and_call_id.map(|span| span.of(request))
+        Some((context.from_call_id_to.map(|span| span.of(request)), context.in_dialog))
+    }
+
+    /// The policy's note and the caller's request.
+    #[inline]
+    pub(super) fn note_and_request(&mut self, transaction: u32) -> Option<(&mut N, &[u8])> {
+        let context = self.contexts.get_mut(self.records.get(transaction)?.context)?;
+        Some((&mut context.note, self.store.get(&context.request)))
     }
 
     /// The request leaves under another From or To: its responses get back those that stand in it.
     #[cold]
     pub(super) fn note_originals(&mut self, transaction: u32, request: &Message<'_>) {
         let value = |name| request.field(name).map_or(Span::at(0), |field| field.value);
-        let [from, call_id] = [HeaderName::From, HeaderName::CallId].map(value);
+        let [from, call_id, to] = [HeaderName::From, HeaderName::CallId, HeaderName::To].map(value);
         let within = !request.to_tag().is_empty();
         if let Some(context) = self.context_mut(transaction) {
-            context.from_and_call_id = [from, call_id];
-            context.originals = if within { value(HeaderName::To) } else { from };
+            context.from_call_id_to = [from, call_id, to];
+            context.in_dialog = within;
+            context.originals = if within { to } else { from };
         }
     }
 
@@ -173,7 +182,7 @@ impl<N: Copy> Transactions<N> {
     #[inline]
     pub(super) fn originals(&self, transaction: u32) -> Option<Originals<'_>> {
         let context = self.context(transaction).filter(|context| !context.originals.is_empty())?;
-        let ([from, _], request) = (context.from_and_call_id, self.store.get(&context.request));
+        let ([from, ..], request) = (context.from_call_id_to, self.store.get(&context.request));
         let to = (context.originals != from).then(|| context.originals.of(request));
         Some(Originals { from: from.of(request), to })
     }
@@ -245,7 +254,8 @@ impl<N: Copy> Transactions<N> {
         let value = |name| message.field(name).map_or(Span::at(0), |field| field.value);
         let context = Context {
             request,
-            from_and_call_id: [HeaderName::From, HeaderName::CallId].map(value),
+            from_call_id_to: [HeaderName::From, HeaderName::CallId, HeaderName::To].map(value),
+            in_dialog: !message.to_tag().is_empty(),
             originals: Span::at(0),
             note,
             opened: 0,

@@ -1,8 +1,8 @@
 //! RFC 3261 §16.3: what a request must be to be forwarded. Syntax is `message::validate`'s matter.
 
 use super::counters::Refused;
+use super::loop_hash::loop_hash;
 use super::{Preprocessed, Settings};
-use crate::hash::{KeyedHash, Purpose};
 use crate::message::{HeaderName, Message, Method, Scheme};
 use crate::policy::Endpoint;
 use crate::token::BranchToken;
@@ -70,25 +70,6 @@ fn loop_detection(
         }
     }
     Ok(())
-}
-
-/// Hash of what decides where a request goes (RFC 5393 §4.2.1): the Request-URI as received, the Route values
-/// and the address it came from, by which routes are chosen; Call-ID, From tag and CSeq number, so that two
-/// calls do not collide for long.
-///
-/// INVARIANT: an INVITE, its CANCEL and its ACK have the same hash: forwarded statelessly they carry the same
-/// branch. WHY not the signing key: a request that loops through a cluster must be recognised by any node.
-pub(super) fn loop_hash(settings: &Settings, source: &Endpoint, message: &Message<'_>, pre: &Preprocessed<'_>) -> u32 {
-    let number = message.cseq().map_or(0, |cseq| cseq.number);
-    let mut hash = KeyedHash::new(&settings.keys.slot_secret(), Purpose::Loop)
-        .pair(pre.request_uri, message.from_tag())
-        .number(pre.call.0)
-        .number(u64::from(number))
-        .address(source.peer.ip());
-    for field in message.all(HeaderName::Route) {
-        hash = hash.part(field.value.of(message.bytes()));
-    }
-    (hash.finish_low() & 0xffff_ffff) as u32
 }
 
 /// §16.3 item 5: no extension of a proxy is supported that would have to be required.

@@ -65,8 +65,10 @@ pub enum ServerMachine {
 pub struct Context<N> {
     /// The request as it came.
     pub request: Stored,
-    /// Where the values of its From and its Call-ID stand; empty when that was not noted.
-    pub from_and_call_id: [Span; 2],
+    /// Where the values of its From, its Call-ID and its To stand; empty when that was not noted.
+    pub from_call_id_to: [Span; 3],
+    /// Whether its To has a tag.
+    pub in_dialog: bool,
     /// Where the value stands that a response gets back in its From or, within a dialog, in its To as well, since the
     /// request left with another (`proxy::shown_from`); empty: it gets none.
     pub originals: Span,
