@@ -325,8 +325,9 @@ impl Tariff {
 
     /// Of a call that was answered `ago` in a process before, at such a price.
     pub(crate) fn resumed(price: i64, [initial, subsequent]: [u16; 2], ago: Micros, now: Mono) -> Self {
-        let ago = i64::try_from(ago.0 / 1_000_000).unwrap_or(i64::MAX);
-        let answered = i32::try_from(i64::from(second(now)).saturating_sub(ago)).unwrap_or(0);
+        let at = i64::try_from(now.0).unwrap_or(i64::MAX).saturating_sub_unsigned(ago.0);
+        // INVARIANT: never later than its answer, or the end would charge less than its length.
+        let answered = i32::try_from(at.div_euclid(1_000_000)).unwrap_or(0);
         Tariff { price, increments: Pace { initial, subsequent }, answered }
     }
 
