@@ -124,10 +124,11 @@ def c7(bench):
         for reloading in (False, True):
             _point(live, images[0])
             with _tandem(bench, live) as candidate:
-                # Lanes go where the shard is not.
+                # Lanes may go where the shard is not. WHY both cores: whoever reads the file again must see that of the shard.
+                both = f"{s.target_core},{s.generator_core}"
                 for task in Path(f"/proc/{candidate.process.pid}/task").iterdir():
                     if not (task / "comm").read_text().startswith("shard-"):
-                        subprocess.run(["taskset", "-p", "-c", str(s.generator_core), task.name], capture_output=True)
+                        subprocess.run(["taskset", "-p", "-c", both, task.name], capture_output=True)
                 before = _major_faults(candidate.process.pid)
                 load = measure.load(s.generator, s.generator_core, candidate.address, "call", RELOAD_RATE, RELOAD_SECONDS, _load(bench))
                 until, number = time.monotonic() + RELOAD_SECONDS - 1, 0
