@@ -147,7 +147,7 @@ fn add_avx2(sum: u64, bytes: &[u8]) -> u64 {
 fn rest_of(bytes: &[u8]) -> (u64, std::arch::x86_64::__m256i) {
     use std::arch::x86_64::{_mm256_and_si256, _mm256_loadu_si256, _mm256_setzero_si256};
     let odd = bytes.last().filter(|_| !bytes.len().is_multiple_of(2)).map_or(0, |last| u64::from(*last));
-    let (end, left) = (bytes.len() & !1, bytes.len() % 32 & !1);
+    let (end, left) = (bytes.len() & !1, (bytes.len() % 32) & !1);
     // The last 32 bytes, without what was added already.
     let vector = bytes.get(..end).and_then(<[u8]>::last_chunk::<32>);
     let mask = MASK.get(left..).and_then(<[u8]>::first_chunk::<32>);
