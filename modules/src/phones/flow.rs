@@ -107,7 +107,7 @@ fn is_media(tables: &Tables, source: IpAddr) -> bool {
             .any(|set| tables.domains.iter().any(|domain| is_of(domain.media, set) || is_of(domain.registrar, set)))
 }
 
-/// Where a request goes. A REGISTER comes here only where registrars are behind us.
+/// Where a request goes. A REGISTER comes here only where registrars are behind us, or with a To that is not ours.
 pub fn whither(tables: &Tables, sender: Sender, request: &Inbound<'_>) -> Whither {
     let named = tables.domains.find(&request.request_uri.host).map(|(index, _)| index);
     let media = |domain: u16| tables.domains.get(domain).and_then(|domain| domain.media);
@@ -118,6 +118,10 @@ pub fn whither(tables: &Tables, sender: Sender, request: &Inbound<'_>) -> Whithe
             registrar.map_or(Whither::Nowhere(Reason::NoRoute), Whither::Registrar)
         }
         (Sender::Stranger, _) => Whither::Nowhere(Reason::StrangerDropped),
+        // RFC 3261 §10.3 item 5: meant for us, by its Request-URI, and nobody of ours.
+        (_, named) if request.message.method() == Method::Register && (named.is_some() || request.to_us) => {
+            Whither::Nowhere(Reason::RegisterUnknownUser)
+        }
         (Sender::Media, _) if let Some(address) = request.far_side => Whither::Path(address),
         (Sender::Media, Some(domain)) => user(domain, None),
         (Sender::Peer, Some(domain)) => user(domain, media(domain)),

@@ -202,6 +202,19 @@ fn peers_reach_phones_too() {
     goes(verdict, &transaction, SERVER, "", BySource::Neither);
 }
 
+/// RFC 3261 §10.3 item 5; for a domain that is not ours it passes on (item 1).
+#[test]
+fn nobody_of_another_domain_registers_here() {
+    let mut bench = bench();
+    let foreign =
+        register("x", "<sip:x@192.0.2.9>", "r").replace("To: <sip:x@example.com>", "To: <sip:x@other.example>");
+    let (verdict, _) = bench.request(&foreign, CALLER);
+    assert_eq!(verdict, Verdict::Reply { status: 404, reason: Reason::RegisterUnknownUser });
+    let onwards = foreign.replace("REGISTER sip:example.com ", "REGISTER sip:other.example ");
+    let (verdict, transaction) = bench.request(&onwards, CALLER);
+    goes(verdict, &transaction, SERVER, "", BySource::Neither);
+}
+
 #[test]
 fn responses_reach_phones_that_did_not_ask_for_rport() {
     let bench = bench();
