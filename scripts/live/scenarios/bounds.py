@@ -187,9 +187,12 @@ def balances_over_a_crash(scene):
     proxy = scene.tandem(tree=tree, name="again")
     stands = balance(proxy, "prepaid")
     expect(float(stands["spent"]) >= 0.4 and stands["a_minute"] == "6", f"the account stands at {stands}")
-    lost = {kind: [one for one in records(proxy, kind) if one["call_id"] == rings.call_id] for kind in ("calls", "attempts")}
-    told = [[(one["cause"], one["vendor"], one["attempt"]) for one in lost[kind]] for kind in ("calls", "attempts")]
-    expect(told == [[("lost", "only", 1)]] * 2, f"of the attempt under way is told {told}")
+
+    def told_of_lost():
+        lost = [[one for one in records(proxy, kind) if one["call_id"] == rings.call_id] for kind in ("calls", "attempts")]
+        return [[(one["cause"], one["vendor"], one["attempt"]) for one in kind] for kind in lost]
+
+    wait_until(lambda: told_of_lost() == [[("lost", "only", 1)]] * 2, 5, "the attempt under way has its records")
 
     for side in (gateway, caller):
         bye = side.expect("BYE", call_id=lasting.call_id, within=15, skip=(180, "INVITE"))
