@@ -358,6 +358,38 @@ impl<'b> Iterator for Read<'b> {
     }
 }
 
+/// Fields by their number, for who asks for many: read once. Of a kind the last holds, as in [`find`].
+#[derive(Debug)]
+pub struct Listed<'b>([Option<&'b [u8]>; 256]);
+
+impl<'b> Listed<'b> {
+    /// Of these fields.
+    pub fn of(fields: &'b [u8]) -> Self {
+        let mut listed = [None; 256];
+        for (number, bytes, _) in Read(fields) {
+            if let Some(place) = listed.get_mut(usize::from(number)) {
+                *place = Some(bytes);
+            }
+        }
+        Listed(listed)
+    }
+
+    /// The value of a field.
+    pub fn find(&self, field: Field) -> Option<&'b [u8]> {
+        self.0.get(field as usize).copied().flatten()
+    }
+
+    /// A number or a time.
+    pub fn number(&self, field: Field) -> Option<u64> {
+        self.find(field).and_then(as_number)
+    }
+
+    /// A decimal number.
+    pub fn decimal(&self, field: Field) -> Option<Decimal> {
+        self.find(field).and_then(as_decimal)
+    }
+}
+
 /// The value of the last field of that kind in `fields`: what came later holds.
 pub fn find(fields: &[u8], field: Field) -> Option<&[u8]> {
     Read(fields).filter(|(number, ..)| *number == field as u8).last().map(|(_, bytes, _)| bytes)

@@ -3,7 +3,7 @@
 //! The same fields twice, for what the customer is charged and for what the vendor charges. The shard writes the terms
 //! that were in force at the INVITE; the lane bills by them when the call ends, whatever the decks say by then.
 
-use super::field::{self, Field, Fields};
+use super::field::{self, Field, Fields, Listed};
 use crate::class4::Trunks;
 use deck::billing::{Increments, Rounding, amount, billed_seconds};
 use deck::image::{Found, State};
@@ -128,17 +128,16 @@ impl Terms {
     }
 
     /// Of one side of a record; `None`: it has no price.
-    pub fn read(fields: &[u8], side: &Side) -> Option<Terms> {
-        let decimal = |field| field::find(fields, field).and_then(field::as_decimal);
-        let digits = field::number(fields, side.digits).and_then(|digits| u8::try_from(digits).ok());
-        let nearest = field::find(fields, side.rounding) == Some(NEAREST);
+    pub fn read(fields: &Listed<'_>, side: &Side) -> Option<Terms> {
+        let digits = fields.number(side.digits).and_then(|digits| u8::try_from(digits).ok());
+        let nearest = fields.find(side.rounding) == Some(NEAREST);
         Some(Terms {
-            price: decimal(side.price)?,
-            fee: decimal(side.fee)?,
-            increments: field::find(fields, side.increments).and_then(field::as_increments)?,
+            price: fields.decimal(side.price)?,
+            fee: fields.decimal(side.fee)?,
+            increments: fields.find(side.increments).and_then(field::as_increments)?,
             rounding: if nearest { Rounding::Nearest } else { Rounding::Up },
             digits: digits.and_then(Digits::new)?,
-            rate: decimal(side.rate),
+            rate: fields.decimal(side.rate),
         })
     }
 
@@ -170,8 +169,9 @@ pub fn margin((sell, income): (&Terms, &Bill), (buy, cost): (&Terms, &Bill)) -> 
 
 /// Bills both sides of a call of that length; the customer nothing, where it is `charged` none.
 pub(super) fn bill(recorded: &[u8], duration_us: u64, charged: bool, fields: &mut Fields<'_>) {
+    let recorded = Listed::of(recorded);
     let of = |side: &Side, charged: bool| {
-        let terms = Terms::read(recorded, side)?;
+        let terms = Terms::read(&recorded, side)?;
         let free = Bill { seconds: 0, amount: Decimal { units: 0, digits: terms.digits } };
         Some((terms, if charged { terms.bill(duration_us)? } else { free }))
     };

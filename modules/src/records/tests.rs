@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 use super::event::{Event, Happened};
-use super::field::{Field, Fields, find, number};
+use super::field::{Field, Fields, Listed, find, number};
 use super::ledger::{INTERIM_US, Ledger, Page, Place, Shelf};
 use super::record::{Record, RecordKind};
 use super::terms::{BUY, SELL, Terms};
@@ -196,8 +196,8 @@ fn a_refused_attempt_an_answered_one_and_their_call() {
         let margin = find(&call, Field::Margin).and_then(super::field::as_decimal).unwrap();
         // 0.02 × 2 − 0.01 × 61 / 60 = 0.04 − 0.010167.
         assert_eq!(margin.to_string(), "0.029833");
-        assert_eq!(Terms::read(&call, &SELL), Some(sell()));
-        assert!(Terms::read(&call, &BUY).is_some());
+        assert_eq!(Terms::read(&Listed::of(&call), &SELL), Some(sell()));
+        assert!(Terms::read(&Listed::of(&call), &BUY).is_some());
         assert_eq!(find(&bench.last(RecordKind::Attempt), Field::Choice), None);
     }
 }

@@ -21,9 +21,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Least time between the beginnings of two writes, while more comes.
 ///
-/// WHY: a write and two wakings cost some 10 µs whatever is in it; so many a second are 4 % of a core at most, and a 2xx
-/// waits for half a millisecond less than it may.
-const PACE: Duration = Duration::from_micros(250);
+/// WHY: a write and two wakings, here and at a shard, cost some 20 µs whatever is in it; so many a second are 4 % of a core
+/// at most, and a 2xx waits for half of the millisecond that it may.
+const PACE: Duration = Duration::from_micros(500);
 
 /// Between two tries of a disk that does not work, and looks at the clock.
 const LOOK: Duration = Duration::from_millis(500);

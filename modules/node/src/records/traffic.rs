@@ -11,12 +11,14 @@
 //! | `refused` | we refused it: caps, price, margin, route | | |
 
 use limits::records::FIGURE_NAMES_MAX;
-use modules::records::field::{as_decimal, find, number};
+use modules::records::field::Listed;
 use modules::records::record::RecordKind;
 use modules::records::{Field, Record};
 use prometheus::proto::MetricFamily;
-use prometheus::{CounterVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
-use std::collections::HashSet;
+use prometheus::{
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+};
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 /// Buckets of post-dial delay, in seconds.
@@ -36,13 +38,31 @@ pub struct Traffic {
 
 #[derive(Debug)]
 struct Dimension {
-    names: Mutex<HashSet<String>>,
+    names: Mutex<HashMap<String, Named>>,
     calls: IntCounterVec,
     causes: IntCounterVec,
     talk: CounterVec,
     income: CounterVec,
     cost: CounterVec,
     pdd: HistogramVec,
+}
+
+/// The counters of one name, as far as they were needed. WHY kept: to find them by their labels takes longer than all else
+/// that is done for a record.
+#[derive(Debug, Default)]
+struct Named {
+    outcomes: HashMap<&'static str, IntCounter>,
+    statuses: HashMap<u64, IntCounter>,
+    refusals: HashMap<String, IntCounter>,
+    answered: Option<Answered>,
+    pdd: Option<Histogram>,
+}
+
+#[derive(Debug)]
+struct Answered {
+    talk: Counter,
+    income: Counter,
+    cost: Counter,
 }
 
 impl Traffic {
@@ -60,15 +80,18 @@ impl Traffic {
 
     /// Counts a record.
     pub(super) fn count(&self, record: &Record<'_>) {
+        if !matches!(record.kind, RecordKind::Call | RecordKind::Attempt) {
+            return;
+        }
+        let fields = Listed::of(record.fields);
         match record.kind {
+            RecordKind::Attempt => self.vendors.count(&fields, Field::Vendor, Field::Sent),
             // A further answer to one INVITE is no call of the customer.
-            RecordKind::Call if find(record.fields, Field::Parent).is_some() => {}
-            RecordKind::Call => {
-                self.customers.count(record, Field::Customer, Field::Setup);
-                self.destinations.count(record, Field::SellDestination, Field::Setup);
+            _ if fields.find(Field::Parent).is_some() => {}
+            _ => {
+                self.customers.count(&fields, Field::Customer, Field::Setup);
+                self.destinations.count(&fields, Field::SellDestination, Field::Setup);
             }
-            RecordKind::Attempt => self.vendors.count(record, Field::Vendor, Field::Sent),
-            _ => {}
         }
     }
 
@@ -123,43 +146,57 @@ impl Dimension {
     }
 
     /// `began`: from when post-dial delay counts.
-    fn count(&self, record: &Record<'_>, name: Field, began: Field) {
-        let fields = record.fields;
-        let name = self.known(&String::from_utf8_lossy(find(fields, name).unwrap_or_default()));
-        let by = [name.as_str()];
+    fn count(&self, fields: &Listed<'_>, name: Field, began: Field) {
+        let name = String::from_utf8_lossy(fields.find(name).unwrap_or_default());
+        let mut names = self.names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = names.contains_key(&*name) || names.len() < FIGURE_NAMES_MAX;
+        let name = if known { &*name } else { OTHER };
+        if !names.contains_key(name) {
+            names.insert(name.to_owned(), Named::default());
+        }
+        let Some(named) = names.get_mut(name) else { return };
+
         let outcome = outcome(fields);
-        self.calls.with_label_values(&[by[0], outcome]).inc();
-        let own = String::from_utf8_lossy(find(fields, Field::Cause).unwrap_or_default()).into_owned();
-        let status = number(fields, Field::Status).unwrap_or(0);
-        let cause = if outcome == "refused" { own } else { status.to_string() };
-        self.causes.with_label_values(&[by[0], cause.as_str()]).inc();
-        let seen = [Field::Ringing, Field::Answer].into_iter().filter_map(|field| number(fields, field)).min();
-        if let Some(passed) = seen.zip(number(fields, began)).and_then(|(seen, began)| seen.checked_sub(began)) {
-            self.pdd.with_label_values(&by).observe(seconds(passed));
+        named.outcomes.entry(outcome).or_insert_with(|| self.calls.with_label_values(&[name, outcome])).inc();
+        self.count_cause(fields, outcome, name, named);
+        let seen = [Field::Ringing, Field::Answer].into_iter().filter_map(|field| fields.number(field)).min();
+        if let Some(passed) = seen.zip(fields.number(began)).and_then(|(seen, began)| seen.checked_sub(began)) {
+            named.pdd.get_or_insert_with(|| self.pdd.with_label_values(&[name])).observe(seconds(passed));
         }
         if outcome == "answered" {
-            self.talk.with_label_values(&by).inc_by(seconds(number(fields, Field::Duration).unwrap_or(0)));
+            let [talk, income, cost] = [&self.talk, &self.income, &self.cost];
+            let answered = named.answered.get_or_insert_with(|| Answered {
+                talk: talk.with_label_values(&[name]),
+                income: income.with_label_values(&[name]),
+                cost: cost.with_label_values(&[name]),
+            });
+            answered.talk.inc_by(seconds(fields.number(Field::Duration).unwrap_or(0)));
             let in_house = |amount, rate| Some(money(fields, amount)? * money(fields, rate)?);
-            self.income.with_label_values(&by).inc_by(in_house(Field::SellAmount, Field::SellRate).unwrap_or(0.0));
-            self.cost.with_label_values(&by).inc_by(in_house(Field::BuyAmount, Field::BuyRate).unwrap_or(0.0));
+            answered.income.inc_by(in_house(Field::SellAmount, Field::SellRate).unwrap_or(0.0));
+            answered.cost.inc_by(in_house(Field::BuyAmount, Field::BuyRate).unwrap_or(0.0));
         }
     }
 
-    fn known(&self, name: &str) -> String {
-        let mut names = self.names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if names.contains(name) || names.len() < FIGURE_NAMES_MAX && names.insert(name.to_owned()) {
-            return name.to_owned();
+    fn count_cause(&self, fields: &Listed<'_>, outcome: &str, name: &str, named: &mut Named) {
+        let counter = |cause: &str| self.causes.with_label_values(&[name, cause]);
+        if outcome != "refused" {
+            let status = fields.number(Field::Status).unwrap_or(0);
+            return named.statuses.entry(status).or_insert_with(|| counter(&status.to_string())).inc();
         }
-        OTHER.to_owned()
+        let cause = String::from_utf8_lossy(fields.find(Field::Cause).unwrap_or_default());
+        match named.refusals.get(&*cause) {
+            Some(known) => known.inc(),
+            None => named.refusals.entry(cause.to_string()).or_insert_with(|| counter(&cause)).inc(),
+        }
     }
 }
 
-fn outcome(fields: &[u8]) -> &'static str {
-    if find(fields, Field::Answer).is_some() {
+fn outcome(fields: &Listed<'_>) -> &'static str {
+    if fields.find(Field::Answer).is_some() {
         return "answered";
     }
-    let status = number(fields, Field::Status).unwrap_or(0);
-    match find(fields, Field::Cause).unwrap_or_default() {
+    let status = fields.number(Field::Status).unwrap_or(0);
+    match fields.find(Field::Cause).unwrap_or_default() {
         b"cancelled" => "user",
         b"rejected" if matches!(status, 480 | 486 | 487 | 600 | 603 | 607 | 608) => "user",
         b"rejected" | b"no_response" | b"not_ringing" | b"ring_timeout" | b"timeout" | b"unreachable"
@@ -174,8 +211,8 @@ fn seconds(us: u64) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure to look at; what is billed stands exactly in the record")]
-fn money(fields: &[u8], field: Field) -> Option<f64> {
-    let decimal = find(fields, field).and_then(as_decimal)?;
+fn money(fields: &Listed<'_>, field: Field) -> Option<f64> {
+    let decimal = fields.decimal(field)?;
     Some(decimal.units as f64 / decimal.digits.scale() as f64)
 }
 
