@@ -88,7 +88,7 @@ impl Registrar {
         let before = known.and_then(|id| Account::read(self.table.record(id)));
         let old = before.map_or(Bindings(b""), |account| account.bindings());
         let old_count = old.clone().count();
-        let said = Granted::of(response, wanted);
+        let said = Granted::of(response, wanted, &old);
         let mut next = [None; limits::CONTACTS_MAX];
         let mut count = 0;
         let stays = |binding: &Binding<'_>| {
@@ -122,25 +122,29 @@ impl Registrar {
     }
 }
 
-/// The Contacts of a 200.
+/// The Contacts of a 200: all bindings that stand (RFC 3261 §10.3 step 8).
 struct Granted<'r> {
     response: &'r Message<'r>,
     /// Of the header, for those without their own.
     of_header: Option<u32>,
-    /// It lists the request's contacts as they were written. WHY it matters: a registrar that writes them anew may mean
-    /// with what it lists what we have under another name, so that nothing else is taken away then.
-    faithful: bool,
+    /// It says of each binding that is kept here whether it stands. WHY it may not: what a registrar writes anew may be
+    /// what we have under another name, so that nothing else is taken away then.
+    whole: bool,
 }
 
 impl<'r> Granted<'r> {
-    fn of(response: &'r Message<'r>, wanted: &contact::List<'_>) -> Self {
+    fn of(response: &'r Message<'r>, wanted: &contact::List<'_>, old: &Bindings<'_>) -> Self {
         let of_header = response.value(HeaderName::Expires).and_then(contact::seconds);
-        let mut granted = Granted { response, of_header, faithful: false };
-        granted.faithful = wanted
-            .iter()
-            .flatten()
-            .filter(|wanted| wanted.expires > 0)
-            .all(|wanted| granted.listed(&wanted.uri).is_some());
+        let mut granted = Granted { response, of_header, whole: false };
+        let asked = || wanted.iter().flatten().filter(|wanted| wanted.expires > 0);
+        let anew = asked().filter(|wanted| granted.listed(&wanted.uri).is_none()).count();
+        let is_known = |listed: &Uri<'_>| {
+            asked().any(|wanted| listed.equivalent(&wanted.uri))
+                || old.clone().any(|kept| Uri::parse(kept.contact).is_ok_and(|kept| listed.equivalent(&kept)))
+        };
+        let unknown = granted.all().filter(|listed| !Uri::parse(listed.uri).is_ok_and(|uri| is_known(&uri))).count();
+        // As many as were asked for and are not listed by their names are those, written anew: no name is left for another.
+        granted.whole = unknown <= anew;
         granted
     }
 
@@ -168,6 +172,6 @@ impl<'r> Granted<'r> {
 
     /// Whether a binding of another request still stands behind us.
     fn leaves(&self, binding: &Binding<'_>) -> bool {
-        !self.faithful || Uri::parse(binding.contact).is_ok_and(|contact| self.listed(&contact).is_some())
+        !self.whole || Uri::parse(binding.contact).is_ok_and(|contact| self.listed(&contact).is_some())
     }
 }

@@ -259,9 +259,25 @@ fn a_registrar_behind_us() {
     assert_eq!(bindings(&bench), 2);
     granted(&mut bench, "alice", "<sip:alice@10.0.0.6>", BOB, "Contact: <sip:alice@10.0.0.6>;expires=120\r\n");
     assert_eq!(bindings(&bench), 1);
-    // A registrar that writes contacts anew takes none of ours away.
-    granted(&mut bench, "alice", "<sip:alice@10.0.0.5>", PHONE, "Contact: <sip:alice@8.8.8.8:40000>;expires=30\r\n");
+    // One that writes contacts anew lists the second phone too, or not any more; and who leaves takes nobody along.
+    let anew = |contacts: &str| format!("Contact: {contacts}\r\n");
+    let (mine, others) = ("<sip:alice@8.8.8.8:40000>;expires=30", "<sip:alice@8.8.4.4:40000>;expires=30");
+    granted(&mut bench, "alice", "<sip:alice@10.0.0.5>", PHONE, &anew(&format!("{mine}, {others}")));
+    assert_eq!(bindings(&bench), 2, "nothing is known of the other");
+    granted(&mut bench, "alice", "<sip:alice@10.0.0.6>;expires=0", BOB, &anew(mine));
+    assert_eq!(bindings(&bench), 1, "who leaves takes nobody along");
+    granted(&mut bench, "alice", "<sip:alice@10.0.0.6>", BOB, &anew(&format!("{mine}, {others}")));
     assert_eq!(bindings(&bench), 2);
+    granted(&mut bench, "alice", "<sip:alice@10.0.0.5>", PHONE, &anew(mine));
+    assert_eq!(bindings(&bench), 1, "the other does not stand any more");
+    granted(
+        &mut bench,
+        "alice",
+        "<sip:alice@10.0.0.6>",
+        BOB,
+        &anew(&format!("<sip:alice@10.0.0.6>;expires=120, {mine}")),
+    );
+    assert_eq!(bindings(&bench), 2, "the other is there, by another name");
     // Gone, by itself and with `*`, and after what was granted.
     granted(&mut bench, "alice", "<sip:alice@10.0.0.6>;expires=0", BOB, "Contact: <sip:alice@10.0.0.5>;expires=30\r\n");
     assert_eq!(bindings(&bench), 1);

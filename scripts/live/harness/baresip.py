@@ -17,20 +17,21 @@ MODULES = "/usr/lib/baresip/modules"
 class Baresip(Process):
     """One baresip with one account that answers by itself.
 
-    With a `domain` it registers there as `name` with `password`, by way of `outbound`. With an `account` it does not register,
-    and its password is that of this other user.
+    With a `domain` it registers there as `user` (its name, if none is given) with `password`, by way of `outbound`. With an
+    `account` it does not register, and its password is that of this other user. With a `mailbox` it subscribes to message-summary.
     """
 
-    def __init__(self, folder, name, address, tone, outbound=None, domain=None, password=None, account=None):
+    def __init__(self, folder, name, address, tone, outbound=None, domain=None, password=None, account=None, user=None,
+                 mailbox=False):
         self.address = address
         self.home = folder / f"{name}-home"
         self.home.mkdir()
         self.control = (address[0], 4444)
-        modules = ["g711.so", "aufile.so", "aubridge.so", "sndfile.so", "account.so", "contact.so", "menu.so", "ctrl_tcp.so"]
+        modules = ["g711.so", "aufile.so", "aubridge.so", "sndfile.so", "account.so", "contact.so", "menu.so", "ctrl_tcp.so", *(["mwi.so"] if mailbox else [])]
         (self.home / "config").write_text("\n".join([
             f"sip_listen {sip.hostport(address)}",
             f"module_path {MODULES}",
-            *(f"module{'_app' if module in ('account.so', 'contact.so', 'menu.so', 'ctrl_tcp.so') else ''} {module}" for module in modules),
+            *(f"module{'_app' if module in ('account.so', 'contact.so', 'menu.so', 'ctrl_tcp.so', 'mwi.so') else ''} {module}" for module in modules),
             f"audio_source aufile,{self.home}/tone.wav",
             f"audio_player aubridge,{name}",
             f"audio_alert aubridge,{name}",
@@ -43,9 +44,10 @@ class Baresip(Process):
             "",
         ]))
         proxy = f';outbound="sip:{sip.hostport(outbound)}"' if outbound else ""
-        secret = f";auth_user={account or name};auth_pass={password}" if password else ""
+        secret = f";auth_user={account or user or name};auth_pass={password}" if password else ""
+        lamp = ";mwi=yes" if mailbox else ""
         (self.home / "accounts").write_text(
-            f"<sip:{name}@{domain or sip.hostport(address)}>;regint={60 if domain and not account else 0};answermode=auto;audio_codecs=PCMU{secret}{proxy}\n",
+            f"<sip:{user or name}@{domain or sip.hostport(address)}>;regint={60 if domain and not account else 0};answermode=auto;audio_codecs=PCMU{secret}{proxy}{lamp}\n",
         )
         # WHY: ausine makes 48 kHz only, and the call is G.711.
         write_tone(self.home / "tone.wav", tone)

@@ -46,6 +46,12 @@ class Home:
         """The phone's address at home."""
         return f"{LAN}.2"
 
+    def another(self, number, port=5060):
+        """One more address at home: (host, port)."""
+        host = f"{LAN}.{number}"
+        self.home("ip", "addr", "add", f"{host}/24", "dev", "eth0")
+        return host, port
+
     def outside(self):
         """The router's address on the wire."""
         return self.router.far(1)
