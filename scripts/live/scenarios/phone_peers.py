@@ -1,4 +1,4 @@
-"""Phones and media servers that are not ours: sipp at both ends with digest, baresip behind a router's NAT."""
+"""Phones and media servers that are not ours: sipp at both ends with digest, baresip behind a router's NAT, Kamailio as registrar."""
 
 import itertools
 import signal
@@ -6,7 +6,9 @@ import signal
 from harness import sip
 from harness.baresip import Baresip
 from harness.capture import Capture
+from harness.kamailio import Kamailio
 from harness.nat import Home
+from harness.phone import Phone
 from harness.processes import wait_until
 from harness.registry import expect, scenario
 
@@ -43,6 +45,44 @@ def end_well(*peers):
     said = lambda: "".join(f"{peer.name}: {peer.trouble()}" for peer in peers)
     wait_until(lambda: not any(peer.running() for peer in peers), 8, lambda: f"not all have ended: {said()}")
     expect(all(peer.child.returncode == 0 for peer in peers), said())
+
+
+@scenario(programs=("kamailio",))
+def kamailio_writes_contacts_anew(scene):
+    """Kamailio as registrar lists contacts under names of its own: both phones of a user stay here as long as it lists two,
+    and when it lists no more than the one that asks, the other is gone."""
+    listen = (scene.ip(1), 5060)
+    values = {"DOMAIN": f'"{DOMAIN}"', "CONTACTS_ANEW": "1"}
+    behind = scene.keep(Kamailio(scene.folder, "behind", [(scene.ip(50), 5060)], "registrar.cfg", values))
+    behind.wait_ready((scene.ip(240), 0))
+    tandem = scene.tandem(listen=[listen], tables={
+        "sources": ["any"], "domain": [{"name": DOMAIN, "media": "media", "registrar": "media"}],
+        "set": [{"name": "media", "request_uri": "keep", "probe": "off", "gateways": [{"uri": f"sip:{sip.hostport(behind.address)}"}]}],
+        "registrar": {"users_per_shard": 1000},
+    })
+    desk, mobile = (scene.keep(Phone(scene.caller_address(number), "alice", DOMAIN, listen)) for number in (1, 2))
+    cseq = itertools.count(1)
+
+    def register(phone, expires=300):
+        answer = phone.ask("REGISTER", f"sip:{DOMAIN}", 200, to=phone.identity(), call_id=phone.register_id, cseq=next(cseq),
+                           headers=[["Expires", str(expires)]])
+        listed = ",".join(answer.all("contact"))
+        expect("@127." not in listed, f"not anew: {listed}")
+        return listed.count("sip:")
+
+    bound = lambda: {row["contact"] for row in tandem.ask("registrations", "alice")}
+    both = {desk.contact(), mobile.contact()}
+    expect((register(desk), register(mobile)) == (1, 2), "Kamailio lists both")
+    wait_until(lambda: bound() == both, 3, lambda: f"bound are {bound()}")
+    register(desk)
+    expect(bound() == both, f"bound are {bound()}")
+    # Kamailio hears from the desk past us.
+    desk.proxy = behind.address
+    expect(register(desk, expires=0) == 1, "Kamailio has let the desk go")
+    expect(bound() == both, f"bound are {bound()}")
+    expect(register(mobile) == 1, "Kamailio lists the mobile alone")
+    wait_until(lambda: bound() == {mobile.contact()}, 3, lambda: f"bound are {bound()}")
+    tandem.must_live()
 
 
 @scenario(root=True, programs=("ip", "nft", "baresip", "sipp"), seconds=30, here="has a router and a link of its own")
