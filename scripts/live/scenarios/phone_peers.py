@@ -15,7 +15,7 @@ from harness.registry import expect, scenario
 DOMAIN = "example.com"
 
 
-@scenario(programs=("baresip", "sipp"), seconds=25)
+@scenario(programs=("baresip", "sipp"), seconds=40)
 def phones_and_media_servers_of_others(scene):
     """sipp and baresip with passwords subscribe; sipp publishes, writes and calls: the media server, a sipp too, sees the account
     and no proof, whatever the phone says of itself; and by their location it tells, asks, writes to and calls them."""
@@ -43,7 +43,7 @@ def phones_and_media_servers_of_others(scene):
 def end_well(*peers):
     """These sipps end with 0, as they do only if every message that came was as their files say."""
     said = lambda: "".join(f"{peer.name}: {peer.trouble()}" for peer in peers)
-    wait_until(lambda: not any(peer.running() for peer in peers), 8, lambda: f"not all have ended: {said()}")
+    wait_until(lambda: not any(peer.running() for peer in peers), 12, lambda: f"not all have ended: {said()}")
     expect(all(peer.child.returncode == 0 for peer in peers), said())
 
 
@@ -73,7 +73,7 @@ def kamailio_writes_contacts_anew(scene):
     bound = lambda: {row["contact"] for row in tandem.ask("registrations", "alice")}
     both = {desk.contact(), mobile.contact()}
     expect((register(desk), register(mobile)) == (1, 2), "Kamailio lists both")
-    wait_until(lambda: bound() == both, 3, lambda: f"bound are {bound()}")
+    wait_until(lambda: bound() == both, 5, lambda: f"bound are {bound()}")
     register(desk)
     expect(bound() == both, f"bound are {bound()}")
     # Kamailio hears from the desk past us.
@@ -81,11 +81,11 @@ def kamailio_writes_contacts_anew(scene):
     expect(register(desk, expires=0) == 1, "Kamailio has let the desk go")
     expect(bound() == both, f"bound are {bound()}")
     expect(register(mobile) == 1, "Kamailio lists the mobile alone")
-    wait_until(lambda: bound() == {mobile.contact()}, 3, lambda: f"bound are {bound()}")
+    wait_until(lambda: bound() == {mobile.contact()}, 5, lambda: f"bound are {bound()}")
     tandem.must_live()
 
 
-@scenario(root=True, programs=("ip", "nft", "baresip", "sipp"), seconds=30, here="has a router and a link of its own")
+@scenario(root=True, programs=("ip", "nft", "baresip", "sipp"), seconds=45, here="has a router and a link of its own")
 def keep_alives_of_real_phones(scene):
     """Behind a router's NAT: a baresip that answered and then stands still is forgotten after its misses; one that goes on
     answering, and a sipp that never did, are kept."""
@@ -109,7 +109,7 @@ def keep_alives_of_real_phones(scene):
         scene.caller(listen, calls=1, rate=1, scenario="uac_registers_and_is_silent", words=["-s", "alice"], address=mute_at)
     bound = lambda: {sip.address_of(row["contact"])[0]: row["source"] for row in tandem.ask("registrations", "alice")}
     everybody = {at[0] for at in (desk_at, hall_at, mute_at)}
-    wait_until(lambda: set(bound()) == everybody, 10, lambda: f"all are registered: {bound()}")
+    wait_until(lambda: set(bound()) == everybody, 15, lambda: f"all are registered: {bound()}")
     split = lambda source: (source.rsplit(":", 1)[0], int(source.rsplit(":", 1)[1]))
     ways = {host: split(source) for host, source in bound().items()}
     expect({host for host, _ in ways.values()} == {home.outside()}, f"no NAT: {ways}")
@@ -128,7 +128,7 @@ def keep_alives_of_real_phones(scene):
             return options, {host for host, at in options.items() if at in answers}
 
         wanted = ({host: at for host, at in ways.items() if host in asked}, answering)
-        wait_until(lambda: seen() == wanted, 5, lambda: f"asked and answering are {seen()} instead of {wanted}")
+        wait_until(lambda: seen() == wanted, 10, lambda: f"asked and answering are {seen()} instead of {wanted}")
         expect(set(bound()) == asked, f"bound are {bound()} instead of {asked}")
 
     desk_host, hall_host, mute_host = desk_at[0], hall_at[0], mute_at[0]
