@@ -32,6 +32,11 @@ impl Model {
         self.users.entry(user.to_owned()).or_default().unsure = true;
     }
 
+    /// The last REGISTER changed nothing, whatever else is under way.
+    pub(crate) fn never(&mut self, user: &str, was_sure: bool) {
+        self.users.entry(user.to_owned()).or_default().unsure = !was_sure;
+    }
+
     /// The user that has had no answer to its last one.
     pub(crate) fn is_unsure(&self, user: &str) -> bool {
         self.users.get(user).is_some_and(|known| known.unsure)

@@ -1,21 +1,25 @@
 //! One process of Tandem: its shards, and what its journal lane does, without threads.
 
+use crate::accounts::Accounts;
 use crate::composed::{self, Room};
 use crate::disk::Disk;
 use engine::device::sim::SimDevice;
 use engine::{Egress, LaneEnd, LinkConfig, Micros, Mono, Now, Shard, ShardId, ShardStats, Wall};
+use modules::Tables;
+use modules::authentication::{self, living::Living};
 use modules::registrar::{self, Clock, Durability, Registrar};
 use proto::hash::Secret;
 use proto::proxy::Capacity;
 use proto::transaction::Timers;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use tandem::app::ShardApp;
+use std::sync::{Arc, OnceLock};
+use tandem::app::{Setup, ShardApp};
 use tandem::journal::keeper::{Keeper, Sent};
 use tandem::journal::load::load;
 use tandem::journal::log::Log;
 use tandem::journal::survey::Survey;
 use tandem::letter::Letter;
+use tuning::Config;
 
 pub(crate) const TANDEM: &str = "192.0.2.1:5060";
 
@@ -23,6 +27,11 @@ const TOML: &str = "sources = [\"192.0.2.0/24\"]\n[listen]\nudp = [\"192.0.2.1:5
     [[domain]]\nname = \"example.com\"\nexpires = { min = \"1s\", jitter_percent = 0 }\n\
     [[set]]\nname = \"unused\"\nprobe = \"off\"\ngateways = [\"sip:192.0.2.250\"]\n\
     [registrar]\nkeep_alive = \"off\"\n";
+
+/// Who registers proves to be whom. Nobody is ever shut out: a right proof must always hold.
+const DIGEST_TOML: &str = "[authentication]\nnonce = \"60s\"\nremembered = \"20s\"\nunknown_remembered = \"5s\"\n\
+    user_failures = 1000\naddress_failures = 100000\naddress_questions = 1000000\n\
+    address_questions_burst = 1000000\naccounts_per_shard = 256\nfailures_per_shard = 64\n";
 
 const ROOM: Room = Room {
     capacity: Capacity { transactions: 256, open: 128, branches: 256, bytes: 1 << 19 },
@@ -36,12 +45,24 @@ const FILE_BYTES: u64 = 1_500;
 /// Turns in which all that follows from one event at the same moment must be over.
 const TURNS_MAX: usize = 1_000;
 
+/// What a process starts with.
+pub(crate) struct Start {
+    pub(crate) shards: u16,
+    /// Of the journal.
+    pub(crate) version: u16,
+    pub(crate) session: u64,
+    /// Its users have accounts, with this source.
+    pub(crate) accounts: Option<Accounts>,
+    /// What earlier processes gave out counts as never used: a planted fault.
+    pub(crate) forgets_windows: bool,
+}
+
 /// See the module.
 pub(crate) struct Process {
     shards: Vec<Shard<ShardApp, SimDevice>>,
     journal: LaneEnd<Letter>,
-    /// Held so that its rings stay.
-    _control: LaneEnd<Letter>,
+    control: LaneEnd<Letter>,
+    accounts: Accounts,
     keeper: Keeper<Disk>,
     clock: Clock,
     /// Wall minus registrars' clock, as the disk has it.
@@ -53,12 +74,15 @@ impl Process {
     ///
     /// # Errors
     /// It would not start.
-    pub(crate) fn start(disk: &Disk, shards: u16, version: u16, session: u64, now: Now) -> Result<Self, String> {
+    pub(crate) fn start(disk: &Disk, start: Start, now: Now) -> Result<Self, String> {
+        let Start { shards, version, session, accounts, forgets_windows } = start;
         let mut medium = disk.clone();
         let survey = Survey::take(&mut medium).map_err(|damage| damage.to_string())?;
-        let (_, tables) = composed::compile(TOML, None, None);
+        let (config, tables) = compile(accounts.is_some());
         let setup = composed::setup(&[TANDEM.parse().unwrap()], shards, Timers::default(), ROOM, 1);
         let (tables, at) = (Arc::new(tables), times(now));
+        // WHY not `at`: windows take no nonce that was made before they began.
+        let windows_at = if forgets_windows { long_before(at) } else { at };
         let clock = Clock::start(at);
         let links = LinkConfig { shards: usize::from(shards), lanes: 2, letters: 256, hand_over_bytes: 1 << 16 };
         let (links, mut lanes) = engine::join_virtual(&links);
@@ -69,13 +93,18 @@ impl Process {
             load(&survey, &mut registrar, &slot_secret, (number, shards), |_| None, at)
                 .map_err(|damage| damage.to_string())?;
             let id = ShardId(u8::try_from(number).unwrap());
-            let app = ShardApp::new(id, &setup, Arc::clone(&tables), at).registering(Some(registrar));
+            let seed = session << 8 | u64::from(number);
+            let proving = accounts.is_some().then(|| authentication_setup(&setup, &config, &tables, seed));
+            let app = ShardApp::new(id, &setup, Arc::clone(&tables), at)
+                .authenticating(proving.as_ref(), windows_at)
+                .registering(Some(registrar));
             made.push(Shard::new(app, SimDevice::new(64, 1), link, 1_024, now.mono, Arc::new(ShardStats::default())));
         }
         let log = Log::new(medium, survey.position(), survey.lengths(), version, session, FILE_BYTES);
         let keeper = Keeper::new(log, usize::from(shards), FILE_BYTES).converting(survey.version > version);
         let (journal, control) = (lanes.remove(1), lanes.remove(0));
-        Ok(Process { shards: made, journal, _control: control, keeper, clock, drift: 0 })
+        let accounts = accounts.unwrap_or_default();
+        Ok(Process { shards: made, journal, control, accounts, keeper, clock, drift: 0 })
     }
 
     /// A datagram arrives at a shard, whichever owns what it is about.
@@ -98,11 +127,32 @@ impl Process {
                     while shard.device().take_sent(&mut take).is_some() {}
                 }
             }
+            idle &= !self.ask_accounts();
             if idle {
                 return;
             }
         }
         panic!("the shards do not come to rest");
+    }
+
+    /// The source of accounts has its turn. False: it said nothing.
+    fn ask_accounts(&mut self) -> bool {
+        while let Some((_, letter)) = self.control.receive() {
+            if let Letter::Ask(question) = letter {
+                self.accounts.take(question);
+            }
+        }
+        let answers = self.accounts.answers();
+        let any = !answers.is_empty();
+        for answer in answers {
+            assert!(self.control.post(answer.from, Letter::Answered(answer)).is_ok(), "a mailbox is full");
+        }
+        any
+    }
+
+    /// The source of accounts.
+    pub(crate) fn accounts(&mut self) -> &mut Accounts {
+        &mut self.accounts
     }
 
     /// How long nobody has anything to do.
@@ -168,6 +218,40 @@ fn times(now: Now) -> proto::time::Now {
 /// A moment, in microseconds of both clocks.
 pub(crate) fn moment(mono: u64, wall: u64) -> Now {
     Now { mono: Mono(mono), wall: Wall(wall) }
+}
+
+/// The file and its tables: the same for every process.
+fn compile(accounts: bool) -> (Config, Tables) {
+    if !accounts {
+        return composed::compile(TOML, None, None);
+    }
+    let domain = "name = \"example.com\"\n";
+    let toml = TOML.replace(domain, &format!("{domain}accounts = {{ file = \"accounts.toml\" }}\n"));
+    composed::compile(&(toml + DIGEST_TOML), None, None)
+}
+
+/// Both clocks, at a time before any nonce was made.
+fn long_before(at: proto::time::Now) -> proto::time::Now {
+    let wall = at.wall.0.saturating_sub(at.mono.0);
+    proto::time::Now { mono: proto::time::Mono(0), wall: proto::time::Wall(wall) }
+}
+
+fn authentication_setup(setup: &Setup, config: &Config, tables: &Tables, seed: u64) -> authentication::Setup {
+    authentication::Setup {
+        nonce_secrets: vec![setup.proxy.keys.slot_secret()],
+        boot_secret: setup.proxy.boot_secret,
+        seed,
+        accounts: config.authentication.accounts_per_shard,
+        failures: config.authentication.failures_per_shard,
+        rules: tables.realms.rules,
+        living: living(setup.proxy.boot_secret),
+    }
+}
+
+/// WHY one for all: it spares addresses from being shut out, and none is.
+fn living(secret: Secret) -> Arc<Living> {
+    static LIVING: OnceLock<Arc<Living>> = OnceLock::new();
+    Arc::clone(LIVING.get_or_init(|| Arc::new(Living::new(secret))))
 }
 
 fn registrar_setup(clock: Clock, shard: u16) -> registrar::Setup {

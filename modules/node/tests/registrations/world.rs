@@ -1,8 +1,10 @@
 //! What happens under a seed, and what is asserted of it.
 
+use crate::accounts::Accounts;
 use crate::disk::Disk;
 use crate::model::{Bindings, Model};
-use crate::process::{Process, moment};
+use crate::phone::{Attempt, Phone, Proof};
+use crate::process::{Process, Start, moment};
 use engine::Now;
 use modules::registrar::Entry;
 use std::collections::BTreeMap;
@@ -11,8 +13,11 @@ use tandem::journal::frame::{FILE_HEAD, FRAME_HEAD, Found, FrameHead, VERSION, V
 use tandem::journal::survey::Survey;
 
 const SECOND: u64 = 1_000_000;
-const USERS: u64 = 8;
+pub(crate) const USERS: u64 = 8;
 const CONTACTS: u64 = 3;
+
+/// From where phones register; they have no addresses of their own.
+pub(crate) const PHONE: &str = "192.0.2.9:5060";
 
 /// A fault that is planted, to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,16 +28,21 @@ pub(crate) enum Flaw {
     LaneForgets,
     /// Jumps of the wall clock are not noted.
     ClockUnnoted,
+    /// A process takes nonces of earlier ones, with nonce counts that begin anew.
+    WindowsForgotten,
+    /// The source of accounts takes every proof for right.
+    GuessesBelieved,
 }
 
 impl Flaw {
-    pub(crate) const ALL: [Flaw; 3] = [Flaw::DiskLies, Flaw::LaneForgets, Flaw::ClockUnnoted];
+    pub(crate) const ALL: [Flaw; 5] =
+        [Flaw::DiskLies, Flaw::LaneForgets, Flaw::ClockUnnoted, Flaw::WindowsForgotten, Flaw::GuessesBelieved];
 }
 
 /// A REGISTER on its way.
 #[derive(Clone, Debug)]
-struct Asked {
-    user: String,
+pub(crate) struct Asked {
+    pub(crate) user: String,
     contact: String,
     expires: u64,
     cseq: u32,
@@ -40,25 +50,36 @@ struct Asked {
     /// The second in which it was first sent.
     at: u64,
     /// What holds of the user was known when it was sent.
-    sure: bool,
+    pub(crate) sure: bool,
+    /// It was sent more than once.
+    pub(crate) repeated: bool,
+    /// The proof that it brings, where its user has an account.
+    pub(crate) proof: Option<Proof>,
 }
 
 /// See the module.
 pub(crate) struct World {
     random: u64,
     disk: Disk,
-    process: Process,
-    model: Model,
+    pub(crate) process: Process,
+    pub(crate) model: Model,
     /// The last REGISTER of each user, not answered yet.
-    asked: BTreeMap<String, Asked>,
+    pub(crate) asked: BTreeMap<String, Asked>,
+    /// Of users with accounts; half of the seeds have them.
+    pub(crate) phones: BTreeMap<String, Phone>,
+    /// What nobody must get a binding by, by its user and CSeq; whether its nonce must be what is said of it.
+    pub(crate) attempts: BTreeMap<(String, u32), (Attempt, Option<bool>)>,
+    pub(crate) digest: bool,
+    /// When the process began, by the clock of its nonces.
+    pub(crate) started: u64,
     /// The highest CSeq of each user.
     cseqs: BTreeMap<String, u32>,
     /// Microseconds since the beginning, by a clock that nothing moves.
-    passed: u64,
+    pub(crate) passed: u64,
     /// By how much the wall clock is ahead of that.
     ahead: u64,
     /// When the process began: its monotonic clock.
-    began: u64,
+    pub(crate) began: u64,
     flaw: Option<Flaw>,
     trace: bool,
     broken: bool,
@@ -67,6 +88,11 @@ pub(crate) struct World {
     pub(crate) refused: u64,
     pub(crate) kills: u64,
     pub(crate) looked: u64,
+    /// Attempts that were refused, right proofs with nonces that could not be used, and those that the source of accounts
+    /// said nothing of.
+    pub(crate) attempted: u64,
+    pub(crate) stale: u64,
+    pub(crate) untold: u64,
 }
 
 impl World {
@@ -76,13 +102,25 @@ impl World {
             disk.set_lies();
         }
         let ahead = 1_700_000_000 * SECOND;
-        let process = Process::start(&disk, 2, VERSION, 1, moment(0, ahead)).unwrap();
+        let digest = seed % 2 == 1;
+        let start = Start {
+            shards: 2,
+            version: VERSION,
+            session: 1,
+            accounts: digest.then(|| Accounts::new(flaw == Some(Flaw::GuessesBelieved))),
+            forgets_windows: false,
+        };
+        let process = Process::start(&disk, start, moment(0, ahead)).unwrap();
         World {
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d,
             disk,
             process,
             model: Model::default(),
             asked: BTreeMap::new(),
+            phones: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            digest,
+            started: ahead,
             cseqs: BTreeMap::new(),
             passed: 0,
             ahead,
@@ -95,13 +133,17 @@ impl World {
             refused: 0,
             kills: 0,
             looked: 0,
+            attempted: 0,
+            stale: 0,
+            untold: 0,
         }
     }
 
     /// One event, drawn.
     pub(crate) fn step(&mut self) -> Result<(), String> {
         match self.draw(20) {
-            0..=6 => self.register()?,
+            0..=6 if self.digest => self.digest_step()?,
+            0..=6 => self.register(None)?,
             7 => self.again()?,
             8..=11 => self.write()?,
             12..=14 => self.look_up()?,
@@ -121,6 +163,7 @@ impl World {
     pub(crate) fn end(&mut self) -> Result<(), String> {
         self.broken = false;
         self.disk.set_broken(false);
+        self.process.accounts().is_silent = false;
         for _ in 0..3 {
             self.write()?;
         }
@@ -131,38 +174,50 @@ impl World {
         Ok(())
     }
 
-    fn register(&mut self) -> Result<(), String> {
-        let user = format!("u{}", self.draw(USERS));
+    /// A user registers something: one of all, or that one, with its proof.
+    pub(crate) fn register(&mut self, proven: Option<(String, Proof)>) -> Result<(), String> {
+        let (user, proof) = match proven {
+            Some((user, proof)) => (user, Some(proof)),
+            None => (format!("u{}", self.draw(USERS)), None),
+        };
         let contact = format!("sip:{user}@192.0.2.{}", 100 + self.draw(CONTACTS));
         let expires = if self.draw(5) == 0 { 0 } else { 5 + self.draw(200) };
-        let cseq = self.cseqs.entry(user.clone()).or_default();
+        let line = proof.as_ref().map_or("", |proof| &proof.line);
+        let (cseq, text) = self.request(&user, &format!("<{contact}>;expires={expires}"), line);
+        let sure = !self.model.is_unsure(&user);
+        self.model.asks(&user);
+        let at = self.passed / SECOND;
+        let asked = Asked { user: user.clone(), contact, expires, cseq, text, at, sure, repeated: false, proof };
+        self.asked.insert(user, asked.clone());
+        self.send(PHONE, &asked.text)
+    }
+
+    /// A REGISTER, and its CSeq.
+    pub(crate) fn request(&mut self, user: &str, contact: &str, line: &str) -> (u32, String) {
+        let cseq = self.cseqs.entry(user.to_owned()).or_default();
         *cseq += 1;
         let cseq = *cseq;
         let text = format!(
             "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK{user}-{cseq}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{user}@example.com>;tag=f\r\nTo: <sip:{user}@example.com>\r\n\
-             Call-ID: {user}\r\nCSeq: {cseq} REGISTER\r\nContact: <{contact}>;expires={expires}\r\n\
-             Content-Length: 0\r\n\r\n"
+             Call-ID: {user}\r\nCSeq: {cseq} REGISTER\r\nContact: {contact}\r\n{line}Content-Length: 0\r\n\r\n"
         );
-        let sure = !self.model.is_unsure(&user);
-        self.model.asks(&user);
-        let at = self.passed / SECOND;
-        let asked = Asked { user: user.clone(), contact, expires, cseq, text, at, sure };
-        self.asked.insert(user, asked.clone());
-        self.send(&asked.text)
+        (cseq, text)
     }
 
     /// A REGISTER that was not answered is repeated.
     fn again(&mut self) -> Result<(), String> {
         let place = self.draw(USERS);
-        let Some(asked) = self.asked.get(&format!("u{place}")).cloned() else { return Ok(()) };
-        self.send(&asked.text)
+        let Some(asked) = self.asked.get_mut(&format!("u{place}")) else { return Ok(()) };
+        asked.repeated = true;
+        let text = asked.text.clone();
+        self.send(PHONE, &text)
     }
 
-    fn send(&mut self, text: &str) -> Result<(), String> {
+    pub(crate) fn send(&mut self, from: &str, text: &str) -> Result<(), String> {
         let shard = usize::try_from(self.draw(8)).unwrap();
         self.say(text.split("\r\n").find(|line| line.starts_with("Contact")).unwrap_or(text));
-        self.process.deliver(shard, "192.0.2.9:5060".parse().unwrap(), text);
+        self.process.deliver(shard, from.parse().unwrap(), text);
         self.settle().map(drop)
     }
 
@@ -193,7 +248,9 @@ impl World {
         let branches: Vec<_> = sent.iter().filter(|(_, text)| text.starts_with("MESSAGE ")).collect();
         let contacts: Vec<String> = branches.iter().map(|(_, text)| uri(text)).collect();
         let refused = sent.iter().any(|(_, text)| text.starts_with("SIP/2.0 404") || text.starts_with("SIP/2.0 480"));
-        if contacts.is_empty() != refused {
+        // Whether there is such a user is not known while the source of accounts is silent.
+        let is_open = contacts.is_empty() && self.process.accounts().is_silent;
+        if contacts.is_empty() != refused && !is_open {
             return Err(format!("{user}: {} branches, and {sent:?}", contacts.len()));
         }
         self.say(&format!("{user} is reached at {contacts:?}"));
@@ -253,7 +310,9 @@ impl World {
         self.kills += 1;
         self.passed += self.draw(20) * SECOND;
         self.began = self.passed;
+        self.started = self.ahead + self.passed;
         self.asked.clear();
+        self.attempts.clear();
         let shards = u16::try_from(1 + self.draw(3)).unwrap();
         let version = if self.draw(3) == 0 { VERSION_BEFORE } else { VERSION };
         self.say(&format!("killed; {shards} shards, version {version}"));
@@ -261,12 +320,20 @@ impl World {
         // What cannot be written now is cut when the disk works again.
         self.broken = false;
         self.disk.set_broken(false);
-        self.process = Process::start(&self.disk, shards, version, session, self.now())?;
-        self.settle().map(drop)
+        let start = Start {
+            shards,
+            version,
+            session,
+            accounts: self.digest.then(|| Accounts::new(self.flaw == Some(Flaw::GuessesBelieved))),
+            forgets_windows: self.flaw == Some(Flaw::WindowsForgotten),
+        };
+        self.process = Process::start(&self.disk, start, self.now())?;
+        self.settle()?;
+        if self.digest { self.replay_after_start() } else { Ok(()) }
     }
 
     /// Lets everything happen that follows; judges what is answered.
-    fn settle(&mut self) -> Result<Vec<(SocketAddr, String)>, String> {
+    pub(crate) fn settle(&mut self) -> Result<Vec<(SocketAddr, String)>, String> {
         let mut sent = Vec::new();
         let now = self.now();
         self.process.settle(now, &mut sent);
@@ -282,9 +349,18 @@ impl World {
         let user = field(text, "Call-ID").unwrap_or_default().to_owned();
         let cseq: u32 = field(text, "CSeq").and_then(|cseq| cseq.split(' ').next()?.parse().ok()).unwrap_or(0);
         self.say(text.split("\r\n").next().unwrap_or_default());
+        if let Some(attempt) = self.attempts.remove(&(user.clone(), cseq)) {
+            return self.attempt_answered(&user, attempt, text);
+        }
         let Some(asked) = self.asked.get(&user).filter(|asked| asked.cseq == cseq).cloned() else { return Ok(()) };
+        if let Some(proof) = &asked.proof
+            && text.starts_with("SIP/2.0 401")
+        {
+            return self.proof_stale(&asked, proof, text);
+        }
         if text.starts_with("SIP/2.0 503") {
             self.refused += 1;
+            self.maybe_untold(&asked);
             return Ok(());
         }
         if !text.starts_with("SIP/2.0 200") {
@@ -300,6 +376,9 @@ impl World {
         let listed: Bindings = listed.collect();
         self.asked.remove(&user);
         self.acknowledged += 1;
+        if let Some(proof) = asked.proof.clone() {
+            self.phones.entry(user.clone()).or_default().spend(proof);
+        }
         self.model.told((&user, asked.sure), (&asked.contact, asked.expires, now - asked.at), listed, now)
     }
 
@@ -341,12 +420,12 @@ impl World {
         moment(1_000 * SECOND + self.passed - self.began, self.ahead + self.passed)
     }
 
-    fn draw(&mut self, below: u64) -> u64 {
+    pub(crate) fn draw(&mut self, below: u64) -> u64 {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 33) % below
     }
 
-    fn say(&self, what: &str) {
+    pub(crate) fn say(&self, what: &str) {
         if self.trace {
             println!("{:>10.3} {what}", std::time::Duration::from_micros(self.passed).as_secs_f64());
         }
