@@ -39,18 +39,15 @@ impl Accounts {
     }
 
     /// What it answers now.
-    pub(crate) fn answers(&mut self) -> Vec<Box<ModuleQuestion>> {
-        if self.is_silent {
-            return Vec::new();
-        }
+    pub(crate) fn answers(&mut self) -> impl Iterator<Item = Box<ModuleQuestion>> + '_ {
         let believes = self.believes;
-        let answered = self.held.drain(..).map(|(mut question, _)| {
+        let answered = if self.is_silent { 0 } else { self.held.len() };
+        self.held.drain(..answered).map(move |(mut question, _)| {
             let mut bytes = Vec::new();
             let number = write_answer(Some(&said(question.bytes(), believes)), &mut bytes);
             question.reply(number, &bytes);
             question
-        });
-        answered.collect()
+        })
     }
 
     /// Whether it was asked about a response and has said nothing.

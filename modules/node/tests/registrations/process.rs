@@ -142,9 +142,9 @@ impl Process {
                 self.accounts.take(question);
             }
         }
-        let answers = self.accounts.answers();
-        let any = !answers.is_empty();
-        for answer in answers {
+        let mut any = false;
+        for answer in self.accounts.answers() {
+            any = true;
             assert!(self.control.post(answer.from, Letter::Answered(answer)).is_ok(), "a mailbox is full");
         }
         any
