@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXAMPLES = [("proto", ["parse_invite"]), ("deck", ["deck_rows"]), ("engine", ["echo", "hand_over", "xdp"]), ("tandem", ["carry_calls", "fill_journal"])]
+EXAMPLES = [("proto", ["parse_invite"]), ("deck", ["deck_rows"]), ("engine", ["echo", "hand_over", "xdp"]), ("tandem", ["one_shard", "fill_journal"])]
 # A program that is looked for, or a path; its package.
 PEERS = {"kamailio": "kamailio", "valgrind": "valgrind", "taskset": "util-linux", "psql": "postgresql",
          "/usr/share/kamailio/postgres": "kamailio-postgres-modules"}

@@ -36,9 +36,9 @@ def _example(bench, name, *arguments, cores=None):
 
 
 def shard_alone(bench):
-    """What carry_calls prints, of the run with the median time. Run once."""
+    """What one_shard prints of calls, of the run with the median time. Run once."""
     if not hasattr(bench, "shard_alone"):
-        runs = [json.loads(_example(bench, "carry_calls")) for _ in range(bench.settings.rounds)]
+        runs = [json.loads(_example(bench, "one_shard", "calls")) for _ in range(bench.settings.rounds)]
         runs.sort(key=lambda run: run["microseconds_at_2_4_ghz"])
         bench.shard_alone = runs[len(runs) // 2], [run["microseconds_at_2_4_ghz"] for run in runs]
     return bench.shard_alone

@@ -4,11 +4,12 @@
 //! | `proof_uri` | Holds when |
 //! |---|---|
 //! | `"equal"` | both are the same by RFC 3261 §19.1.4 |
-//! | `"alike"` | the users are the same, and the hosts mean the same: the same host, or names of one domain or of us |
+//! | `"alike"` | the users are the same, or the proof names none; the hosts mean the same: the same host, or names of one domain or of us |
 //! | `"any"` | always |
 //!
 //! WHY not equal by default: phones put the port of their outbound proxy, a transport or an alias into one and not into
-//! the other, and an edge proxy between us may have changed the Request-URI (§22.4 item 5 of RFC 3261 foresees it).
+//! the other, some name the server alone (sipp does), and an edge proxy between us may have changed the Request-URI (§22.4
+//! item 5 of RFC 3261 foresees it).
 
 use crate::tables::Tables;
 use proto::message::{Uri, unescaped_text};
@@ -25,7 +26,11 @@ pub(super) fn is_for(tables: &Tables, rule: ProofUri, proved: &[u8], request: &I
     match rule {
         ProofUri::Any => true,
         ProofUri::Equal => proved.equivalent(&request.request_uri),
-        ProofUri::Alike => same_user(&proved, &request.request_uri) && same_host(tables, &proved, &request.request_uri),
+        ProofUri::Alike => {
+            let request_uri = &request.request_uri;
+            (proved.user_without_params().is_empty() || same_user(&proved, request_uri))
+                && same_host(tables, &proved, request_uri)
+        }
     }
 }
 

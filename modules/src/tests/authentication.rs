@@ -395,6 +395,8 @@ fn a_proof_is_for_the_request_that_brings_it() {
                 ("sip:bob@example.com", "sip:bob@EXAMPLE.com:5060;transport=udp", true),
                 ("sip:bob@example.com", "sip:b%6fb@pbx.example.com", true),
                 ("sip:bob@198.51.100.1", "sip:bob@example.com", true),
+                ("sip:bob@example.com", "sip:198.51.100.1:5060", true),
+                ("sip:bob@example.com", "sip:elsewhere.example", false),
                 ("sip:bob@example.com", "sip:carol@example.com", false),
                 ("sip:bob@example.com", "sip:bob@elsewhere.example", false),
                 ("sip:bob@elsewhere.example", "sip:bob@example.com", false),

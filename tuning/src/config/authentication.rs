@@ -30,7 +30,8 @@ choice! {
 choice! {
     /// How the URI in a proof is held against the Request-URI (RFC 7616 §3.4.6).
     ProofUri {
-        /// The same user, and a host that means the same: the same, or names of one domain or of this proxy.
+        /// The same user, or none in the proof, and a host that means the same: the same, or names of one domain or of
+        /// this proxy.
         Alike = "alike",
         /// The same by RFC 3261 §19.1.4.
         Equal = "equal",

@@ -6,7 +6,7 @@
 //! are measured, not the two ends played here.
 //!
 //! ```text
-//! carry_calls [--calls 20000] [--warm 2000] [--gap 1000] [--side-by-side 8]
+//! one_shard calls [--calls 20000] [--warm 2000] [--gap 1000] [--side-by-side 8]
 //! ```
 //!
 //! `--gap` is the virtual time between calls in microseconds: with 32 s of Timer L it says how many transactions are
@@ -14,15 +14,11 @@
 //! (the clock is found by a chain of multiplications). Instructions are counted from outside:
 //!
 //! ```text
-//! valgrind --tool=callgrind --toggle-collect='*counted*' carry_calls --calls 800 --warm 400 --gap 100000
+//! valgrind --tool=callgrind --toggle-collect='*counted*' one_shard calls --calls 800 --warm 400 --gap 100000
 //! ```
 //!
 //! The sum that callgrind prints, divided by `--calls`, is instructions per call; each step is a function of its own
 //! (`counted::invite`, ...), so that `callgrind_annotate --inclusive=yes` shows them apart.
-#![allow(clippy::unwrap_used, reason = "a measuring instrument may panic")]
-
-#[path = "../../tests/composed/mod.rs"]
-mod composed;
 mod shard;
 mod text;
 
@@ -181,11 +177,9 @@ fn gigahertz() -> f64 {
     f64::from(CHAIN) * 4.0 / spent.as_nanos() as f64
 }
 
-fn main() {
-    let given: Vec<String> = std::env::args().skip(1).collect();
-    let given: HashMap<&str, u64> =
-        given.chunks(2).map(|pair| (pair[0].trim_start_matches("--"), pair[1].parse().unwrap())).collect();
-    let number = |name: &str, default: u64| given.get(name).copied().unwrap_or(default);
+/// See the module.
+pub(crate) fn run(flags: &HashMap<String, u64>) {
+    let number = |name: &str, default: u64| flags.get(name).copied().unwrap_or(default);
     let (calls, warm) = (number("calls", 20_000) as usize, number("warm", 2_000) as usize);
     let (gap, side_by_side) = (number("gap", 1_000), number("side-by-side", 8) as usize);
     let shard = shard::shard(TANDEM, GATEWAYS, warm + calls);

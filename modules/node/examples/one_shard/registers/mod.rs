@@ -6,18 +6,14 @@
 //! `--digest 1` each brings credentials (MD5) for a nonce of its own; the REGISTER that drew the nonce does not count.
 //!
 //! ```text
-//! take_registers [--registers 20000] [--warm 2000] [--users 1000] [--digest 0] [--side-by-side 8]
+//! one_shard registers [--registers 20000] [--warm 2000] [--users 1000] [--digest 0] [--side-by-side 8]
 //! ```
 //!
 //! Prints one JSON object. Instructions are counted from outside:
 //!
 //! ```text
-//! valgrind --tool=callgrind --toggle-collect='*counted*' take_registers --registers 800 --warm 1000 --digest 1
+//! valgrind --tool=callgrind --toggle-collect='*counted*' one_shard registers --registers 800 --warm 1000 --digest 1
 //! ```
-#![allow(clippy::unwrap_used, reason = "a measuring instrument may panic")]
-
-#[path = "../../tests/composed/mod.rs"]
-mod composed;
 mod shard;
 
 use engine::device::sim::SimDevice;
@@ -179,11 +175,9 @@ fn credentials(user: usize, nonce: &str) -> String {
     )
 }
 
-fn main() {
-    let given: Vec<String> = std::env::args().skip(1).collect();
-    let given: HashMap<&str, usize> =
-        given.chunks(2).map(|pair| (pair[0].trim_start_matches("--"), pair[1].parse().unwrap())).collect();
-    let number = |name: &str, default: usize| given.get(name).copied().unwrap_or(default);
+/// See the module.
+pub(crate) fn run(flags: &HashMap<String, u64>) {
+    let number = |name: &str, default: usize| flags.get(name).map_or(default, |number| *number as usize);
     let (registers, warm, users) = (number("registers", 20_000), number("warm", 2_000), number("users", 1_000));
     let (digest, side_by_side) = (number("digest", 0) != 0, number("side-by-side", 8));
     let (shard, lanes) = shard::shard(TANDEM, DOMAIN, digest, users);
