@@ -203,6 +203,9 @@ const _: () = {
 /// Windows for each account: phones of one user, and nonces one after the other.
 const WINDOWS_PER_ACCOUNT: u32 = 2;
 
+/// The part of a nonce's salt that is the same for all nonces of a process, and most likely of no other.
+const MARK_MASK: u64 = 0xffff;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Authenticator {
@@ -213,6 +216,8 @@ pub struct Authenticator {
     guard: Guard,
     secret: Secret,
     salt: u64,
+    /// What nonces of this process have in their salt.
+    mark: u64,
     /// The request in hand was proven to come from its user.
     is_proven: bool,
     last_ha2: LastHa2,
@@ -233,6 +238,7 @@ impl Authenticator {
             guard: Guard::new(setup.failures, setup.rules, setup.living, secret),
             secret,
             salt: setup.seed,
+            mark: KeyedHash::new(&secret, Purpose::Nonce).finish_low() & MARK_MASK,
             is_proven: false,
             last_ha2: LastHa2::default(),
             figures: Figures::default(),
@@ -288,7 +294,9 @@ impl Authenticator {
             None => return Decision::OverBudget,
         }
         let request = self.request(&proof, asked);
-        let used = self.windows.take(account, nonce, proof.count, request);
+        // WHY not by their time alone: a wall clock that was put back makes nonces of an earlier process young again.
+        let is_ours = nonce.salt & MARK_MASK == self.mark;
+        let used = if is_ours { self.windows.take(account, nonce, proof.count, request) } else { Use::Stale };
         if used == Use::Stale {
             return Decision::Challenge { stale: true };
         }
@@ -344,7 +352,8 @@ impl Authenticator {
     ) {
         // Knuth's MMIX generator; only its high bits are used. What a nonce needs of it is to differ from its siblings.
         self.salt = self.salt.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let nonce = self.nonces.make(&realm.name, source, self.salt >> 16, now);
+        let salt = self.salt >> 16 & !MARK_MASK | self.mark;
+        let nonce = self.nonces.make(&realm.name, source, salt, now);
         challenge::write(writer, asker, &realm.name, &realm.offered, &nonce, stale);
     }
 

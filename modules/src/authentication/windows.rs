@@ -4,6 +4,7 @@
 //! INVARIANT: a bucket remembers the youngest nonce whose window it gave up. A nonce without a window is taken only
 //! if it is younger than that, so it cannot have been used before. At the start that is "now": what an earlier
 //! process gave out is stale, because nobody knows how often it was used.
+//! [`super::Authenticator`] gives nonces of other processes no window at all, whatever their time says.
 
 use super::buckets::{Buckets, Entry};
 use super::nonce::Nonce;

@@ -136,12 +136,11 @@ impl World {
 
     fn take_nonce(&mut self, user: &str, challenge: &str) {
         let text = challenge.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
-        let made = self.started + self.passed - self.began;
-        let nonce = Nonce { text: text.to_owned(), came: self.passed, made, process: self.kills };
+        let nonce = Nonce { text: text.to_owned(), came: self.passed, process: self.kills };
         self.phones.entry(user.to_owned()).or_default().take(nonce);
     }
 
     fn asking(&self) -> Asking {
-        Asking { passed: self.passed, process: self.kills, started: self.started }
+        Asking { passed: self.passed, process: self.kills }
     }
 }

@@ -53,7 +53,7 @@ pub(crate) struct Start {
     pub(crate) session: u64,
     /// Its users have accounts, with this source.
     pub(crate) accounts: Option<Accounts>,
-    /// What earlier processes gave out counts as never used: a planted fault.
+    /// What earlier processes gave out passes for its own, and for never used: a planted fault.
     pub(crate) forgets_windows: bool,
 }
 
@@ -93,7 +93,8 @@ impl Process {
             load(&survey, &mut registrar, &slot_secret, (number, shards), |_| None, at)
                 .map_err(|damage| damage.to_string())?;
             let id = ShardId(u8::try_from(number).unwrap());
-            let seed = session << 8 | u64::from(number);
+            let boot = if forgets_windows { 0 } else { session };
+            let seed = boot << 8 | u64::from(number);
             let proving = accounts.is_some().then(|| authentication_setup(&setup, &config, &tables, seed));
             let app = ShardApp::new(id, &setup, Arc::clone(&tables), at)
                 .authenticating(proving.as_ref(), windows_at)
@@ -239,7 +240,7 @@ fn long_before(at: proto::time::Now) -> proto::time::Now {
 fn authentication_setup(setup: &Setup, config: &Config, tables: &Tables, seed: u64) -> authentication::Setup {
     authentication::Setup {
         nonce_secrets: vec![setup.proxy.keys.slot_secret()],
-        boot_secret: setup.proxy.boot_secret,
+        boot_secret: Secret((u128::from(seed >> 8) << 64).to_le_bytes()),
         seed,
         accounts: config.authentication.accounts_per_shard,
         failures: config.authentication.failures_per_shard,

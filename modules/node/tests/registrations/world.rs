@@ -70,8 +70,6 @@ pub(crate) struct World {
     /// What nobody must get a binding by, by its user and CSeq; whether its nonce must be what is said of it.
     pub(crate) attempts: BTreeMap<(String, u32), (Attempt, Option<bool>)>,
     pub(crate) digest: bool,
-    /// When the process began, by the clock of its nonces.
-    pub(crate) started: u64,
     /// The highest CSeq of each user.
     cseqs: BTreeMap<String, u32>,
     /// Microseconds since the beginning, by a clock that nothing moves.
@@ -108,7 +106,7 @@ impl World {
             version: VERSION,
             session: 1,
             accounts: digest.then(|| Accounts::new(flaw == Some(Flaw::GuessesBelieved))),
-            forgets_windows: false,
+            forgets_windows: flaw == Some(Flaw::WindowsForgotten),
         };
         let process = Process::start(&disk, start, moment(0, ahead)).unwrap();
         World {
@@ -120,7 +118,6 @@ impl World {
             phones: BTreeMap::new(),
             attempts: BTreeMap::new(),
             digest,
-            started: ahead,
             cseqs: BTreeMap::new(),
             passed: 0,
             ahead,
@@ -287,7 +284,9 @@ impl World {
         }
         let now = self.now();
         self.process.write(now, false);
-        let by = self.draw(7_200) * SECOND;
+        // Short ones make nonces of earlier processes young again.
+        let most = if self.draw(3) == 0 { 40 } else { 7_200 };
+        let by = self.draw(most) * SECOND;
         self.ahead = if self.draw(2) == 0 { self.ahead + by } else { self.ahead - by };
         self.say("the wall clock jumps");
         let now = self.now();
@@ -310,7 +309,6 @@ impl World {
         self.kills += 1;
         self.passed += self.draw(20) * SECOND;
         self.began = self.passed;
-        self.started = self.ahead + self.passed;
         self.asked.clear();
         self.attempts.clear();
         let shards = u16::try_from(1 + self.draw(3)).unwrap();
