@@ -19,6 +19,7 @@
 mod answer;
 mod clock;
 mod contact;
+mod date;
 mod forks;
 mod granted;
 mod gruu;
@@ -46,6 +47,7 @@ pub use record::{Binding, Bindings};
 use crate::authentication::living::Living;
 use crate::reason::Reason;
 use crate::tables::Domains;
+use date::DateLine;
 use journal::Journal;
 use limits::registrar::{EXPIRED_PER_TURN_MAX, GRACE_SECONDS};
 use names::Names;
@@ -89,6 +91,7 @@ pub struct Registrar {
     scratch: Vec<u8>,
     /// The Path of the request in hand.
     path: Vec<u8>,
+    date: DateLine,
     /// For the request that a response in hand answers.
     arena: Option<Arena>,
 }
@@ -127,6 +130,7 @@ impl Registrar {
             expired: 0,
             scratch: Vec::with_capacity(store::RECORD_BYTES_MAX),
             path: Vec::with_capacity(limits::registrar::PATH_BYTES_MAX),
+            date: DateLine::new(),
             arena: Some(Arena::new()),
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Answer<'a> {
     /// The phone supports GRUU.
     pub(super) gruu: bool,
     pub(super) second: u32,
+    /// The Date line.
+    pub(super) date: &'a [u8],
 }
 
 /// The lines of a 200: every live binding with what is left of it.
@@ -41,6 +43,7 @@ pub(super) fn write(
         out.put(b"\r\n");
     }
     out.put(&answer.domain.service_route);
+    out.put(answer.date);
     if answer.outbound {
         out.put(b"Require: outbound\r\n");
     }

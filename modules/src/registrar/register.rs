@@ -76,6 +76,7 @@ impl Registrar {
             return Err(Reason::FirstHopLacksOutbound);
         }
         let mut path = std::mem::take(&mut self.path);
+        let mut date = std::mem::take(&mut self.date);
         let read = contact::path(message, &mut path);
         let agent = message.value(HeaderName::UserAgent).unwrap_or_default();
         let request = Request {
@@ -95,13 +96,14 @@ impl Registrar {
             Contacts::Listed => self.change((number, domain), user, &request, &list, &path, inbound),
         });
         let answered = outcome.and_then(|(reason, account)| {
-            let answer = answer::Answer { domain, outbound, gruu: request.gruu, second: request.second, user };
+            let (gruu, second, date) = (request.gruu, request.second, date.at(now.wall));
+            let answer = answer::Answer { domain, outbound, gruu, second, user, date };
             let bindings = self.bindings_of(account);
             let keys = &self.gruu_secret;
             let fits = targets.attach(|out| answer::write(&answer, keys, bindings, message, &path, out));
             if fits { Ok(reason) } else { Err(Reason::ContactsTooMany) }
         });
-        self.path = path;
+        (self.path, self.date) = (path, date);
         answered
     }
 
