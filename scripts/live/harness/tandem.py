@@ -97,7 +97,8 @@ class Tandem(Process):
             try:
                 if (task / "comm").read_text().startswith(prefix):
                     found.append(int(task.name))
-            except FileNotFoundError:
+            # It has ended meanwhile: its folder is gone, or it has none of this any more (ESRCH).
+            except (FileNotFoundError, ProcessLookupError):
                 continue
         return sorted(found)
 

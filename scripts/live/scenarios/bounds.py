@@ -182,6 +182,10 @@ def balances_over_a_crash(scene):
     rings.invite()
     gateway.reply(gateway.expect("INVITE", call_id=rings.call_id), 180)
     rings.expect(180)
+    # An attempt is written within a millisecond, but nothing waits for that.
+    files = scene.folder / "records"
+    is_written = lambda: any(rings.call_id.encode() in file.read_bytes() for file in files.iterdir() if file.is_file())
+    wait_until(is_written, 3, "the attempt under way is written")
     os.kill(proxy.pid, signal.SIGKILL)
     proxy.wait(2)
     proxy = scene.tandem(tree=tree, name="again")
