@@ -1,6 +1,7 @@
 //! Images on disk: replaced as a whole, read into memory when asked.
 
 use super::FileError;
+use crate::disk::atomic::{beside, sync_folder_of, unfinished};
 use deck::image::Image;
 use engine_sys::resident_file::ResidentFile;
 use std::fs::File;
@@ -23,16 +24,13 @@ pub fn open_image(path: &Path) -> Result<Image<ResidentFile>, FileError> {
 /// When it cannot be written; then the old one stands.
 pub fn write_image(path: &Path, octets: &[u8]) -> Result<(), FileError> {
     let fail = |error: std::io::Error| FileError::new(path, 0, error);
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = Path::new(&unfinished);
+    let unfinished = unfinished(path);
     let write = || -> std::io::Result<()> {
-        let mut file = File::create(unfinished)?;
+        let mut file = File::create(&unfinished)?;
         file.write_all(octets)?;
         file.sync_all()?;
-        std::fs::rename(unfinished, path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()
+        std::fs::rename(&unfinished, path)?;
+        sync_folder_of(path)
     };
     write().map_err(fail)
 }
@@ -94,12 +92,6 @@ pub fn roll_back(path: &Path) -> Result<(), FileError> {
     let replaced = Replaced::hold(path)?;
     std::fs::rename(&before, path).map_err(fail)?;
     replaced.map_or(Ok(()), Replaced::keep)
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! A promoted file put where a start and a reload look for it; what was there is kept beside it as `….before`.
 
+use crate::disk::atomic::{beside, sync_folder_of, unfinished};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, fchown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Replaces `to` by `from` as a whole, with the owner and the permissions that `to` had.
 ///
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn put(from: &Path, to: &Path) -> io::Result<()> {
     // WHY: what a link names is replaced, not the link.
     let to = &to.canonicalize().unwrap_or_else(|_| to.to_owned());
-    let (unfinished, before) = (with(to, ".unfinished"), with(to, ".before"));
+    let (unfinished, before) = (unfinished(to), beside(to, ".before"));
     let mut copy = File::create(&unfinished)?;
     io::copy(&mut File::open(from)?, &mut copy)?;
     if let Ok(was) = to.metadata() {
@@ -26,19 +27,12 @@ pub(super) fn put(from: &Path, to: &Path) -> io::Result<()> {
     }
     copy.sync_all()?;
     std::fs::rename(&unfinished, to)?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()?;
-    if from == with(to, super::super::deck::CANDIDATE_ENDING) {
+    sync_folder_of(to)?;
+    if from == beside(to, super::super::deck::CANDIDATE_ENDING) {
         // It was made for this; one that stays is only in the way.
         let _ = std::fs::remove_file(from);
     }
     Ok(())
-}
-
-fn with(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 #[cfg(test)]
@@ -59,10 +53,10 @@ mod tests {
         assert_eq!(std::fs::read(&to).unwrap(), b"new");
         assert_eq!(to.metadata().unwrap().permissions().mode() & 0o777, 0o640);
         assert!(link.symlink_metadata().unwrap().is_symlink());
-        assert_eq!(std::fs::read(with(&to, ".before")).unwrap(), b"old");
+        assert_eq!(std::fs::read(beside(&to, ".before")).unwrap(), b"old");
         std::fs::write(&from, "newer").unwrap();
         put(&from, &to).unwrap();
-        assert_eq!(std::fs::read(with(&to, ".before")).unwrap(), b"new");
+        assert_eq!(std::fs::read(beside(&to, ".before")).unwrap(), b"new");
         assert!(put(&folder.path().join("none"), &to).is_err());
         assert_eq!(std::fs::read(&to).unwrap(), b"newer");
     }
