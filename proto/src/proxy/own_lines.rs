@@ -3,10 +3,10 @@
 //!
 //! A wildcard listener, which gives out whatever address it was asked at, has none of these.
 
-use super::settings::{Advertised, Settings, uri_transport, via_transport};
+use super::settings::{Advertised, Settings, uri_transport};
 use crate::message::{HeaderName, KnownVia, Message, Uri, Writer};
 use crate::steer::ROUTE_PARAMETER;
-use crate::token::{BRANCH_COOKIE, ROUTE_TOKEN_CHARS};
+use crate::token::ROUTE_TOKEN_CHARS;
 use alloc::vec::Vec;
 use core::ops::Deref;
 
@@ -92,14 +92,7 @@ impl OwnLines {
             Advertised::Name { .. } => true,
             Advertised::Bound(_) => !listener.address.ip().is_unspecified(),
         };
-        let via = written(|out| {
-            out.put(b"Via: SIP/2.0/");
-            out.put(via_transport(listener.transport));
-            out.byte(b' ');
-            listener.write_sent_by(None, out);
-            out.put(b";branch=");
-            out.put(BRANCH_COOKIE);
-        })?;
+        let via = written(|out| listener.write_via_start(None, out))?;
         let route = written(|out| {
             out.put(b": <sip:");
             listener.write_sent_by(None, out);

@@ -2,13 +2,13 @@
 //! leave as they came, in their order.
 
 use super::own_lines::Prepared;
-use super::settings::{uri_transport, via_transport};
+use super::settings::uri_transport;
 use super::shown_from::{OtherParty, write_parameter};
 use super::{NextRoute, Preprocessed};
 use crate::message::{Field, HeaderName, Host, Message, Method, Rport, Span, Splice, Uri, Via, Writer};
 use crate::policy::{Edits, Endpoint};
 use crate::steer::OwnRoute;
-use crate::token::{BRANCH_COOKIE, BRANCH_TOKEN_CHARS};
+use crate::token::BRANCH_TOKEN_CHARS;
 use core::net::IpAddr;
 
 /// What distinguishes one branch's request from the one received.
@@ -193,12 +193,7 @@ pub(super) fn write_via_line(
 #[cold]
 fn write_via_start(settings: &Prepared, listener: u16, local: Option<IpAddr>, out: &mut Writer<'_>) {
     let Some(listener) = settings.listener(listener) else { return out.fail() };
-    out.put(b"Via: SIP/2.0/");
-    out.put(via_transport(listener.transport));
-    out.byte(b' ');
-    listener.write_sent_by(local, out);
-    out.put(b";branch=");
-    out.put(BRANCH_COOKIE);
+    listener.write_via_start(local, out);
 }
 
 /// Step 4. Two entries where listeners differ, so that each side finds the address it can reach: the upper

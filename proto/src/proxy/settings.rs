@@ -4,7 +4,7 @@ use crate::hash::Secret;
 use crate::message::{Host, Message, Transport, Uri, Writer};
 use crate::policy::Endpoint;
 use crate::steer::CallHash;
-use crate::token::{Keys, Owner};
+use crate::token::{BRANCH_COOKIE, Keys, Owner};
 use crate::transaction::Timers;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -71,7 +71,7 @@ pub enum Advertised {
 }
 
 /// As written in Via.
-pub(super) const fn via_transport(transport: Transport) -> &'static [u8] {
+const fn via_transport(transport: Transport) -> &'static [u8] {
     match transport {
         Transport::Tcp => b"TCP",
         Transport::Tls => b"TLS",
@@ -120,6 +120,16 @@ impl Listener {
 }
 
 impl Listener {
+    /// Writes our Via up to the branch's token; `asked` as in [`Self::write_sent_by`].
+    pub(super) fn write_via_start(&self, asked: Option<IpAddr>, out: &mut Writer<'_>) {
+        out.put(b"Via: SIP/2.0/");
+        out.put(via_transport(self.transport));
+        out.byte(b' ');
+        self.write_sent_by(asked, out);
+        out.put(b";branch=");
+        out.put(BRANCH_COOKIE);
+    }
+
     /// Whether `host` is an address of this listener; a wildcard's are all of its family.
     fn answers_to(&self, host: &Host<'_>) -> bool {
         host.ip().is_some_and(|ip| {
